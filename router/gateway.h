@@ -1,0 +1,46 @@
+// Gateway: a running site. Owns the transport (shards and control thread) and the routing on top of it, and is what
+// `fairlead run` talks to. All calls may come from one thread that is none of the gateway's; they return when the
+// gateway has taken the change over (a listener that is returned from add_listener is bound, or the call failed).
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "transport/base/error.h"
+#include "transport/config.h"
+
+namespace fairlead {
+
+class Gateway {
+ public:
+  // Probes the kernel, reserves memory, starts the threads. Fails with a sentence that names what is missing.
+  static Result<std::unique_ptr<Gateway>> start(const TransportOptions& options);
+  // Ends everything at once (streams are reset) and joins the threads.
+  ~Gateway();
+  Gateway(const Gateway&) = delete;
+  Gateway& operator=(const Gateway&) = delete;
+
+  Result<void> add_access(const AccessConfig& access);
+  Result<void> add_listener(const ListenerConfig& listener);
+  Result<void> add_connector(const ConnectorConfig& connector);
+  Result<void> add_link(const LinkConfig& link);
+
+  // The newest snapshot; never null. A new one is made at least every 250 ms while something changed, and at once when
+  // a link changes state.
+  std::shared_ptr<const GatewayStatus> status() const;
+  // An eventfd that becomes readable when status() changed; the reader reads 8 bytes to reset it.
+  int status_fd() const;
+
+  // Stops accepting and tells peers to open no more streams; streams that are open go on.
+  void drain();
+  // True once no application connection is left.
+  bool drained() const;
+
+ private:
+  class Impl;
+  explicit Gateway(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace fairlead

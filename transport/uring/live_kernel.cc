@@ -1,0 +1,111 @@
+#include <cerrno>
+#include <ctime>
+
+#include <netinet/in.h>
+#include <sys/eventfd.h>
+#include <sys/random.h>
+#include <unistd.h>
+
+#include "transport/uring/kernel.h"
+
+namespace fairlead {
+namespace {
+
+int result_of(int value) noexcept { return value < 0 ? -errno : value; }
+
+class LiveKernel final : public Kernel {
+ public:
+  int setup_ring(io_uring& ring, unsigned entries, io_uring_params& params) noexcept override {
+    params = {};
+    params.flags = IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_R_DISABLED |
+                   IORING_SETUP_SUBMIT_ALL | IORING_SETUP_CLAMP | IORING_SETUP_CQSIZE;
+    params.cq_entries = entries * 4;
+    return io_uring_queue_init_params(entries, &ring, &params);
+  }
+
+  int enable_ring(io_uring& ring) noexcept override { return io_uring_enable_rings(&ring); }
+  void close_ring(io_uring& ring) noexcept override { io_uring_queue_exit(&ring); }
+
+  int enter(io_uring& ring, Duration wait) noexcept override {
+    if (wait.ns <= 0) return io_uring_submit_and_get_events(&ring);
+    io_uring_cqe* first = nullptr;
+    __kernel_timespec timeout{wait.ns / 1'000'000'000, wait.ns % 1'000'000'000};
+    const int done = io_uring_submit_and_wait_timeout(&ring, &first, 1, wait == Duration::max() ? nullptr : &timeout, nullptr);
+    return done == -ETIME ? 0 : done;
+  }
+
+  int register_buffer_ring(io_uring& ring, io_uring_buf_reg& registration) noexcept override {
+    return io_uring_register_buf_ring(&ring, &registration, 0);
+  }
+
+  int unregister_buffer_ring(io_uring& ring, int group) noexcept override {
+    return io_uring_unregister_buf_ring(&ring, group);
+  }
+
+  int open_socket(int family) noexcept override { return result_of(::socket(family, SOCK_STREAM | SOCK_CLOEXEC, 0)); }
+
+  int set_option(int fd, int level, int name, int value) noexcept override {
+    return result_of(::setsockopt(fd, level, name, &value, sizeof value));
+  }
+
+  int bind_and_listen(int fd, const Address& address, int backlog) noexcept override {
+    if (::bind(fd, address.get(), address.size) < 0) return -errno;
+    return result_of(::listen(fd, backlog));
+  }
+
+  int local_address(int fd, Address& address) noexcept override {
+    address.size = sizeof address.storage;
+    return result_of(::getsockname(fd, address.get(), &address.size));
+  }
+
+  int peer_address(int fd, Address& address) noexcept override {
+    address.size = sizeof address.storage;
+    return result_of(::getpeername(fd, address.get(), &address.size));
+  }
+
+  int shutdown(int fd, int how) noexcept override { return result_of(::shutdown(fd, how)); }
+  void close(int fd) noexcept override { ::close(fd); }
+
+  void close_with_reset(int fd) noexcept override {
+    const linger hard{1, 0};
+    ::setsockopt(fd, SOL_SOCKET, SO_LINGER, &hard, sizeof hard);
+    ::close(fd);
+  }
+
+  int open_event() noexcept override { return result_of(::eventfd(0, EFD_CLOEXEC)); }
+
+  void signal_event(int fd) noexcept override {
+    const std::uint64_t one = 1;
+    // Can only fail when the counter would overflow, and then the reader is awake anyway.
+    [[maybe_unused]] const ssize_t written = ::write(fd, &one, sizeof one);
+  }
+
+  Instant now() noexcept override {
+    timespec t;
+    ::clock_gettime(CLOCK_MONOTONIC, &t);
+    return {t.tv_sec * 1'000'000'000 + t.tv_nsec};
+  }
+
+  std::int64_t unix_seconds() noexcept override {
+    timespec t;
+    ::clock_gettime(CLOCK_REALTIME, &t);
+    return t.tv_sec;
+  }
+
+  void random(std::span<std::uint8_t> bytes) noexcept override {
+    std::size_t done = 0;
+    while (done < bytes.size()) {
+      const ssize_t n = ::getrandom(bytes.data() + done, bytes.size() - done, 0);
+      if (n > 0) done += static_cast<std::size_t>(n);
+    }
+  }
+};
+
+}  // namespace
+
+Kernel& live_kernel() noexcept {
+  static LiveKernel kernel;
+  return kernel;
+}
+
+}  // namespace fairlead

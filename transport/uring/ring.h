@@ -1,0 +1,86 @@
+// Ring: one io_uring and the requests in flight on it. Owned by one thread (a shard, or the control loop), touched by
+// that thread only.
+//
+// A turn is: submit everything queued and wait (one io_uring_enter), then run the handler of every completion. A turn's
+// completions are bounded; reaching the bound is counted and the rest is left for the next turn.
+//
+// Invariant: in_flight() is the number of Ops whose in_flight() is true; at destruction it must be 0.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+
+#include <liburing.h>
+
+#include "transport/base/error.h"
+#include "transport/uring/kernel.h"
+#include "transport/uring/op.h"
+
+namespace fairlead {
+
+class Ring {
+ public:
+  struct Counters {
+    std::uint64_t turns = 0;
+    std::uint64_t enters = 0;             // more than turns only when the submission queue filled up within a turn
+    std::uint64_t completions = 0;
+    std::uint64_t bounded_turns = 0;      // turns that left completions for the next one
+    std::uint64_t submissions_deferred = 0;  // requests parked because the kernel could not take them (out of memory)
+    std::uint64_t completion_overflows = 0;  // turns in which the kernel kept completions back for want of space
+  };
+
+  static Result<std::unique_ptr<Ring>> open(Kernel& kernel, unsigned entries);
+  ~Ring();
+  Ring(const Ring&) = delete;
+  Ring& operator=(const Ring&) = delete;
+
+  // Called once by the thread that will use the ring from then on.
+  Result<void> enable();
+
+  // Queues a request for `op`, which must be idle. `prepare(sqe)` fills in the entry with an io_uring_prep_* helper.
+  // The kernel sees it at the end of the turn.
+  template <class Prepare>
+  void submit(Op& op, Prepare&& prepare) noexcept {
+    CHECK(!op.in_flight_);
+    io_uring_sqe* sqe = next_entry();
+    prepare(sqe);
+    io_uring_sqe_set_data(sqe, &op);
+    op.in_flight_ = true;
+    ++in_flight_;
+  }
+
+  // Asks the kernel to end a request. Its completion still comes (with -ECANCELED, or with what it had done by then).
+  void cancel(Op& op) noexcept;
+
+  // One turn. `wait` bounds the time spent waiting for the first completion; 0 means do not wait.
+  // Returns the number of completions handled.
+  unsigned turn(Duration wait) noexcept;
+
+  unsigned in_flight() const noexcept { return in_flight_; }
+  bool bundles() const noexcept { return bundles_; }
+  Kernel& kernel() const noexcept { return kernel_; }
+  io_uring& raw() noexcept { return ring_; }
+  const Counters& counters() const noexcept { return counters_; }
+
+ private:
+  Ring(Kernel& kernel) noexcept : kernel_(kernel) {}
+
+  io_uring_sqe* next_entry() noexcept;
+  void submit_parked() noexcept;
+
+  // Requests that the kernel could not take yet. Memory is reserved at start and touched only if needed.
+  static constexpr unsigned kParkedMax = 65'536;
+  // Completions handled in one turn; the queue itself holds at most four times the entries.
+  static constexpr unsigned kCompletionsPerTurnMax = 4'096;
+
+  Kernel& kernel_;
+  io_uring ring_{};
+  io_uring_sqe* parked_ = nullptr;
+  unsigned parked_count_ = 0;
+  unsigned in_flight_ = 0;
+  bool bundles_ = false;
+  bool open_ = false;
+  Counters counters_;
+};
+
+}  // namespace fairlead
