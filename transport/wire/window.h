@@ -1,0 +1,94 @@
+// Credit of a stream direction, by absolute offsets that never decrease, so that a lost or repeated update cannot corrupt
+// it. Pure values.
+//
+//   sender:    0 ...... sent ............ limit            may send limit - sent
+//   receiver:  0 ... consumed ... received ... granted     granted <= consumed + window
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+
+#include "transport/base/check.h"
+#include "transport/base/time.h"
+
+namespace fairlead {
+
+// What the peer lets us send.
+class SendWindow {
+ public:
+  explicit SendWindow(std::uint64_t initial_limit) noexcept : limit_(initial_limit) {}
+
+  std::uint64_t sent() const noexcept { return sent_; }
+  std::uint64_t limit() const noexcept { return limit_; }
+  std::uint64_t available() const noexcept { return limit_ - sent_; }
+
+  void use(std::uint64_t bytes) noexcept {
+    DCHECK(bytes <= available());
+    sent_ += bytes;
+  }
+
+  // An older limit than the present one is ignored. Returns whether there is more credit than before.
+  bool raise(std::uint64_t limit) noexcept {
+    if (limit <= limit_) return false;
+    limit_ = limit;
+    return true;
+  }
+
+ private:
+  std::uint64_t sent_ = 0;
+  std::uint64_t limit_;
+};
+
+// What we let the peer send. The window doubles when the reader took a whole one within two round trips, that is, when
+// the window and not the reader was the limit (as Linux's dynamic right-sizing does for TCP).
+class ReceiveWindow {
+ public:
+  explicit ReceiveWindow(std::uint32_t initial_bytes) noexcept : granted_(initial_bytes), window_bytes_(initial_bytes) {}
+
+  std::uint64_t received() const noexcept { return received_; }
+  std::uint64_t consumed() const noexcept { return consumed_; }
+  std::uint64_t granted() const noexcept { return granted_; }
+  std::uint32_t window_bytes() const noexcept { return window_bytes_; }
+
+  // False: the peer sent more than it may, and nothing was counted.
+  [[nodiscard]] bool receive(std::uint64_t bytes) noexcept {
+    if (bytes > granted_ - received_) return false;
+    received_ += bytes;
+    return true;
+  }
+
+  void consume(std::uint64_t bytes) noexcept {
+    DCHECK(bytes <= received_ - consumed_);
+    consumed_ += bytes;
+  }
+
+  // A grant is due once half the window has been consumed: fewer frames, and the peer never runs dry at half a window.
+  bool grant_due() const noexcept { return consumed_ + window_bytes_ - granted_ >= window_bytes_ / 2; }
+
+  // How much the window should grow now (0: not at all); the caller grants it from its budget with grow().
+  std::uint32_t growth_wanted(Instant now, Duration round_trip, std::uint32_t window_bytes_max) noexcept {
+    if (consumed_ - epoch_offset_ < window_bytes_) return 0;
+    const Duration took = now - epoch_;
+    epoch_ = now;
+    epoch_offset_ = consumed_;
+    if (took > round_trip * 2 || window_bytes_ >= window_bytes_max) return 0;
+    return std::min(window_bytes_, window_bytes_max - window_bytes_);
+  }
+  void grow(std::uint32_t bytes) noexcept { window_bytes_ += bytes; }
+
+  // The new limit to tell the peer.
+  std::uint64_t grant() noexcept {
+    granted_ = consumed_ + window_bytes_;
+    return granted_;
+  }
+
+ private:
+  std::uint64_t consumed_ = 0;
+  std::uint64_t received_ = 0;
+  std::uint64_t granted_;
+  std::uint32_t window_bytes_;
+  Instant epoch_{};
+  std::uint64_t epoch_offset_ = 0;
+};
+
+}  // namespace fairlead
