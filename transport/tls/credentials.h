@@ -1,0 +1,53 @@
+// Credentials: a CA and, if there is one, our own certificate chain and key, ready for handshakes. Immutable: shared
+// between threads, and kept by a handshake for as long as it runs, so that rotation replaces the object.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "transport/base/error.h"
+#include "transport/tls/certificate_info.h"
+
+struct WOLFSSL_CTX;
+
+namespace fairlead {
+
+// PEM texts, under the names that they have in a bundle: ca.crt, tls.crt, tls.key. The last two go together and may both
+// be empty (a dialler that presents no certificate).
+struct PemBundle {
+  std::string ca;
+  std::string cert;
+  std::string key;
+};
+
+class Credentials {
+ public:
+  // Fails with kCredentials and a sentence that says which of the three is missing, broken, expired or does not match.
+  static Result<std::shared_ptr<const Credentials>> load(const PemBundle& bundle);
+
+  ~Credentials();
+  Credentials(const Credentials&) = delete;
+  Credentials& operator=(const Credentials&) = delete;
+
+  bool has_certificate() const noexcept { return has_certificate_; }
+  const CertificateInfo& certificate() const noexcept { return certificate_; }  // ours; empty if there is none
+  const CertificateInfo& ca() const noexcept { return ca_; }                    // the first in ca.crt
+
+ private:
+  friend class Handshake;
+  enum class Use { kServer, kClient, kAnonymousClient };
+
+  Credentials() = default;
+  Result<void> build(const PemBundle& bundle);
+  Result<WOLFSSL_CTX*> make_context(const PemBundle& bundle, Use use) const;
+
+  bool has_certificate_ = false;
+  CertificateInfo certificate_;
+  CertificateInfo ca_;
+  WOLFSSL_CTX* server_ = nullptr;            // null without a certificate
+  WOLFSSL_CTX* client_ = nullptr;            // presents the certificate if there is one
+  WOLFSSL_CTX* anonymous_client_ = nullptr;  // never presents one
+};
+
+}  // namespace fairlead
