@@ -1,0 +1,25 @@
+// From validated resources to what the transport takes. The only place that knows both.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "router/site/credentials_store.h"
+#include "router/site/resources.h"
+#include "transport/config.h"
+
+namespace fairlead {
+
+struct GatewayConfig {
+  std::string site_id;
+  std::string site_name;
+  std::vector<AccessConfig> accesses;
+  std::vector<ListenerConfig> listeners;
+  std::vector<ConnectorConfig> connectors;
+  std::vector<LinkConfig> links;
+};
+
+// Makes the CA and server certificates if need be. Endpoints are those of the site's own role.
+Result<GatewayConfig> make_gateway_config(const Resources& resources, CredentialsStore& store);
+
+}  // namespace fairlead

@@ -1,0 +1,141 @@
+// The resources of a site as plain structs, after syntax and types were checked (resource_reader.h) and before or after
+// the checks that need all of them (validate.h). Field names are Skupper's, in our case style. Both spellings of the
+// Link end up in the one struct here.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "router/site/diagnostics.h"
+
+namespace fairlead {
+
+inline constexpr std::string_view kDefaultNamespace = "default";
+inline constexpr std::string_view kSiteCaName = "skupper-site-ca";
+inline constexpr std::string_view kInterRouterRole = "inter-router";
+inline constexpr std::string_view kEdgeRole = "edge";
+inline constexpr std::uint16_t kInterRouterPort = 55671;
+inline constexpr std::uint16_t kEdgePort = 45671;
+
+// Where a resource and each of its fields were written, for messages.
+struct Source {
+  Position position;                       // of the document
+  std::map<std::string, Position> fields;  // by path ("spec.endpoints[1].port")
+
+  // The field's position, or the resource's where the field was not written.
+  const Position& of(const std::string& field) const;
+};
+
+struct Metadata {
+  std::string name;
+  std::string namespace_name;  // empty: not written
+};
+
+struct Site {
+  static constexpr std::string_view kKind = "Site";
+  Metadata metadata;
+  Source source;
+  std::string link_access = "none";
+  bool edge = false;
+  std::string default_issuer{kSiteCaName};
+
+  bool accepts_links() const { return link_access != "none"; }
+  std::string_view role() const { return edge ? kEdgeRole : kInterRouterRole; }
+};
+
+struct LinkEndpoint {
+  std::string role;  // `name` in v2alpha1
+  std::string host;
+  std::uint16_t port = 0;
+  std::string group;
+  std::string field;  // path of the endpoint in its document
+};
+
+struct Link {
+  static constexpr std::string_view kKind = "Link";
+  Metadata metadata;
+  Source source;
+  std::string tls_credentials;  // `tlsSecret` in the older spelling
+  std::string tls_credentials_field;
+  std::uint32_t cost = 1;
+  std::vector<LinkEndpoint> endpoints;
+  bool no_client_auth = false;
+};
+
+struct RouterAccessRole {
+  std::string name;
+  std::uint16_t port = 0;
+  std::string field;
+};
+
+struct RouterAccess {
+  static constexpr std::string_view kKind = "RouterAccess";
+  Metadata metadata;
+  Source source;
+  std::vector<RouterAccessRole> roles;
+  std::string tls_credentials;  // empty: the resource's name
+  std::string issuer;           // empty: the site's default issuer
+  std::string bind_host;        // empty: all interfaces
+  std::vector<std::string> subject_alternative_names;
+  bool allow_anonymous_links = false;
+  bool implied = false;  // not written by the user: comes from the Site's linkAccess
+
+  const std::string& credentials_name() const { return tls_credentials.empty() ? metadata.name : tls_credentials; }
+};
+
+struct Listener {
+  static constexpr std::string_view kKind = "Listener";
+  Metadata metadata;
+  Source source;
+  std::string routing_key;
+  std::string host;
+  std::uint16_t port = 0;
+};
+
+struct Connector {
+  static constexpr std::string_view kKind = "Connector";
+  Metadata metadata;
+  Source source;
+  std::string routing_key;
+  std::string host;
+  std::uint16_t port = 0;
+};
+
+// Holds a private key: never print one, and write it to files of mode 0600 only.
+struct Secret {
+  static constexpr std::string_view kKind = "Secret";
+  Metadata metadata;
+  Source source;
+  std::map<std::string, std::string> data;  // decoded; ca.crt, tls.crt, tls.key, and whatever else was there
+};
+
+// Everything of one namespace.
+struct Resources {
+  std::vector<Site> sites;  // exactly one after validation for running
+  std::vector<Link> links;
+  std::vector<RouterAccess> router_accesses;
+  std::vector<Listener> listeners;
+  std::vector<Connector> connectors;
+  std::vector<Secret> secrets;
+
+  // The only site, or null.
+  const Site* site() const { return sites.size() == 1 ? &sites.front() : nullptr; }
+  const Secret* find_secret(std::string_view name) const;
+};
+
+// A Site that accepts links and has no RouterAccess of its name gets one, on the default ports. Done before validation,
+// so that its ports are checked against the others.
+void add_implied_router_access(Resources& resources);
+
+// "Link west": how messages name a resource.
+std::string label(std::string_view kind, std::string_view name);
+
+template <class T>
+std::string label(const T& resource) {
+  return label(T::kKind, resource.metadata.name);
+}
+
+}  // namespace fairlead

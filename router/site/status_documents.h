@@ -1,0 +1,39 @@
+// Status as documents: each resource with what the gateway says about it, in the shape that `status` commands print and
+// runtime/resources/ holds. Built from one snapshot; Secrets never appear.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include <nlohmann/json_fwd.hpp>
+
+#include "router/site/conditions.h"
+#include "router/site/resources.h"
+#include "transport/config.h"
+
+namespace fairlead {
+
+struct StatusInput {
+  const Resources& resources;
+  std::string namespace_name;
+  const GatewayStatus* gateway = nullptr;  // null: the gateway does not run
+  std::int64_t now_unix_s = 0;
+};
+
+struct StatusDocuments {
+  StatusDocuments();
+  StatusDocuments(StatusDocuments&&) noexcept;
+  StatusDocuments& operator=(StatusDocuments&&) noexcept;
+  ~StatusDocuments();
+
+  std::vector<nlohmann::ordered_json> resources;       // objects of the kinds that the user wrote (or that are implied)
+  std::vector<nlohmann::ordered_json> incoming_links;  // objects of kind IncomingLink, which no file describes
+};
+
+StatusDocuments make_status_documents(const StatusInput& input, TransitionTimes& times);
+
+// All of it in one object: what runtime/status.json holds.
+nlohmann::ordered_json make_status_snapshot(const StatusInput& input, const StatusDocuments& documents);
+
+}  // namespace fairlead
