@@ -51,11 +51,12 @@ class PostHandshake {
   std::uint32_t tickets() const noexcept { return tickets_; }
 
  private:
-  static constexpr std::size_t kMessageHeader = 4;
+  static constexpr std::uint32_t kMessageHeader = 4;
 
   bool mid_message() const noexcept { return header_size_ != 0; }
-  std::expected<Action, RecordFault> take_message(std::uint8_t first_body_byte) noexcept;
-  std::expected<void, RecordFault> check_header() const noexcept;
+  // Judges the message whose header is whole.
+  std::expected<void, RecordFault> begin_message() noexcept;
+  std::expected<Action, RecordFault> end_message(std::uint8_t last_byte) noexcept;
 
   Role role_;
   std::uint8_t header_[kMessageHeader] = {};
