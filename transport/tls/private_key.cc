@@ -1,0 +1,106 @@
+#include "transport/tls/private_key.h"
+
+#include <array>
+
+#include "transport/base/check.h"
+#include "transport/tls/secret.h"
+
+namespace fairlead {
+
+namespace {
+
+constexpr int kP256Bytes = 32;
+constexpr std::size_t kKeyDerMax = 512;
+
+std::unexpected<Error> failed(std::string_view what, int error) {
+  return fail(ErrorCode::kSystem, std::string(what).append(": ").append(wolfssl_error_text(error)));
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Random>> Random::open() {
+  ensure_wolfssl();
+  std::unique_ptr<Random> random(new Random);
+  if (const int error = wc_InitRng(&random->rng_); error != 0) return failed("no random numbers to be had", error);
+  return random;
+}
+
+PrivateKey::PrivateKey(KeyKind kind) noexcept : kind_(kind) {
+  CHECK((kind_ == KeyKind::kP256 ? wc_ecc_init(&ecc_) : wc_ed25519_init(&ed25519_)) == 0);
+}
+
+PrivateKey::~PrivateKey() {
+  if (kind_ == KeyKind::kP256) {
+    wc_ecc_free(&ecc_);
+  } else {
+    wc_ed25519_free(&ed25519_);
+  }
+}
+
+void* PrivateKey::get() noexcept {
+  if (kind_ == KeyKind::kP256) return &ecc_;
+  return &ed25519_;
+}
+
+Result<std::unique_ptr<PrivateKey>> PrivateKey::generate(KeyKind kind, Random& random) {
+  std::unique_ptr<PrivateKey> key(new PrivateKey(kind));
+  const int error = kind == KeyKind::kP256
+                        ? wc_ecc_make_key_ex(random.get(), kP256Bytes, &key->ecc_, ECC_SECP256R1)
+                        : wc_ed25519_make_key(random.get(), ED25519_KEY_SIZE, &key->ed25519_);
+  if (error != 0) return failed("cannot make a key", error);
+  return key;
+}
+
+Result<std::unique_ptr<PrivateKey>> PrivateKey::from_pem(const std::string& pem) {
+  ensure_wolfssl();
+  DerBuffer* der = nullptr;
+  if (const int error = wc_PemToDer(reinterpret_cast<const unsigned char*>(pem.data()), static_cast<long>(pem.size()),
+                                    PRIVATEKEY_TYPE, &der, nullptr, nullptr, nullptr);
+      error != 0) {
+    return failed("not a PEM private key", error);
+  }
+  Result<std::unique_ptr<PrivateKey>> result =
+      fail(ErrorCode::kUnsupported, "the private key is of a kind that cannot be used: P-256 or Ed25519 is needed");
+  for (const KeyKind kind : {KeyKind::kP256, KeyKind::kEd25519}) {
+    std::unique_ptr<PrivateKey> key(new PrivateKey(kind));
+    word32 at = 0;
+    const int error = kind == KeyKind::kP256
+                          ? wc_EccPrivateKeyDecode(der->buffer, &at, &key->ecc_, der->length)
+                          : wc_Ed25519PrivateKeyDecode(der->buffer, &at, &key->ed25519_, der->length);
+    if (error != 0) continue;
+    result = std::move(key);
+    break;
+  }
+  wipe(der->buffer, der->length);
+  wc_FreeDer(&der);
+  return result;
+}
+
+Result<std::string> PrivateKey::to_pem() {
+  std::array<byte, kKeyDerMax> der;
+  word32 size = kKeyDerMax;
+  int result = 0;
+  if (kind_ == KeyKind::kP256) {
+    result = wc_EccKeyToPKCS8(&ecc_, der.data(), &size);
+  } else {
+    result = wc_Ed25519PrivateKeyToDer(&ed25519_, der.data(), size);
+    size = result > 0 ? static_cast<word32>(result) : 0;
+  }
+  auto pem = result < 0 ? failed("cannot write the key", result)
+                        : pem_of(der.data(), static_cast<int>(size), PKCS8_PRIVATEKEY_TYPE);
+  wipe(der.data(), der.size());
+  return pem;
+}
+
+Result<std::string> pem_of(const byte* der, int size, int type) {
+  const int needed = wc_DerToPem(der, static_cast<word32>(size), nullptr, 0, type);
+  if (needed <= 0) return failed("cannot write PEM", needed);
+  std::string pem(static_cast<std::size_t>(needed), '\0');
+  const int written = wc_DerToPem(der, static_cast<word32>(size), reinterpret_cast<byte*>(pem.data()),
+                                  static_cast<word32>(pem.size()), type);
+  if (written <= 0) return failed("cannot write PEM", written);
+  pem.resize(static_cast<std::size_t>(written));
+  return pem;
+}
+
+}  // namespace fairlead
