@@ -29,6 +29,7 @@ struct TransportOptions {
   unsigned shards = 1;
   std::string site_id;
   std::string site_name;
+  std::uint64_t incarnation = 0;  // of this process: never the same twice for a site id
 
   Duration probe_interval = Duration::milliseconds(200);    // between probes on an otherwise silent session
   Duration silent_limit = Duration::milliseconds(900);      // a session that is silent for longer is dead

@@ -3,7 +3,7 @@
 #pragma once
 
 #include <cstdint>
-#include <memory>
+#include <utility>
 
 #include "transport/base/slab.h"
 #include "transport/uring/block_pool.h"
@@ -71,6 +71,13 @@ class SliceQueue {
     bytes_ -= whole.size();
     pop();
     return whole;
+  }
+
+  // Exchanges the contents of two queues over the same nodes.
+  void swap(SliceQueue& other) noexcept {
+    std::swap(head_, other.head_);
+    std::swap(tail_, other.tail_);
+    std::swap(bytes_, other.bytes_);
   }
 
   void clear() noexcept {

@@ -1,0 +1,80 @@
+#include "transport/access.h"
+
+#include <cerrno>
+
+#include "transport/base/log.h"
+#include "transport/transport.h"
+
+namespace fairlead {
+
+Access::Access(Transport& transport, AccessConfig config, Socket socket, std::uint16_t port)
+    : transport_(transport), config_(std::move(config)), socket_(std::move(socket)) {
+  status_.name = config_.name;
+  status_.role = config_.role;
+  status_.port = port;
+  status_.listening = true;
+  arm();
+}
+
+void Access::arm() noexcept {
+  if (closing_ || accept_.in_flight()) return;
+  transport_.ring().submit(accept_, [&](io_uring_sqe* sqe) {
+    io_uring_prep_multishot_accept(sqe, socket_.fd(), nullptr, nullptr, SOCK_CLOEXEC);
+  });
+}
+
+void Access::on_accept(Completion done) noexcept {
+  if (done.ok()) {
+    Socket peer(transport_.kernel(), done.res);
+    if (!closing_) accept(std::move(peer));
+    if (!done.more()) arm();
+    return;
+  }
+  if (closing_ || done.more()) return;
+  if (done.res == -ECONNABORTED || done.res == -EINTR || done.res == -EAGAIN) return arm();
+  if (done.res == -EMFILE || done.res == -ENFILE) transport_.count_descriptors_exhausted();
+  transport_.timers().arm(retry_, transport_.now() + kRetry);
+}
+
+void Access::on_retry(Instant) noexcept { arm(); }
+
+void Access::accept(Socket socket) {
+  ++status_.accepted;
+  Address address;
+  transport_.kernel().peer_address(socket.fd(), address);
+  const std::string peer = to_string(address);
+  auto handshake = Handshake::server(config_.credentials, {.peer = peer, .allow_anonymous = config_.allow_anonymous});
+  if (!handshake) return log_error("{}: {}", config_.name, handshake.error().message);
+  transport_.add_pending(
+      std::make_unique<PendingSession>(transport_, *this, std::move(socket), std::move(*handshake), peer));
+}
+
+Result<Hello> Access::answer_hello(PendingSession& pending) { return transport_.answer_hello(*this, pending); }
+
+void Access::pending_ready(PendingSession& pending) { transport_.adopt_incoming(*this, pending); }
+
+void Access::pending_failed(PendingSession& pending, const Error& error) {
+  ++status_.refused;
+  const std::string message = pending.peer() + ": " + error.message;
+  status_.last_refused = LastError{error.code, message, transport_.kernel().unix_seconds()};
+  transport_.mark_status_changed();
+  if (transport_.now() < next_log_) {
+    ++unlogged_;
+    return;
+  }
+  next_log_ = transport_.now() + kLogInterval;
+  log_warning("{}: refused a link from {}{}", config_.name, message,
+              unlogged_ > 0 ? " (and " + std::to_string(unlogged_) + " others before)" : "");
+  unlogged_ = 0;
+}
+
+void Access::close() noexcept {
+  if (closing_) return;
+  closing_ = true;
+  status_.listening = false;
+  retry_.cancel();
+  transport_.ring().cancel(accept_);
+  socket_.shutdown(SHUT_RDWR);
+}
+
+}  // namespace fairlead

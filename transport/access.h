@@ -1,0 +1,57 @@
+// Access: a RouterAccess: a port where other sites' links come in. Accepts, and lets PendingSession do the rest.
+//
+// Owner: Transport. Control thread only.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+
+#include "transport/config.h"
+#include "transport/pending_session.h"
+#include "transport/uring/op.h"
+#include "transport/uring/socket.h"
+#include "transport/uring/timers.h"
+
+namespace fairlead {
+
+class Transport;
+
+class Access final : public PendingSession::Owner {
+ public:
+  Access(Transport& transport, AccessConfig config, Socket socket, std::uint16_t port);
+  Access(const Access&) = delete;
+  Access& operator=(const Access&) = delete;
+
+  const AccessConfig& config() const noexcept { return config_; }
+  const AccessStatus& status() const noexcept { return status_; }
+
+  void close() noexcept;
+  bool closed() const noexcept { return closing_ && !accept_.in_flight(); }
+
+  Result<Hello> answer_hello(PendingSession& pending) override;
+  void pending_ready(PendingSession& pending) override;
+  void pending_failed(PendingSession& pending, const Error& error) override;
+
+ private:
+  static constexpr Duration kRetry = Duration::milliseconds(50);
+  // A scanner or a misconfigured peer must not fill the log.
+  static constexpr Duration kLogInterval = Duration::seconds(10);
+
+  void on_accept(Completion done) noexcept;
+  void on_retry(Instant now) noexcept;
+  void arm() noexcept;
+  void accept(Socket socket);
+
+  Transport& transport_;
+  AccessConfig config_;
+  Socket socket_;
+  AccessStatus status_;
+  Instant next_log_{};
+  std::uint64_t unlogged_ = 0;
+  bool closing_ = false;
+
+  OpOf<&Access::on_accept> accept_{*this};
+  TimerOf<&Access::on_retry> retry_{*this};
+};
+
+}  // namespace fairlead

@@ -1,0 +1,251 @@
+#include "transport/edge_socket.h"
+
+#include <cerrno>
+
+#include "transport/shard.h"
+
+namespace fairlead {
+namespace {
+
+// Received bytes up to this size are copied, so that the large buffer goes back to the kernel at once and stays in the
+// cache. A copy of this size costs less than touching a cold buffer.
+constexpr std::uint32_t kCopyBreak = 2048;
+// A receive for less than this is not worth its system call; more credit is under way when the window is that small.
+constexpr std::uint64_t kReceiveMin = 4096;
+// Taken by one sendmsg: the kernel's send buffer rarely has room for more.
+constexpr std::uint32_t kSendBytesMax = 512 * 1024;
+// Behind a send that is in flight, slices up to this size are copied: they may wait long, and would hold a large block.
+constexpr std::uint32_t kQueueCopyMax = 1024;
+
+ResetCode code_of_connect_error(int error) noexcept {
+  switch (error) {
+    case ECONNREFUSED: return ResetCode::kConnectRefused;
+    case ETIMEDOUT: return ResetCode::kConnectTimeout;
+    default: return ResetCode::kConnectFailed;
+  }
+}
+
+}  // namespace
+
+EdgeSocket::EdgeSocket(Shard& shard, Socket socket, EdgeGroup& group) noexcept
+    : shard_(shard), group_(group), socket_(std::move(socket)), out_(shard.slice_nodes()) {
+  ++group_.open;
+  ++group_.total;
+}
+
+EdgeSocket::~EdgeSocket() { --group_.open; }
+
+void EdgeSocket::start_connect(const Address& address) noexcept {
+  shard_.ring().submit(connect_, [&](io_uring_sqe* sqe) {
+    io_uring_prep_connect(sqe, socket_.fd(), address.get(), address.size);
+  });
+  shard_.timers().arm(connect_deadline_, shard_.now() + shard_.options().connect_timeout);
+}
+
+void EdgeSocket::on_connect(Completion done) noexcept {
+  connect_deadline_.cancel();
+  if (state_ != State::kConnecting) return join();
+  if (!done.ok()) {
+    // -ECANCELED here is our own deadline.
+    const int error = done.res == -ECANCELED ? ETIMEDOUT : -done.res;
+    ++group_.failed;
+    group_.last_errno = error;
+    return fail(code_of_connect_error(error));
+  }
+  state_ = State::kOpen;
+  if (peer_ != nullptr) peer_->opened();
+  arm_receive();
+  if (!out_.empty() || finish_wanted_) mark_dirty();
+}
+
+void EdgeSocket::on_connect_deadline(Instant) noexcept { shard_.ring().cancel(connect_); }
+
+// ---- from the application to the peer
+
+void EdgeSocket::grant(std::uint64_t bytes) noexcept {
+  granted_bytes_ += bytes;
+  arm_receive();
+}
+
+void EdgeSocket::arm_receive() noexcept {
+  if (state_ != State::kOpen || receive_.in_flight() || read_finished_ || granted_bytes_ < kReceiveMin) return;
+  if (shard_.buffers().lent() == 0) return shard_.starve(*this);
+  const std::uint32_t bytes_max =
+      static_cast<std::uint32_t>(std::min<std::uint64_t>(granted_bytes_, BufferRing::kReceiveBytesMax));
+  shard_.ring().submit(receive_, [&](io_uring_sqe* sqe) {
+    shard_.buffers().prepare_receive(sqe, socket_.fd(), bytes_max, wait_first_);
+  });
+}
+
+void EdgeSocket::on_receive(Completion done) noexcept {
+  if (done.res > 0) {
+    wait_first_ = !done.socket_nonempty();
+    shard_.buffers().collect(done, [this](Slice bytes) { take_received(std::move(bytes)); });
+    if (state_ != State::kOpen) return join();
+    return arm_receive();
+  }
+  if (state_ != State::kOpen) return join();
+  switch (-done.res) {
+    case 0:
+      read_finished_ = true;
+      if (peer_ != nullptr) peer_->finish();
+      return close_when_finished();
+    case ENOBUFS:
+      ++shard_.counters().receive_starved;
+      return shard_.starve(*this);
+    case EINTR:
+    case EAGAIN:
+    case ENOMEM:
+      wait_first_ = true;
+      return shard_.starve(*this);  // tried again with the next turn
+    default: return fail(ResetCode::kPeerReset);
+  }
+}
+
+void EdgeSocket::take_received(Slice bytes) noexcept {
+  granted_bytes_ -= std::min<std::uint64_t>(granted_bytes_, bytes.size());
+  if (peer_ == nullptr || state_ != State::kOpen) return;
+  shard_.counters().edge_bytes_in += bytes.size();
+  if (bytes.size() <= kCopyBreak) {
+    if (Slice copy = shard_.copy_small({bytes.data(), bytes.size()}); !copy.empty()) return peer_->deliver(std::move(copy));
+  }
+  peer_->deliver(std::move(bytes));
+}
+
+// ---- from the peer to the application
+
+void EdgeSocket::deliver(Slice bytes) noexcept {
+  if (state_ != State::kOpen && state_ != State::kConnecting) return;
+  if (send_.in_flight() && bytes.size() <= kQueueCopyMax) {
+    if (Slice copy = shard_.copy_small({bytes.data(), bytes.size()}); !copy.empty()) bytes = std::move(copy);
+  }
+  enqueue(std::move(bytes));
+  mark_dirty();
+}
+
+void EdgeSocket::enqueue(Slice bytes) noexcept {
+  // Copies made one after the other are often neighbours in their small block.
+  if (!out_.empty() && out_.back().block() == bytes.block() && out_.back().data() + out_.back().size() == bytes.data()) {
+    return out_.grow_back(bytes.size());
+  }
+  if (!out_.push(std::move(bytes))) [[unlikely]] {
+    ++shard_.counters().slice_nodes_exhausted;
+    fail(ResetCode::kLimit);
+  }
+}
+
+void EdgeSocket::finish() noexcept {
+  finish_wanted_ = true;
+  mark_dirty();
+}
+
+void EdgeSocket::mark_dirty() noexcept { shard_.mark_dirty(*this); }
+
+void EdgeSocket::flush() noexcept {
+  if (state_ != State::kOpen || send_.in_flight()) return;
+  if (out_.empty()) {
+    if (finish_wanted_ && !write_finished_) {
+      write_finished_ = true;
+      socket_.shutdown(SHUT_WR);
+      close_when_finished();
+    }
+    return;
+  }
+  const std::span<iovec> vectors = shard_.gather(out_, kSendBytesMax);
+  if (vectors.empty()) return mark_dirty();  // this turn's vectors are used up: the next turn sends
+  if (vectors.size() == 1) {
+    return shard_.ring().submit(send_, [&](io_uring_sqe* sqe) {
+      io_uring_prep_send(sqe, socket_.fd(), vectors[0].iov_base, vectors[0].iov_len, MSG_NOSIGNAL);
+    });
+  }
+  const msghdr* message = shard_.message(vectors);
+  shard_.ring().submit(send_, [&](io_uring_sqe* sqe) {
+    io_uring_prep_sendmsg(sqe, socket_.fd(), message, MSG_NOSIGNAL);
+  });
+}
+
+void EdgeSocket::on_send(Completion done) noexcept {
+  if (done.res > 0) {
+    shard_.counters().edge_bytes_out += done.bytes();
+    out_.drop_front(done.bytes());
+    if (peer_ != nullptr) peer_->grant(done.bytes());
+  }
+  if (state_ != State::kOpen) return join();
+  if (relieving_) {
+    relieving_ = false;
+    compact();
+  }
+  if (done.res <= 0) {
+    switch (-done.res) {
+      case ECANCELED:
+      case EINTR:
+      case EAGAIN:
+      case ENOMEM:
+      case ENOBUFS: break;  // nothing was sent; the next turn tries again
+      default: return fail(ResetCode::kPeerReset);
+    }
+  }
+  if (!out_.empty() || finish_wanted_) mark_dirty();
+}
+
+void EdgeSocket::relieve() noexcept {
+  if (state_ != State::kOpen || out_.empty() || relieving_) return;
+  if (!send_.in_flight()) return compact();
+  // The kernel may still read from the slices of a send that waits: their blocks can go only once it is joined.
+  relieving_ = true;
+  shard_.ring().cancel(send_);
+}
+
+void EdgeSocket::compact() noexcept {
+  SliceQueue compacted(shard_.slice_nodes());
+  bool room = true;
+  while (!out_.empty()) {
+    Slice whole = out_.take_front(UINT32_MAX);
+    while (room && whole.block()->pool != &shard_.small_pool() && !whole.empty()) {
+      const std::uint32_t piece = std::min(whole.size(), shard_.small_pool().capacity());
+      Slice copy = shard_.copy_small({whole.data(), piece});
+      room = !copy.empty() && compacted.push(std::move(copy));
+      if (room) whole.drop_front(piece);
+    }
+    if (!whole.empty() && !compacted.push(std::move(whole))) return fail(ResetCode::kLimit);
+  }
+  ++shard_.counters().edges_relieved;
+  out_.swap(compacted);
+}
+
+// ---- the end
+
+void EdgeSocket::abort(ResetCode) noexcept { end(ResetCode::kNone); }
+
+void EdgeSocket::fail(ResetCode code) noexcept { end(code); }
+
+void EdgeSocket::end(ResetCode code) noexcept {
+  if (state_ == State::kClosed || state_ == State::kAborting) return;
+  state_ = State::kAborting;
+  ++shard_.counters().edges_reset;
+  connect_deadline_.cancel();
+  // Not by shutdown(): the application would take the FIN for an orderly end of a stream that was cut.
+  shard_.ring().cancel(receive_);
+  shard_.ring().cancel(send_);
+  shard_.ring().cancel(connect_);
+  abort_peer(code);
+  join();
+}
+
+void EdgeSocket::close_when_finished() noexcept {
+  if (!read_finished_ || !write_finished_) return;
+  part();
+  state_ = State::kClosed;
+  socket_.close();
+  shard_.reap(*this);
+}
+
+void EdgeSocket::join() noexcept {
+  if (state_ != State::kAborting || !idle()) return;
+  state_ = State::kClosed;
+  out_.clear();
+  socket_.close_with_reset();
+  shard_.reap(*this);
+}
+
+}  // namespace fairlead

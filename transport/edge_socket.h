@@ -1,0 +1,110 @@
+// EdgeSocket: an application's TCP connection as a Channel: a client that a listener accepted, or the connection to the
+// server that a connector dials.
+//
+// Owner: the shard's slab. One thread. Bytes received go straight to the peer Channel, never more than it granted: a
+// receive is submitted only while there is a grant, so a peer that stalls stops the reading. Bytes delivered by the peer
+// queue as slices and leave together in one sendmsg per turn; each byte that the kernel took is granted back.
+//
+//   kConnecting ──► kOpen ──(both directions finished)──► kClosed
+//        └────────────┴─────(abort, error)──► kAborting ──(ops joined)──► kClosed, by RST
+//
+// Memory held: slices of at most what was granted to the peer. Under memory pressure relieve() moves them into small
+// blocks of their own, so that a reader who stalls holds its bytes and not the large blocks they came in.
+#pragma once
+
+#include <cstdint>
+
+#include <boost/intrusive/list.hpp>
+
+#include "transport/channel.h"
+#include "transport/edge_group.h"
+#include "transport/uring/op.h"
+#include "transport/uring/slice_queue.h"
+#include "transport/uring/socket.h"
+#include "transport/uring/timers.h"
+
+namespace fairlead {
+
+class Shard;
+
+namespace edge_hooks {
+using Hook = boost::intrusive::link_mode<boost::intrusive::auto_unlink>;
+struct All;
+struct Dirty;
+struct Starved;
+}  // namespace edge_hooks
+
+class EdgeSocket final
+    : public Channel,
+      public boost::intrusive::list_base_hook<boost::intrusive::tag<edge_hooks::All>, edge_hooks::Hook>,
+      public boost::intrusive::list_base_hook<boost::intrusive::tag<edge_hooks::Dirty>, edge_hooks::Hook>,
+      public boost::intrusive::list_base_hook<boost::intrusive::tag<edge_hooks::Starved>, edge_hooks::Hook> {
+ public:
+  // `group` is the listener or connector that the connection counts for.
+  EdgeSocket(Shard& shard, Socket socket, EdgeGroup& group) noexcept;
+  ~EdgeSocket();
+
+  // An accepted client: reading begins with the first grant.
+  void start_accepted() noexcept { state_ = State::kOpen; }
+  // Dials a server; the outcome reaches the peer as opened() or abort(). `address` must live until then.
+  void start_connect(const Address& address) noexcept;
+
+  void deliver(Slice bytes) noexcept override;
+  void grant(std::uint64_t bytes) noexcept override;
+  void finish() noexcept override;
+  void abort(ResetCode code) noexcept override;
+  void opened() noexcept override {}
+
+  // The shard's end-of-turn work: sends what was delivered.
+  void flush() noexcept;
+  // Lent buffers are to be had again.
+  void resume_receive() noexcept { arm_receive(); }
+  // Gives up the large blocks it holds, if it has any.
+  void relieve() noexcept;
+  // Ends the connection without a peer (the shard is being stopped, or nobody serves its routing key).
+  void end(ResetCode code) noexcept;
+
+  const EdgeGroup& group() const noexcept { return group_; }
+
+ private:
+  enum class State : std::uint8_t {
+    kConnecting,  // connect_ in flight
+    kOpen,        // bytes flow
+    kAborting,    // ops in flight are being cancelled; closes by RST when they are joined
+    kClosed,      // on the shard's reap list
+  };
+
+  void on_receive(Completion done) noexcept;
+  void on_send(Completion done) noexcept;
+  void on_connect(Completion done) noexcept;
+  void on_connect_deadline(Instant now) noexcept;
+
+  void arm_receive() noexcept;
+  void take_received(Slice bytes) noexcept;
+  void enqueue(Slice bytes) noexcept;
+  void compact() noexcept;
+  void mark_dirty() noexcept;
+  void fail(ResetCode code) noexcept;
+  void close_when_finished() noexcept;
+  void join() noexcept;
+  bool idle() const noexcept { return !receive_.in_flight() && !send_.in_flight() && !connect_.in_flight(); }
+
+  Shard& shard_;
+  EdgeGroup& group_;
+  Socket socket_;
+  SliceQueue out_;
+  std::uint64_t granted_bytes_ = 0;  // what the peer still takes
+  State state_ = State::kConnecting;
+  bool wait_first_ = true;           // the last receive emptied the socket
+  bool read_finished_ = false;       // the application closed its direction, and the peer knows
+  bool finish_wanted_ = false;       // the peer finished; shut down once everything is sent
+  bool write_finished_ = false;
+  bool relieving_ = false;           // send_ is cancelled only to move its slices
+
+  OpOf<&EdgeSocket::on_receive> receive_{*this};
+  OpOf<&EdgeSocket::on_send> send_{*this};
+  OpOf<&EdgeSocket::on_connect> connect_{*this};
+  TimerOf<&EdgeSocket::on_connect_deadline> connect_deadline_{*this};
+};
+
+}  // namespace fairlead

@@ -1,0 +1,198 @@
+#include "transport/link.h"
+
+#include <algorithm>
+
+#include "transport/base/log.h"
+#include "transport/transport.h"
+
+namespace fairlead {
+
+Link::Link(Transport& transport, std::uint32_t id, LinkConfig config)
+    : transport_(transport), config_(std::move(config)), link_id_(transport.prng().next()), slots_(1, Slot::kDown) {
+  record_.id = id;
+  record_.status.name = config_.name;
+  record_.status.cost = config_.cost;
+  record_.status.sessions_wanted = transport_.options().shards;
+  record_.note_state(LinkState::kConnecting, transport_.kernel().unix_seconds());
+}
+
+Link::~Link() { transport_.abandon_pending(*this); }
+
+LinkStatus Link::status(Instant now) const {
+  LinkStatus status = record_.snapshot();
+  if (redial_.armed() && redial_at_ > now) status.next_dial_in = redial_at_ - now;
+  return status;
+}
+
+unsigned Link::up_count() const noexcept {
+  return static_cast<unsigned>(std::count(slots_.begin(), slots_.end(), Slot::kUp));
+}
+
+// ---- dialling
+
+void Link::dial() {
+  if (closing_) return;
+  if (up_count() > 0) {
+    for (std::uint16_t index = 0; index < slots_.size(); ++index) {
+      if (slots_[index] == Slot::kDown) dial_target(index, current_);
+    }
+    return;
+  }
+  if (resolving_ || slots_[0] != Slot::kDown) return;
+  record_.note_state(LinkState::kConnecting, transport_.kernel().unix_seconds());
+  next_endpoint_ = 0;
+  targets_.clear();
+  next_target_ = 0;
+  resolve_next_endpoint();
+}
+
+void Link::resolve_next_endpoint() {
+  current_.endpoint = config_.endpoints[next_endpoint_++];
+  record_.status.url = to_string(current_.endpoint);
+  resolving_ = true;
+  transport_.resolve(current_.endpoint, link_id_, [this](Result<std::vector<Address>> addresses) {
+    endpoint_resolved(std::move(addresses));
+  });
+}
+
+void Link::endpoint_resolved(Result<std::vector<Address>> addresses) {
+  resolving_ = false;
+  if (closing_) return;
+  if (!addresses) return attempt_failed(addresses.error());
+  targets_.clear();
+  next_target_ = 0;
+  for (const Address& address : *addresses) targets_.push_back({current_.endpoint, address});
+  current_ = targets_[next_target_++];
+  dial_target(0, current_);
+}
+
+void Link::dial_target(std::uint16_t index, const Target& target) {
+  const int fd = transport_.kernel().open_socket(target.address.family());
+  ++record_.status.dials;
+  if (fd < 0) {
+    transport_.count_descriptors_exhausted();
+    const Error error = error_from_errno(-fd, "socket for link " + config_.name);
+    return index == 0 && up_count() == 0 ? attempt_failed(error) : back_off();
+  }
+  slots_[index] = Slot::kDialling;
+  ClientHandshakeOptions tls;
+  tls.host = target.endpoint.host;
+  tls.peer = to_string(target.address);
+  tls.present_certificate = config_.present_certificate;
+  transport_.add_pending(std::make_unique<PendingSession>(transport_, *this, Socket(transport_.kernel(), fd),
+                                                          target.address, config_.credentials, std::move(tls),
+                                                          make_hello(index)));
+}
+
+Hello Link::make_hello(std::uint16_t index) const {
+  Hello hello = transport_.make_hello();
+  hello.session_index = index;
+  hello.cost = config_.cost;
+  hello.link_id = link_id_;
+  return hello;
+}
+
+Result<Hello> Link::answer_hello(PendingSession&) { return fail(ErrorCode::kProtocol, "unexpected HELLO"); }
+
+void Link::pending_ready(PendingSession& pending) {
+  const std::uint16_t index = pending.hello().session_index;
+  const Hello& peer = pending.peer_hello();
+  if (peer.site_id == transport_.options().site_id) {
+    return pending_failed(pending, {ErrorCode::kInvalid, "link " + config_.name + " leads back to this very site"});
+  }
+  const bool first = up_count() == 0;
+  if (!first && peer.incarnation != record_.peer_incarnation) {
+    // The peer restarted between two of our dials; the sessions to its old life are about to end.
+    return pending_failed(pending, {ErrorCode::kReset, "another router answered at " + record_.status.url});
+  }
+  slots_[index] = Slot::kUp;
+  record_.note_peer(peer, pending.tls());
+  transport_.adopt(record_, pending);
+  if (!first) return;
+  failures_ = 0;
+  ++record_.status.ups;
+  redial_.cancel();
+  const std::uint16_t wanted = std::max<std::uint16_t>(peer.shards, static_cast<std::uint16_t>(transport_.options().shards));
+  slots_.resize(wanted, Slot::kDown);
+  record_.status.sessions_wanted = wanted;
+  record_.going_away = false;
+  record_.note_state(LinkState::kUp, transport_.kernel().unix_seconds());
+  record_.up = true;
+  log_info("link {}: up, site {} at {}, {}", config_.name, peer.site_name, record_.status.url, record_.status.cipher);
+  transport_.link_up(record_);
+  dial();
+}
+
+// ---- failing
+
+void Link::pending_failed(PendingSession& pending, const Error& error) {
+  const std::uint16_t index = pending.hello().session_index;
+  slots_[index] = Slot::kDown;
+  if (closing_) return;
+  if (up_count() > 0) {
+    set_error(error);
+    return back_off();
+  }
+  attempt_failed(error);
+}
+
+void Link::attempt_failed(const Error& error) {
+  set_error(error);
+  if (next_target_ < targets_.size()) {
+    current_ = targets_[next_target_++];
+    return dial_target(0, current_);
+  }
+  if (next_endpoint_ < config_.endpoints.size()) return resolve_next_endpoint();
+  record_.note_state(LinkState::kWaiting, transport_.kernel().unix_seconds());
+  back_off();
+}
+
+void Link::set_error(const Error& error) {
+  const bool news = !record_.status.last_error || record_.status.last_error->message != error.message;
+  record_.note_error(error, transport_.kernel().unix_seconds());
+  transport_.mark_status_changed();
+  if (news) log_warning("link {}: {}", config_.name, error.message);
+}
+
+void Link::back_off() {
+  if (redial_.armed() || closing_) return;
+  const std::int64_t ceiling = std::min(transport_.options().redial_max.ns,
+                                        transport_.options().redial_min.ns << std::min(failures_, 20U));
+  ++failures_;
+  // Jitter over the upper half, so that the sites that a restarted hub left behind do not come back all at once.
+  const std::int64_t delay = ceiling / 2 + static_cast<std::int64_t>(
+                                               transport_.prng().below(static_cast<std::uint64_t>(ceiling / 2) + 1));
+  redial_at_ = transport_.now() + Duration{delay};
+  transport_.timers().arm(redial_, redial_at_);
+  transport_.mark_status_changed();
+}
+
+void Link::on_redial(Instant) noexcept { dial(); }
+
+void Link::session_ended(std::uint16_t index, const Error& error) {
+  if (index < slots_.size()) slots_[index] = Slot::kDown;
+  if (closing_) return;
+  if (record_.up) set_error(error);
+  if (up_count() > 0) return back_off();
+  if (record_.up) {
+    record_.up = false;
+    record_.note_state(LinkState::kConnecting, transport_.kernel().unix_seconds());
+    log_warning("link {}: down: {}", config_.name, error.message);
+    transport_.link_down(record_);
+  }
+  // Sessions to a peer that is gone may still be dialling: their outcome does not matter any more.
+  transport_.abandon_pending(*this);
+  std::replace(slots_.begin(), slots_.end(), Slot::kDialling, Slot::kDown);
+  redial_.cancel();
+  back_off();
+}
+
+void Link::close() {
+  closing_ = true;
+  redial_.cancel();
+  record_.note_state(LinkState::kClosing, transport_.kernel().unix_seconds());
+  transport_.abandon_pending(*this);
+  transport_.close_sessions(record_);
+}
+
+}  // namespace fairlead

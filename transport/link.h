@@ -1,0 +1,90 @@
+// Link: a link that this site dials: its sessions, one for each shard of the larger end, and the redialling.
+//
+//   kConnecting ──(session 0 said HELLO)──► kUp ──(last session lost)──► kConnecting …
+//        └──(every address failed)──► kWaiting ──(back-off)──► kConnecting
+//
+// Session 0 goes first: it tells how many shards the peer has. The others then dial the address that worked. Back-off is
+// exponential with full jitter in its upper half, from redial_min to redial_max, and starts anew once the link was up.
+//
+// Owner: Transport. Control thread only.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "transport/config.h"
+#include "transport/link_record.h"
+#include "transport/pending_session.h"
+#include "transport/uring/timers.h"
+
+namespace fairlead {
+
+class Transport;
+
+class Link final : public PendingSession::Owner {
+ public:
+  Link(Transport& transport, std::uint32_t id, LinkConfig config);
+  ~Link();
+  Link(const Link&) = delete;
+  Link& operator=(const Link&) = delete;
+
+  std::uint32_t id() const noexcept { return record_.id; }
+  std::uint64_t link_id() const noexcept { return link_id_; }
+  const LinkConfig& config() const noexcept { return config_; }
+  LinkRecord& record() noexcept { return record_; }
+  LinkStatus status(Instant now) const;
+
+  // Dials whatever is missing.
+  void dial();
+  void close();
+
+  // From Transport: a session of this link ended.
+  void session_ended(std::uint16_t index, const Error& error);
+
+  Result<Hello> answer_hello(PendingSession& pending) override;
+  void pending_ready(PendingSession& pending) override;
+  void pending_failed(PendingSession& pending, const Error& error) override;
+
+ private:
+  enum class Slot : std::uint8_t {
+    kDown,     // nothing under way
+    kDialling, // a PendingSession works on it
+    kUp,       // a session on its shard
+  };
+
+  // What a dial tries next.
+  struct Target {
+    HostPort endpoint;
+    Address address;
+  };
+
+  void resolve_next_endpoint();
+  void endpoint_resolved(Result<std::vector<Address>> addresses);
+  void dial_target(std::uint16_t index, const Target& target);
+  void attempt_failed(const Error& error);
+  void back_off();
+  void on_redial(Instant now) noexcept;
+  void set_error(const Error& error);
+  unsigned up_count() const noexcept;
+  Hello make_hello(std::uint16_t index) const;
+
+  Transport& transport_;
+  LinkConfig config_;
+  LinkRecord record_;
+  std::uint64_t link_id_;              // as told to the peer: of this object's life
+  std::vector<Slot> slots_;            // by session index
+  std::vector<Target> targets_;        // of the endpoint being tried
+  std::size_t next_target_ = 0;
+  std::size_t next_endpoint_ = 0;
+  Target current_;                     // being dialled by session 0, or the one that worked
+  unsigned failures_ = 0;              // rounds over all endpoints since the link was last up
+  bool resolving_ = false;
+  bool closing_ = false;
+  Instant redial_at_{};
+
+  TimerOf<&Link::on_redial> redial_{*this};
+};
+
+}  // namespace fairlead

@@ -1,0 +1,67 @@
+#include "transport/link_record.h"
+
+#include <algorithm>
+
+namespace fairlead {
+
+void LinkRecord::note_peer(const Hello& hello, const HandshakeResult& tls) {
+  status.remote_site_id = hello.site_id;
+  status.remote_site_name = hello.site_name;
+  peer_incarnation = hello.incarnation;
+  peer_cost = hello.cost;
+  status.tls_version = "TLSv1.3";
+  status.cipher = name_of(tls.suite);
+  status.tls_group = tls.group;
+  status.tx_protection = status.rx_protection = "user space";
+  status.protection_reason = "this version protects records in user space only";
+  status.peer_authenticated = tls.peer_certificate.has_value();
+  status.peer_subject = tls.peer_certificate ? tls.peer_certificate->subject : std::string();
+  status.peer_certificate_expires_unix_s = tls.peer_certificate ? tls.peer_certificate->not_after_unix_s : 0;
+}
+
+void LinkRecord::note_state(LinkState state, std::int64_t unix_s) {
+  if (status.state == state && status.since_unix_s != 0) return;
+  status.state = state;
+  status.since_unix_s = unix_s;
+}
+
+void LinkRecord::note_error(const Error& error, std::int64_t unix_s) {
+  if (status.last_error && status.last_error->code == error.code && status.last_error->message == error.message) return;
+  status.last_error = LastError{error.code, error.message, unix_s};
+}
+
+void LinkRecord::drop_session(std::uint64_t session_id) {
+  const auto at = sessions.find(session_id);
+  if (at == sessions.end()) return;
+  ended_bytes_in += at->second.figures.bytes_in;
+  ended_bytes_out += at->second.figures.bytes_out;
+  ended_streams += at->second.figures.streams_total;
+  sessions.erase(at);
+}
+
+LinkStatus LinkRecord::snapshot() const {
+  LinkStatus result = status;
+  result.bytes_in = ended_bytes_in;
+  result.bytes_out = ended_bytes_out;
+  result.streams_total = ended_streams;
+  result.sessions_up = static_cast<std::uint32_t>(sessions.size());
+  std::int64_t rtt_sum_ns = 0;
+  std::int64_t measured = 0;
+  std::int64_t rtt_min_ns = 0;
+  for (const auto& [id, entry] : sessions) {
+    const SessionFigures& figures = entry.figures;
+    result.bytes_in += figures.bytes_in;
+    result.bytes_out += figures.bytes_out;
+    result.streams += figures.streams_open;
+    result.streams_total += figures.streams_total;
+    if (figures.rtt_ns == 0) continue;
+    rtt_sum_ns += figures.rtt_ns;
+    ++measured;
+    rtt_min_ns = rtt_min_ns == 0 ? figures.rtt_min_ns : std::min(rtt_min_ns, figures.rtt_min_ns);
+  }
+  if (measured > 0) result.rtt = {rtt_sum_ns / measured};
+  result.rtt_min = {rtt_min_ns};
+  return result;
+}
+
+}  // namespace fairlead

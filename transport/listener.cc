@@ -1,0 +1,55 @@
+#include "transport/listener.h"
+
+#include <cerrno>
+#include <utility>
+
+#include "transport/shard.h"
+
+namespace fairlead {
+
+Listener::Listener(Shard& shard, std::uint32_t id, std::string routing_key, Socket socket)
+    : shard_(shard), id_(id), routing_key_(std::move(routing_key)), socket_(std::move(socket)) {
+  arm();
+}
+
+void Listener::arm() noexcept {
+  if (closing_ || accept_.in_flight()) return;
+  shard_.ring().submit(accept_, [&](io_uring_sqe* sqe) {
+    io_uring_prep_multishot_accept(sqe, socket_.fd(), nullptr, nullptr, SOCK_CLOEXEC);
+  });
+}
+
+void Listener::on_accept(Completion done) noexcept {
+  if (done.ok()) {
+    Socket client(shard_.kernel(), done.res);
+    if (!closing_) shard_.accept_client(*this, std::move(client));
+    if (!done.more()) arm();
+    return;
+  }
+  if (closing_ || done.more()) return;
+  switch (-done.res) {
+    case EMFILE:
+    case ENFILE:
+    case ENOBUFS:
+    case ENOMEM:
+      ++shard_.counters().descriptors_exhausted;
+      return shard_.timers().arm(retry_, shard_.now() + kRetry);
+    case ECONNABORTED:  // the client gave up in the backlog
+    case EINTR:
+    case EAGAIN: return arm();
+    default: return shard_.timers().arm(retry_, shard_.now() + kRetry);
+  }
+}
+
+void Listener::on_retry(Instant) noexcept { arm(); }
+
+void Listener::close() noexcept {
+  if (closing_) return;
+  closing_ = true;
+  retry_.cancel();
+  shard_.ring().cancel(accept_);
+  // Clients in the backlog are reset by the kernel once the last reference to the socket goes, after the join.
+  socket_.shutdown(SHUT_RDWR);
+}
+
+}  // namespace fairlead

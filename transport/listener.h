@@ -1,0 +1,54 @@
+// Listener: where clients of one routing key enter, on one shard: a listening socket of its own (SO_REUSEPORT spreads
+// connections over the shards) with a multishot accept.
+//
+// When the process is out of descriptors accepting pauses and is tried again shortly; the clients wait in the backlog.
+//
+// Owner: Shard. One thread. It ends by close(), and is destroyed once its op is joined (closed()).
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "transport/edge_group.h"
+#include "transport/uring/op.h"
+#include "transport/uring/socket.h"
+#include "transport/uring/timers.h"
+
+namespace fairlead {
+
+class Shard;
+
+class Listener {
+ public:
+  Listener(Shard& shard, std::uint32_t id, std::string routing_key, Socket socket);
+  Listener(const Listener&) = delete;
+  Listener& operator=(const Listener&) = delete;
+
+  std::uint32_t id() const noexcept { return id_; }
+  const std::string& routing_key() const noexcept { return routing_key_; }
+  EdgeGroup& group() noexcept { return group_; }
+
+  void close() noexcept;
+  // Nothing refers to it any more.
+  bool closed() const noexcept { return closing_ && !accept_.in_flight() && group_.open == 0; }
+
+ private:
+  // Long enough not to burn a core, short enough that a client hardly notices.
+  static constexpr Duration kRetry = Duration::milliseconds(50);
+
+  void on_accept(Completion done) noexcept;
+  void on_retry(Instant now) noexcept;
+  void arm() noexcept;
+
+  Shard& shard_;
+  std::uint32_t id_;
+  std::string routing_key_;
+  Socket socket_;
+  EdgeGroup group_;
+  bool closing_ = false;
+
+  OpOf<&Listener::on_accept> accept_{*this};
+  TimerOf<&Listener::on_retry> retry_{*this};
+};
+
+}  // namespace fairlead

@@ -1,0 +1,134 @@
+#include "transport/record_io.h"
+
+#include <algorithm>
+#include <cstring>
+
+namespace fairlead {
+
+// ---- SealingSender
+
+void SealingSender::seal(std::uint8_t* plaintext, std::uint32_t size) noexcept {
+  // One key must not protect too many records; the renewal costs one small record.
+  if (sealer_->needs_key_update()) [[unlikely]] put_key_update();
+  end_ += static_cast<std::uint32_t>(
+      sealer_->seal(ContentType::kApplicationData, plaintext, size, out_->data() + end_));
+  ++records_;
+}
+
+void SealingSender::seal_staging() noexcept {
+  if (staged_ == 0) return;
+  seal(staging_, std::exchange(staged_, 0));
+}
+
+void SealingSender::put_frames(const std::uint8_t* frames, std::uint32_t size) noexcept {
+  if (staged_ + size > kPlaintextMax) seal_staging();
+  std::memcpy(staging_ + staged_, frames, size);
+  staged_ += size;
+}
+
+void SealingSender::put_data(const FrameHeader& header, Slice payload) noexcept {
+  const std::uint32_t size = kFrameHeaderSize + payload.size();
+  if (payload.size() > kCopyMax) {
+    seal_staging();
+    std::uint8_t* frame = payload.data() - kFrameHeaderSize;
+    encode_header(header, frame);
+    return seal(frame, size);
+  }
+  if (staged_ + size > kPlaintextMax) seal_staging();
+  encode_header(header, staging_ + staged_);
+  if (!payload.empty()) std::memcpy(staging_ + staged_ + kFrameHeaderSize, payload.data(), payload.size());
+  staged_ += size;
+}
+
+void SealingSender::put_close_notify() noexcept {
+  seal_staging();
+  end_ += static_cast<std::uint32_t>(sealer_->close_notify(out_->data() + end_));
+}
+
+void SealingSender::put_key_update() noexcept {
+  end_ += static_cast<std::uint32_t>(sealer_->key_update(out_->data() + end_, false));
+}
+
+// ---- OpeningReceiver
+
+bool OpeningReceiver::preload(const std::uint8_t* bytes, std::size_t size) noexcept {
+  if (size > block_->capacity) return false;
+  if (size > 0) std::memcpy(block_->data(), bytes, size);
+  end_ = static_cast<std::uint32_t>(size);
+  return true;
+}
+
+bool OpeningReceiver::make_room() noexcept {
+  const std::uint32_t partial = end_ - begin_;
+  if (block_->references == 1) {
+    // Nobody else holds any of it: begin again at the front, in memory that is still in the cache.
+    if (begin_ > 0) {
+      if (partial > 0) std::memmove(block_->data(), block_->data() + begin_, partial);
+      begin_ = 0;
+      end_ = partial;
+    }
+    return true;
+  }
+  if (block_->capacity - end_ >= kRoomMin) return true;
+  Block* fresh = pool_.take();
+  if (fresh == nullptr) return false;
+  if (partial > 0) std::memcpy(fresh->data(), block_->data() + begin_, partial);
+  BlockPool::release(block_);
+  block_ = fresh;
+  begin_ = 0;
+  end_ = partial;
+  return true;
+}
+
+RecordReceiver::Next OpeningReceiver::next(Run& run) noexcept {
+  while (true) {
+    std::uint8_t* record = block_->data() + begin_;
+    const auto length = RecordOpener::peek(record, end_ - begin_);
+    if (!length) return end_with(length.error());
+    if (*length == 0 || *length > end_ - begin_) return Next::kNeedMore;
+    begin_ += static_cast<std::uint32_t>(*length);
+    const auto opened = opener_->open(record, *length);
+    if (!opened) return end_with(opened.error());
+    switch (opened->type) {
+      case ContentType::kApplicationData:
+        if (!post_handshake_.application_data()) return end_with(RecordFault::kMessage);
+        if (opened->size == 0) continue;
+        run = {opened->data, static_cast<std::uint32_t>(opened->size), block_};
+        return Next::kFrames;
+      case ContentType::kHandshake:
+        if (const Next next = next_handshake(*opened); next != Next::kFrames) return next;
+        continue;
+      case ContentType::kAlert:
+        if (const Next next = next_alert(*opened); next != Next::kFrames) return next;
+        continue;
+      case ContentType::kChangeCipherSpec: continue;
+    }
+  }
+}
+
+// kFrames: go on with the next record.
+RecordReceiver::Next OpeningReceiver::next_handshake(const RecordOpener::Opened& opened) noexcept {
+  const auto action = post_handshake_.handshake(opened.data, opened.size);
+  if (!action) return end_with(action.error());
+  if (*action != PostHandshake::Action::kNone) opener_->advance_key();
+  if (*action == PostHandshake::Action::kAdvanceAndAnswer) key_update_requested_ = true;
+  return Next::kFrames;
+}
+
+RecordReceiver::Next OpeningReceiver::next_alert(const RecordOpener::Opened& opened) noexcept {
+  const auto alert = PostHandshake::alert(opened.data, opened.size);
+  if (!alert) return end_with(alert.error());
+  if (alert->is_close_notify()) return Next::kClosed;
+  if (alert->is_ignorable()) return Next::kFrames;
+  alert_ = alert->description;
+  return Next::kError;
+}
+
+RecordReceiver::Next OpeningReceiver::end_with(RecordFault fault) noexcept {
+  fault_ = fault;
+  return Next::kError;
+}
+
+Error OpeningReceiver::error() const { return fault_ ? error_of(*fault_) : error_of_alert(alert_, "the peer"); }
+
+}  // namespace fairlead

@@ -1,0 +1,172 @@
+// How a session's frames become TLS records on its socket and back. RecordSender and RecordReceiver are the seam between
+// the two kinds of record protection: in user space (here: records are sealed into, and opened in, the session's own
+// blocks) and in the kernel (the same frames as plaintext, gathered and scattered). On the wire they are the same.
+//
+// Owner: Session. One shard's thread. No allocation after construction.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string_view>
+#include <utility>
+
+#include <liburing.h>
+#include <sys/socket.h>
+
+#include "transport/base/error.h"
+#include "transport/tls/post_handshake.h"
+#include "transport/tls/record.h"
+#include "transport/uring/block_pool.h"
+#include "transport/uring/op.h"
+#include "transport/wire/frame.h"
+
+namespace fairlead {
+
+// One batch at a time: put…, flush, then send until pending_bytes() is 0, then the next batch.
+class RecordSender {
+ public:
+  virtual ~RecordSender() = default;
+
+  // Whether one more frame of any size may be put.
+  virtual bool room() const noexcept = 0;
+  // Whole frames that are small (at most a small block): copied.
+  virtual void put_frames(const std::uint8_t* frames, std::uint32_t size) noexcept = 0;
+  // One frame. The kFrameHeaderSize bytes in front of a payload of more than kCopyMax bytes and the byte behind it may be
+  // overwritten for the duration of the call: they are headroom, tailroom, or bytes that are done with.
+  virtual void put_data(const FrameHeader& header, Slice payload) noexcept = 0;
+  // TLS close_notify: nothing may be put after it.
+  virtual void put_close_notify() noexcept = 0;
+  // Answers the peer's request for new keys in our direction (RFC 8446 4.6.3).
+  virtual void put_key_update() noexcept = 0;
+  // Ends the batch.
+  virtual void flush() noexcept = 0;
+
+  virtual std::uint32_t pending_bytes() const noexcept = 0;
+  virtual void prepare_send(io_uring_sqe* sqe, int fd) const noexcept = 0;
+  virtual void sent(std::uint32_t bytes) noexcept = 0;
+
+  virtual std::string_view name() const noexcept = 0;
+  virtual std::uint64_t records() const noexcept = 0;
+};
+
+class RecordReceiver {
+ public:
+  enum class Next : std::uint8_t {
+    kFrames,    // a run of plaintext: whole frames, if the peer keeps to the protocol
+    kNeedMore,  // receive more bytes
+    kClosed,    // the peer sent close_notify
+    kError,     // error() says what is wrong; the session ends
+  };
+  struct Run {
+    std::uint8_t* data = nullptr;
+    std::uint32_t size = 0;
+    Block* block = nullptr;  // holds the bytes; share it to keep them
+  };
+
+  virtual ~RecordReceiver() = default;
+
+  // Makes room for the next receive. False: no block to be had now.
+  virtual bool make_room() noexcept = 0;
+  virtual void prepare_receive(io_uring_sqe* sqe, int fd, bool wait_first) const noexcept = 0;
+  virtual void received(std::uint32_t bytes) noexcept = 0;
+  virtual Next next(Run& run) noexcept = 0;
+  // Set when the peer asked for a KeyUpdate of ours; reading it resets it.
+  virtual bool take_key_update_request() noexcept = 0;
+
+  // Why next() said kError.
+  virtual Error error() const = 0;
+  virtual std::string_view name() const noexcept = 0;
+};
+
+// Records sealed in user space. Payloads of more than kCopyMax bytes are sealed straight from where they were received;
+// smaller ones and control frames are put together in a staging buffer, so that many small frames share a record.
+class SealingSender final : public RecordSender {
+ public:
+  static constexpr std::uint32_t kCopyMax = 4096;
+
+  // `out` is a block of the link pool; one reference is taken over.
+  SealingSender(std::unique_ptr<RecordSealer> sealer, Block* out) noexcept : sealer_(std::move(sealer)), out_(out) {}
+  ~SealingSender() override { BlockPool::release(out_); }
+  SealingSender(const SealingSender&) = delete;
+  SealingSender& operator=(const SealingSender&) = delete;
+
+  // A staged record, a direct one, and a key update or alert.
+  bool room() const noexcept override { return out_->capacity - end_ >= 2 * (kPlaintextMax + kRecordOverhead) + 256; }
+  void put_frames(const std::uint8_t* frames, std::uint32_t size) noexcept override;
+  void put_data(const FrameHeader& header, Slice payload) noexcept override;
+  void put_close_notify() noexcept override;
+  void put_key_update() noexcept override;
+  void flush() noexcept override { seal_staging(); }
+
+  std::uint32_t pending_bytes() const noexcept override { return end_ - begin_; }
+  void prepare_send(io_uring_sqe* sqe, int fd) const noexcept override {
+    io_uring_prep_send(sqe, fd, out_->data() + begin_, end_ - begin_, MSG_NOSIGNAL);
+  }
+  void sent(std::uint32_t bytes) noexcept override {
+    begin_ += bytes;
+    if (begin_ == end_) begin_ = end_ = 0;
+  }
+
+  std::string_view name() const noexcept override { return "user space"; }
+  std::uint64_t records() const noexcept override { return records_; }
+
+ private:
+  void seal(std::uint8_t* plaintext, std::uint32_t size) noexcept;
+  void seal_staging() noexcept;
+
+  std::unique_ptr<RecordSealer> sealer_;
+  Block* out_;
+  std::uint32_t begin_ = 0;
+  std::uint32_t end_ = 0;
+  std::uint32_t staged_ = 0;
+  std::uint64_t records_ = 0;
+  // One byte more than a record's plaintext: sealing puts the content type behind it.
+  alignas(64) std::uint8_t staging_[kPlaintextMax + 1];
+};
+
+// Records opened in user space, in place, in the block they were received into.
+class OpeningReceiver final : public RecordReceiver {
+ public:
+  // One reference of `first`, a block of `pool`, is taken over; a block must hold at least two records.
+  OpeningReceiver(std::unique_ptr<RecordOpener> opener, PostHandshake::Role role, BlockPool& pool, Block* first) noexcept
+      : opener_(std::move(opener)), post_handshake_(role), pool_(pool), block_(first) {}
+  ~OpeningReceiver() override { BlockPool::release(block_); }
+  OpeningReceiver(const OpeningReceiver&) = delete;
+  OpeningReceiver& operator=(const OpeningReceiver&) = delete;
+
+  // Bytes that came in before the session took the socket over. False: more than a block holds.
+  bool preload(const std::uint8_t* bytes, std::size_t size) noexcept;
+
+  bool make_room() noexcept override;
+  void prepare_receive(io_uring_sqe* sqe, int fd, bool wait_first) const noexcept override {
+    io_uring_prep_recv(sqe, fd, block_->data() + end_, block_->capacity - end_, 0);
+    if (wait_first) sqe->ioprio |= IORING_RECVSEND_POLL_FIRST;
+  }
+  void received(std::uint32_t bytes) noexcept override { end_ += bytes; }
+  Next next(Run& run) noexcept override;
+  bool take_key_update_request() noexcept override { return std::exchange(key_update_requested_, false); }
+
+  Error error() const override;
+  std::string_view name() const noexcept override { return "user space"; }
+
+ private:
+  // A receive into less than this is not worth its system call: the rest moves to a fresh block.
+  static constexpr std::uint32_t kRoomMin = 64 * 1024;
+
+  Next end_with(RecordFault fault) noexcept;
+  Next next_handshake(const RecordOpener::Opened& opened) noexcept;
+  Next next_alert(const RecordOpener::Opened& opened) noexcept;
+
+  std::unique_ptr<RecordOpener> opener_;
+  PostHandshake post_handshake_;
+  BlockPool& pool_;
+  Block* block_;
+  std::uint32_t begin_ = 0;
+  std::uint32_t end_ = 0;
+  bool key_update_requested_ = false;
+  std::optional<RecordFault> fault_;
+  std::uint8_t alert_ = 0;  // if not fault_: the peer's
+};
+
+}  // namespace fairlead

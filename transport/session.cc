@@ -1,0 +1,508 @@
+#include "transport/session.h"
+
+#include <algorithm>
+#include <cerrno>
+
+#include "transport/shard.h"
+
+namespace fairlead {
+namespace {
+
+// Bytes of control frames that wait to be sent. A peer that makes us answer (PING, OPEN of unknown keys) and does not
+// read its answers reaches this and is cut off.
+constexpr std::uint64_t kControlBytesMax = 1024 * 1024;
+// A batch while interactive streams are about: a request that comes now waits for this much at most. Measured best
+// together with a low-water mark of the same size in the socket.
+constexpr std::uint32_t kBatchBytesShort = 64 * 1024;
+constexpr std::uint32_t kBatchBytesLong = 240 * 1024;
+// How long after a small frame batches stay short.
+constexpr Duration kInteractiveMemory = Duration::milliseconds(200);
+constexpr std::uint32_t kInteractiveBytes = 1024;
+// Shared by the active streams of a session as their backlog.
+constexpr std::uint64_t kSessionBacklogBytes = 16 * 1024 * 1024;
+constexpr std::uint32_t kRouterMessageBytesMax = 4 * 1024 * 1024;
+constexpr std::uint32_t kControlPartBytes = 2048;
+
+std::span<const std::uint8_t> no_bytes() { return {}; }
+
+}  // namespace
+
+std::unique_ptr<Session> Session::open(Shard& shard, SessionSeed seed) {
+  Block* out = shard.link_pool().take();
+  Block* in = shard.link_pool().take();
+  if (out == nullptr || in == nullptr) {
+    if (out != nullptr) BlockPool::release(out);
+    if (in != nullptr) BlockPool::release(in);
+    return nullptr;
+  }
+  const std::vector<std::uint8_t> early = std::move(seed.early);
+  const auto role = seed.dialled ? PostHandshake::Role::kClient : PostHandshake::Role::kServer;
+  auto receiver = std::make_unique<OpeningReceiver>(std::move(seed.opener), role, shard.link_pool(), in);
+  const bool preloaded = receiver->preload(early.data(), early.size());
+  std::unique_ptr<Session> session(new Session(shard, std::move(seed), out, std::move(receiver)));
+  session->early_too_long_ = !preloaded;
+  return session;
+}
+
+void Session::start() noexcept {
+  if (early_too_long_) return fail({ErrorCode::kProtocol, "the peer sent more with its handshake than one block holds"});
+  process_received();
+  arm_receive();
+}
+
+Session::Session(Shard& shard, SessionSeed seed, Block* out, std::unique_ptr<RecordReceiver> receiver)
+    : shard_(shard),
+      socket_(std::move(seed.socket)),
+      sender_(std::make_unique<SealingSender>(std::move(seed.sealer), out)),
+      receiver_(std::move(receiver)),
+      control_(shard.slice_nodes()),
+      ours_(std::min({shard.options().streams_per_session_max, seed.peer_streams_max, StreamId::kSlotsMax - 1})),
+      theirs_(std::min(shard.options().streams_per_session_max, StreamId::kSlotsMax - 1)),
+      dialled_(seed.dialled),
+      id_(seed.session_id),
+      link_(seed.link),
+      peer_initial_window_bytes_(seed.peer_initial_window_bytes),
+      last_heard_(shard.now()) {
+  free_slots_.reserve(ours_.streams.size());
+  shard_.timers().arm(probe_, shard_.now() + Duration::milliseconds(1));
+}
+
+Session::~Session() { CHECK(state_ == State::kEnded); }
+
+// ---- streams
+
+Stream* Session::make_stream(StreamId id, const StreamName& name) noexcept {
+  Stream* stream = shard_.streams().make(*this, shard_.slice_nodes(), id, name, peer_initial_window_bytes_,
+                                         shard_.options().initial_window_bytes);
+  if (stream == nullptr) return nullptr;
+  ++figures_.streams_open;
+  ++figures_.streams_total;
+  return stream;
+}
+
+Stream* Session::open_stream(const StreamName& name, std::string_view routing_key, std::uint8_t hops) noexcept {
+  if (!takes_streams()) return nullptr;
+  std::uint32_t slot = 0;
+  if (!free_slots_.empty()) {
+    slot = free_slots_.back();
+  } else if (next_fresh_slot_ < ours_.streams.size()) {
+    slot = next_fresh_slot_;
+  } else {
+    ++shard_.counters().streams_exhausted;
+    return nullptr;
+  }
+  const std::uint16_t generation = static_cast<std::uint16_t>((ours_.generations[slot] + 1) & StreamId::kGenerationMask);
+  const StreamId id = StreamId::make(dialled_ ? 0 : 1, slot, generation);
+  Stream* stream = make_stream(id, name);
+  if (stream == nullptr) return nullptr;
+  ours_.generations[slot] = generation;
+  ours_.streams[slot] = stream;
+  if (!free_slots_.empty()) {
+    free_slots_.pop_back();
+  } else {
+    ++next_fresh_slot_;
+  }
+  std::uint8_t payload[OpenFrame::kFixedSize + kRoutingKeySizeMax];
+  const OpenFrame open{name, hops, routing_key.substr(0, kRoutingKeySizeMax)};
+  open.encode(payload);
+  put_frame(FrameType::kOpen, 0, id.value, {payload, open.encoded_size()});
+  return stream;
+}
+
+Stream* Session::find(StreamId id) noexcept {
+  Table& table = (id.side() == 0) == dialled_ ? ours_ : theirs_;
+  const std::uint32_t slot = id.slot();
+  if (slot == 0 || slot >= table.streams.size()) return nullptr;
+  Stream* stream = table.streams[slot];
+  return stream != nullptr && stream->id() == id ? stream : nullptr;
+}
+
+void Session::forget(Stream& stream) noexcept {
+  const StreamId id = stream.id();
+  const bool is_ours = (id.side() == 0) == dialled_;
+  Table& table = is_ours ? ours_ : theirs_;
+  DCHECK(table.streams[id.slot()] == &stream);
+  table.streams[id.slot()] = nullptr;
+  if (is_ours) free_slots_.push_back(id.slot());  // within the capacity reserved at the start
+  scheduler_.remove(stream);
+  stream.unlink_credit();
+  shard_.return_window_budget(stream.window_growth());
+  --figures_.streams_open;
+  shard_.reap(stream);
+}
+
+void Session::activate(Stream& stream) noexcept {
+  scheduler_.activate(stream);
+  mark_dirty();
+}
+
+void Session::queue_credit(Stream& stream) noexcept {
+  if (stream.waits_for_credit_frame()) return;
+  credits_.push_back(stream);
+  mark_dirty();
+}
+
+void Session::send_opened(const Stream& stream) noexcept {
+  put_frame(FrameType::kOpened, 0, stream.id().value, no_bytes());
+}
+
+void Session::reset_stream(Stream& stream, ResetCode code) noexcept {
+  put_reset(stream.id(), code);
+  stream.lose_session(code);
+}
+
+std::uint64_t Session::stream_backlog_bytes() const noexcept {
+  const std::uint64_t share = kSessionBacklogBytes / (std::uint64_t{scheduler_.count()} + 1);
+  return std::clamp(share, Stream::kBacklogBytesMin, Stream::kBacklogBytes);
+}
+
+std::uint32_t Session::window_bytes_max() const noexcept { return shard_.options().window_bytes_max; }
+std::uint32_t Session::take_window_budget(std::uint32_t bytes) noexcept { return shard_.take_window_budget(bytes); }
+
+// ---- receiving
+
+void Session::arm_receive() noexcept {
+  if (receive_.in_flight() || (state_ != State::kUp && state_ != State::kClosing)) return;
+  if (!receiver_->make_room()) return shard_.starve(*this);
+  shard_.ring().submit(receive_, [&](io_uring_sqe* sqe) {
+    receiver_->prepare_receive(sqe, socket_.fd(), wait_first_);
+  });
+}
+
+void Session::on_receive(Completion done) noexcept {
+  if (state_ == State::kEnding) return join();
+  if (done.res > 0) {
+    wait_first_ = !done.socket_nonempty();
+    last_heard_ = shard_.now();
+    receiver_->received(done.bytes());
+    process_received();
+    if (state_ == State::kEnding) return join();
+    return arm_receive();
+  }
+  switch (-done.res) {
+    case 0: return fail({ErrorCode::kReset, "the peer closed the connection without a close_notify"});
+    case EINTR:
+    case EAGAIN:
+    case ENOMEM:
+    case ENOBUFS:
+      wait_first_ = true;
+      return shard_.starve(*this);  // tried again with the next turn
+    default: return fail(error_from_errno(-done.res, "connection to the peer"));
+  }
+}
+
+void Session::process_received() noexcept {
+  while (state_ == State::kUp || state_ == State::kClosing) {
+    RecordReceiver::Run run;
+    switch (receiver_->next(run)) {
+      case RecordReceiver::Next::kFrames:
+        if (!process_run(run)) return;
+        break;
+      case RecordReceiver::Next::kNeedMore:
+        if (receiver_->take_key_update_request()) {
+          key_update_wanted_ = true;
+          mark_dirty();
+        }
+        return;
+      case RecordReceiver::Next::kClosed: return fail({ErrorCode::kClosing, "the peer closed the link"});
+      case RecordReceiver::Next::kError:
+        ++shard_.counters().protocol_errors;
+        return fail(receiver_->error());
+    }
+  }
+}
+
+bool Session::process_run(const RecordReceiver::Run& run) noexcept {
+  std::uint8_t* at = run.data;
+  std::uint32_t left = run.size;
+  while (left > 0) {
+    FrameHeader header;
+    if (const FrameCheck check = check_frame({at, left}, header); check != FrameCheck::kOk) {
+      protocol_error(name_of(check));
+      return false;
+    }
+    if (!process_frame(header, at + kFrameHeaderSize, run.block)) return false;
+    at += kFrameHeaderSize + header.length;
+    left -= kFrameHeaderSize + header.length;
+  }
+  return true;
+}
+
+bool Session::process_frame(const FrameHeader& header, std::uint8_t* payload, Block* block) noexcept {
+  const std::span<const std::uint8_t> bytes{payload, header.length};
+  switch (header.type) {
+    case FrameType::kData:
+    case FrameType::kCredit:
+    case FrameType::kReset:
+    case FrameType::kOpened: return process_stream_frame(header, payload, block);
+    case FrameType::kOpen: return process_open(header, bytes);
+    case FrameType::kPing: put_frame(FrameType::kPong, 0, 0, bytes); return state_ == State::kUp;
+    case FrameType::kPong: process_pong(wire::load<std::uint64_t>(payload)); return true;
+    case FrameType::kGoAway:
+      peer_going_away_ = true;
+      shard_.report_going_away(*this);
+      return true;
+    case FrameType::kControl: return process_control(header, bytes);
+    case FrameType::kHello: protocol_error("a second HELLO"); return false;
+  }
+  return true;  // an unknown type that says it may be skipped
+}
+
+bool Session::process_stream_frame(const FrameHeader& header, std::uint8_t* payload, Block* block) noexcept {
+  Stream* stream = find({header.stream});
+  if (stream == nullptr) return true;  // of a stream that ended here while the frame was under way
+  switch (header.type) {
+    case FrameType::kData: {
+      Slice bytes = header.length > 0 ? Slice::share(block, payload, header.length) : Slice();
+      figures_.bytes_in += header.length;
+      if (!stream->receive_data(std::move(bytes), (header.flags & kFlagFin) != 0)) {
+        protocol_error("more bytes on a stream than it has credit for, or after its FIN");
+        return false;
+      }
+      break;
+    }
+    case FrameType::kCredit: stream->receive_credit(wire::load<std::uint64_t>(payload)); break;
+    case FrameType::kReset: {
+      ResetFrame reset;
+      ResetFrame::decode({payload, header.length}, reset);
+      stream->receive_reset(reset.code);
+      break;
+    }
+    case FrameType::kOpened: stream->receive_opened(); break;
+    case FrameType::kHello:
+    case FrameType::kOpen:
+    case FrameType::kPing:
+    case FrameType::kPong:
+    case FrameType::kGoAway:
+    case FrameType::kControl: UNREACHABLE();
+  }
+  return state_ == State::kUp || state_ == State::kClosing;
+}
+
+bool Session::process_open(const FrameHeader& header, std::span<const std::uint8_t> payload) noexcept {
+  const StreamId id{header.stream};
+  OpenFrame open;
+  if (!OpenFrame::decode(payload, open)) {
+    protocol_error("an OPEN without a routing key");
+    return false;
+  }
+  if ((id.side() == 0) == dialled_ || id.slot() == 0) {
+    protocol_error("an OPEN with a stream id of the wrong side");
+    return false;
+  }
+  if (id.slot() >= theirs_.streams.size()) {
+    protocol_error("an OPEN beyond the limit of streams");
+    return false;
+  }
+  if (theirs_.streams[id.slot()] != nullptr) {
+    protocol_error("an OPEN for a stream id that is in use");
+    return false;
+  }
+  Stream* stream = state_ == State::kUp ? make_stream(id, open.name) : nullptr;
+  if (stream == nullptr) {
+    put_reset(id, state_ == State::kUp ? ResetCode::kLimit : ResetCode::kClosing);
+    return true;
+  }
+  theirs_.streams[id.slot()] = stream;
+  if (const ResetCode refused = shard_.connect_stream(*stream, open, link_); refused != ResetCode::kNone) {
+    reset_stream(*stream, refused);
+  }
+  return true;
+}
+
+bool Session::process_control(const FrameHeader& header, std::span<const std::uint8_t> payload) noexcept {
+  if ((header.flags & kFlagFirst) != 0) control_message_.clear();
+  if (control_message_.size() + payload.size() > kRouterMessageBytesMax) {
+    protocol_error("a router message beyond the limit");
+    return false;
+  }
+  control_message_.insert(control_message_.end(), payload.begin(), payload.end());
+  if ((header.flags & kFlagLast) != 0) shard_.report_control(*this, std::move(control_message_));
+  return true;
+}
+
+void Session::process_pong(std::uint64_t sent_ns) noexcept {
+  const std::int64_t sample = shard_.now().ns - static_cast<std::int64_t>(sent_ns);
+  if (sample < 0 || sample > Duration::seconds(60).ns) return;  // not one of our pings
+  // Smoothed as TCP does (RFC 6298 2.3).
+  figures_.rtt_ns = figures_.rtt_ns == 0 ? sample : figures_.rtt_ns + (sample - figures_.rtt_ns) / 8;
+  figures_.rtt_min_ns = figures_.rtt_min_ns == 0 ? sample : std::min(figures_.rtt_min_ns, sample);
+}
+
+// ---- sending
+
+void Session::mark_dirty() noexcept { shard_.mark_dirty(*this); }
+
+void Session::put_frame(FrameType type, std::uint8_t flags, std::uint32_t stream,
+                        std::span<const std::uint8_t> payload) noexcept {
+  if (state_ == State::kEnding || state_ == State::kEnded) return;
+  const std::uint32_t size = kFrameHeaderSize + static_cast<std::uint32_t>(payload.size());
+  Slice frame = shard_.reserve_small(size);
+  if (frame.empty() || control_.bytes() + size > kControlBytesMax) {
+    ++shard_.counters().control_overflows;
+    return fail({ErrorCode::kLimit, "the peer does not read: more than 1 MiB of control frames wait for it"});
+  }
+  encode_header({static_cast<std::uint16_t>(payload.size()), type, flags, stream}, frame.data());
+  std::copy(payload.begin(), payload.end(), frame.data() + kFrameHeaderSize);
+  if (!control_.empty() && control_.back().block() == frame.block() &&
+      control_.back().data() + control_.back().size() == frame.data()) {
+    control_.grow_back(size);
+  } else if (!control_.push(std::move(frame))) {
+    return fail({ErrorCode::kLimit, "no memory left for control frames"});
+  }
+  mark_dirty();
+}
+
+void Session::put_reset(StreamId id, ResetCode code) noexcept {
+  std::uint8_t payload[4];
+  wire::store<std::uint32_t>(payload, static_cast<std::uint32_t>(code));
+  put_frame(FrameType::kReset, 0, id.value, payload);
+}
+
+void Session::send_control(std::span<const std::uint8_t> message) noexcept {
+  std::uint8_t flags = kFlagFirst;
+  while (state_ == State::kUp) {
+    const std::size_t part = std::min<std::size_t>(message.size(), kControlPartBytes);
+    if (part == message.size()) flags |= kFlagLast;
+    put_frame(FrameType::kControl, flags, 0, message.first(part));
+    message = message.subspan(part);
+    if (message.empty()) return;
+    flags = 0;
+  }
+}
+
+void Session::go_away(ResetCode code) noexcept {
+  std::uint8_t payload[4];
+  wire::store<std::uint32_t>(payload, static_cast<std::uint32_t>(code));
+  if (state_ == State::kUp) put_frame(FrameType::kGoAway, 0, 0, payload);
+}
+
+void Session::put_credits() noexcept {
+  const Duration round_trip{figures_.rtt_min_ns};
+  while (!credits_.empty() && control_.bytes() < kControlBytesMax / 2) {
+    Stream& stream = credits_.front();
+    credits_.pop_front();
+    std::uint8_t payload[8];
+    wire::store<std::uint64_t>(payload, stream.take_credit(shard_.now(), round_trip));
+    put_frame(FrameType::kCredit, 0, stream.id().value, payload);
+  }
+}
+
+bool Session::put_control_frames() noexcept {
+  while (!control_.empty() && sender_->room()) {
+    // A slice is a run of whole frames of at most one small block, which one record takes.
+    const Slice run = control_.take_front(UINT32_MAX);
+    sender_->put_frames(run.data(), run.size());
+  }
+  return control_.empty();
+}
+
+void Session::put_streams() noexcept {
+  const bool interactive = shard_.now() - last_interactive_ < kInteractiveMemory && scheduler_.count() > 1;
+  const std::uint32_t batch_bytes = interactive ? kBatchBytesShort : kBatchBytesLong;
+  while (sender_->room() && sender_->pending_bytes() < batch_bytes) {
+    ScheduleEntry* entry = scheduler_.next();
+    if (entry == nullptr) return;
+    Stream& stream = static_cast<Stream&>(*entry);
+    bool more = false;
+    const std::uint32_t sent =
+        stream.pull(*sender_, static_cast<std::uint32_t>(Scheduler::budget(*entry)), more);
+    figures_.bytes_out += sent;
+    if (sent > 0 && sent <= kInteractiveBytes && !more) last_interactive_ = shard_.now();
+    // A stream whose last bytes left is no longer scheduled.
+    if (entry->is_linked()) scheduler_.sent(*entry, sent, more);
+  }
+}
+
+void Session::flush() noexcept {
+  if (state_ == State::kEnding || state_ == State::kEnded || send_.in_flight()) return;
+  if (sender_->pending_bytes() == 0) {
+    if (std::exchange(key_update_wanted_, false)) sender_->put_key_update();
+    put_credits();
+    if (state_ == State::kEnding) return;  // put_frame() may end the session
+    if (put_control_frames()) put_streams();
+    if (state_ == State::kClosing && control_.empty() && !close_notify_put_) {
+      close_notify_put_ = true;
+      sender_->put_close_notify();
+    }
+    sender_->flush();
+  }
+  if (sender_->pending_bytes() == 0) return;
+  shard_.ring().submit(send_, [&](io_uring_sqe* sqe) { sender_->prepare_send(sqe, socket_.fd()); });
+}
+
+void Session::on_send(Completion done) noexcept {
+  if (state_ == State::kEnding) return join();
+  if (done.res > 0) {
+    sender_->sent(done.bytes());
+  } else {
+    switch (-done.res) {
+      case EINTR:
+      case EAGAIN:
+      case ENOMEM:
+      case ENOBUFS: break;  // nothing was sent; the next turn tries again
+      default: return fail(error_from_errno(-done.res, "connection to the peer"));
+    }
+  }
+  if (close_notify_put_ && sender_->pending_bytes() == 0) return end();
+  mark_dirty();
+}
+
+void Session::on_probe(Instant now) noexcept {
+  if (now - last_heard_ > shard_.options().silent_limit) {
+    return fail({ErrorCode::kSilent, "the peer answered nothing for " +
+                                         std::to_string((now - last_heard_).milliseconds()) + " ms"});
+  }
+  std::uint8_t payload[8];
+  wire::store<std::uint64_t>(payload, static_cast<std::uint64_t>(now.ns));
+  if (state_ == State::kUp) put_frame(FrameType::kPing, 0, 0, payload);
+  if (state_ != State::kEnding) shard_.timers().arm(probe_, now + shard_.options().probe_interval);
+}
+
+// ---- the end
+
+void Session::protocol_error(std::string_view what) noexcept {
+  ++shard_.counters().protocol_errors;
+  fail({ErrorCode::kProtocol, "the peer broke the link protocol: " + std::string(what)});
+}
+
+void Session::close() noexcept {
+  if (state_ != State::kUp) return;
+  state_ = State::kClosing;
+  for (Table* table : {&ours_, &theirs_}) {
+    for (Stream* stream : table->streams) {
+      if (stream != nullptr) reset_stream(*stream, ResetCode::kClosing);
+    }
+  }
+  mark_dirty();
+}
+
+void Session::fail(Error error) noexcept {
+  if (state_ == State::kEnding || state_ == State::kEnded) return;
+  // While closing the peer may well be faster than our close_notify.
+  if (state_ == State::kUp) error_ = std::move(error);
+  end();
+}
+
+void Session::end() noexcept {
+  state_ = State::kEnding;
+  probe_.cancel();
+  for (Table* table : {&ours_, &theirs_}) {
+    for (Stream* stream : table->streams) {
+      if (stream != nullptr) stream->lose_session(ResetCode::kLinkLost);
+    }
+  }
+  shard_.ring().cancel(receive_);
+  shard_.ring().cancel(send_);
+  // Reported once the stack has unwound: the caller may be a stream or a frame of this very session.
+  join();
+}
+
+void Session::join() noexcept {
+  if (state_ != State::kEnding || receive_.in_flight() || send_.in_flight()) return;
+  state_ = State::kEnded;
+  socket_.close();
+  shard_.session_ended(*this, error_);
+}
+
+}  // namespace fairlead

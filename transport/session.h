@@ -1,0 +1,190 @@
+// Session: one TCP connection of a link, after its handshake: records in and out, frames, streams.
+//
+// Owner: the shard (a link has one or more on each). One thread. Everything the session may send now leaves in one send
+// per turn: control frames first, then streams by deficit round robin, sealed into one block. While that send is in
+// flight nothing more is sealed, so that a small request never waits behind more than one batch and the kernel's queue.
+//
+//   kUp ──close()──► kClosing (close_notify is sent) ──► kEnding ──(ops joined)──► kEnded, reported to the owner
+//    └──────────────(any error)─────────────────────────────┘
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include <boost/intrusive/list.hpp>
+
+#include "transport/base/error.h"
+#include "transport/record_io.h"
+#include "transport/scheduler.h"
+#include "transport/stream.h"
+#include "transport/uring/op.h"
+#include "transport/uring/slice_queue.h"
+#include "transport/uring/socket.h"
+#include "transport/uring/timers.h"
+
+namespace fairlead {
+
+class Shard;
+
+// What a connection that went through its handshake brings along to become a session.
+struct SessionSeed {
+  std::uint64_t session_id = 0;  // unique in this process
+  std::uint32_t link = 0;        // link id, as in Route
+  std::uint16_t index = 0;       // session index within the link
+  bool dialled = false;          // we are the TLS client; decides the side bit of stream ids
+  Socket socket;
+  std::unique_ptr<RecordSealer> sealer;
+  std::unique_ptr<RecordOpener> opener;
+  std::vector<std::uint8_t> early;  // received behind the peer's HELLO
+  std::uint32_t peer_initial_window_bytes = 0;
+  std::uint32_t peer_streams_max = 0;
+};
+
+// For status: the shard copies them to the control thread a few times a second.
+struct SessionFigures {
+  std::uint64_t streams_open = 0;
+  std::uint64_t streams_total = 0;
+  std::uint64_t bytes_in = 0;
+  std::uint64_t bytes_out = 0;
+  std::int64_t rtt_ns = 0;
+  std::int64_t rtt_min_ns = 0;
+};
+
+namespace session_hooks {
+using Hook = boost::intrusive::link_mode<boost::intrusive::auto_unlink>;
+struct Dirty;
+struct Starved;
+}  // namespace session_hooks
+
+class Session final
+    : public boost::intrusive::list_base_hook<boost::intrusive::tag<session_hooks::Dirty>, session_hooks::Hook>,
+      public boost::intrusive::list_base_hook<boost::intrusive::tag<session_hooks::Starved>, session_hooks::Hook> {
+ public:
+  // Null when the link pool has no blocks left for it.
+  static std::unique_ptr<Session> open(Shard& shard, SessionSeed seed);
+  // Once the shard has it in its list: takes what came early, and begins to receive.
+  void start() noexcept;
+  ~Session();
+  Session(const Session&) = delete;
+  Session& operator=(const Session&) = delete;
+
+  std::uint64_t id() const noexcept { return id_; }
+  std::uint32_t link() const noexcept { return link_; }
+  const SessionFigures& figures() const noexcept { return figures_; }
+  std::string_view sender_name() const noexcept { return sender_->name(); }
+  std::string_view receiver_name() const noexcept { return receiver_->name(); }
+
+  // Whether new streams may be opened on it.
+  bool takes_streams() const noexcept { return state_ == State::kUp && !peer_going_away_; }
+  // A new stream to the far end; null at the limit of either end.
+  Stream* open_stream(const StreamName& name, std::string_view routing_key, std::uint8_t hops) noexcept;
+
+  // Sends a router message to the peer.
+  void send_control(std::span<const std::uint8_t> message) noexcept;
+  // Tells the peer to open no more streams.
+  void go_away(ResetCode code) noexcept;
+  // Ends in order: close_notify, then FIN. Streams still open are reset.
+  void close() noexcept;
+  // Ends at once.
+  void fail(Error error) noexcept;
+
+  // End-of-turn work of the shard.
+  void flush() noexcept;
+  void resume_receive() noexcept { arm_receive(); }
+
+  // For streams.
+  void activate(Stream& stream) noexcept;
+  void queue_credit(Stream& stream) noexcept;
+  void send_opened(const Stream& stream) noexcept;
+  void reset_stream(Stream& stream, ResetCode code) noexcept;
+  void forget(Stream& stream) noexcept;
+  std::uint64_t stream_backlog_bytes() const noexcept;
+  std::uint32_t window_bytes_max() const noexcept;
+  std::uint32_t take_window_budget(std::uint32_t bytes) noexcept;
+
+ private:
+  enum class State : std::uint8_t {
+    kUp,       // frames flow
+    kClosing,  // close_notify is to be sent, or being sent
+    kEnding,   // ops in flight are being joined
+    kEnded,    // handed to the shard for destruction
+  };
+
+  // One side's streams by slot. Slot 0 is not used.
+  struct Table {
+    explicit Table(std::uint32_t slots) : streams(slots + 1), generations(slots + 1) {}
+    std::vector<Stream*> streams;
+    std::vector<std::uint16_t> generations;
+  };
+
+  Session(Shard& shard, SessionSeed seed, Block* out, std::unique_ptr<RecordReceiver> receiver);
+
+  void on_receive(Completion done) noexcept;
+  void on_send(Completion done) noexcept;
+  void on_probe(Instant now) noexcept;
+
+  void arm_receive() noexcept;
+  void process_received() noexcept;
+  bool process_run(const RecordReceiver::Run& run) noexcept;
+  bool process_frame(const FrameHeader& header, std::uint8_t* payload, Block* block) noexcept;
+  bool process_open(const FrameHeader& header, std::span<const std::uint8_t> payload) noexcept;
+  bool process_stream_frame(const FrameHeader& header, std::uint8_t* payload, Block* block) noexcept;
+  bool process_control(const FrameHeader& header, std::span<const std::uint8_t> payload) noexcept;
+  void process_pong(std::uint64_t sent_ns) noexcept;
+
+  void put_frame(FrameType type, std::uint8_t flags, std::uint32_t stream, std::span<const std::uint8_t> payload) noexcept;
+  void put_reset(StreamId id, ResetCode code) noexcept;
+  void put_credits() noexcept;
+  bool put_control_frames() noexcept;
+  void put_streams() noexcept;
+  void mark_dirty() noexcept;
+
+  Stream* find(StreamId id) noexcept;
+  Stream* make_stream(StreamId id, const StreamName& name) noexcept;
+  void protocol_error(std::string_view what) noexcept;
+  void end() noexcept;
+  void join() noexcept;
+
+  using CreditList =
+      boost::intrusive::list<Stream,
+                             boost::intrusive::base_hook<boost::intrusive::list_base_hook<
+                                 boost::intrusive::tag<stream_hooks::Credit>,
+                                 boost::intrusive::link_mode<boost::intrusive::auto_unlink>>>,
+                             boost::intrusive::constant_time_size<false>>;
+
+  Shard& shard_;
+  Socket socket_;
+  std::unique_ptr<RecordSender> sender_;
+  std::unique_ptr<RecordReceiver> receiver_;
+  Scheduler scheduler_;
+  SliceQueue control_;  // control frames, whole ones in each slice
+  CreditList credits_;
+  Table ours_;          // streams that we opened
+  Table theirs_;        // streams that the peer opened
+  std::vector<std::uint32_t> free_slots_;  // of ours_
+  std::uint32_t next_fresh_slot_ = 1;
+
+  State state_ = State::kUp;
+  bool dialled_;
+  bool wait_first_ = true;
+  bool peer_going_away_ = false;
+  bool close_notify_put_ = false;
+  bool key_update_wanted_ = false;
+  bool early_too_long_ = false;
+  std::uint64_t id_;
+  std::uint32_t link_;
+  std::uint32_t peer_initial_window_bytes_;
+  SessionFigures figures_;
+  Instant last_heard_;
+  Instant last_interactive_{};  // when a small frame was last sent: batches stay short for a while after
+  Error error_{ErrorCode::kClosing, "closed"};
+  std::vector<std::uint8_t> control_message_;  // parts of a router message received so far
+
+  OpOf<&Session::on_receive> receive_{*this};
+  OpOf<&Session::on_send> send_{*this};
+  TimerOf<&Session::on_probe> probe_{*this};
+};
+
+}  // namespace fairlead

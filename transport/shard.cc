@@ -1,0 +1,464 @@
+#include "transport/shard.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+
+#include "transport/transport.h"
+
+namespace fairlead {
+namespace {
+
+constexpr unsigned kRingEntries = 2048;
+constexpr std::uint32_t kEdgeBlockSize = 64 * 1024;
+constexpr std::uint32_t kLinkBlockSize = 256 * 1024 + sizeof(Block);
+constexpr std::uint32_t kSliceNodeCount = 512 * 1024;
+constexpr std::uint16_t kBufferGroup = 1;
+// One turn's sends. A send takes at most kVectorsPerSend.
+constexpr std::size_t kVectorsPerTurn = 16 * 1024;
+constexpr std::size_t kMessagesPerTurn = 2048;
+constexpr std::size_t kVectorsPerSend = 64;
+// What two connections of this very site grant each other.
+constexpr std::uint64_t kLocalRoomBytes = 256 * 1024;
+constexpr Duration kReportInterval = Duration::milliseconds(250);
+// How long a closing session may take to get its close_notify out.
+constexpr Duration kStopDeadline = Duration::milliseconds(500);
+constexpr Duration kReliefInterval = Duration::milliseconds(5);
+
+}  // namespace
+
+Result<std::unique_ptr<Shard>> Shard::open(Kernel& kernel, const TransportOptions& options, unsigned index,
+                                           Transport& transport) {
+  std::unique_ptr<Shard> shard(new Shard(kernel, options, index, transport));
+  auto ring = Ring::open(kernel, kRingEntries);
+  if (!ring) return std::unexpected(ring.error());
+  shard->ring_ = std::move(*ring);
+  const auto open_pool = [](std::unique_ptr<BlockPool>& pool, std::uint32_t size, std::uint32_t count) -> Result<void> {
+    auto opened = BlockPool::open(size, count);
+    if (!opened) return std::unexpected(opened.error());
+    pool = std::move(*opened);
+    return {};
+  };
+  if (auto r = open_pool(shard->edge_pool_, kEdgeBlockSize, options.edge_blocks); !r) return std::unexpected(r.error());
+  if (auto r = open_pool(shard->link_pool_, kLinkBlockSize, options.link_blocks); !r) return std::unexpected(r.error());
+  if (auto r = open_pool(shard->small_pool_, kSmallBlockSize, options.small_blocks); !r) return std::unexpected(r.error());
+  auto buffers = BufferRing::open(*shard->ring_, *shard->edge_pool_, kBufferGroup);
+  if (!buffers) return std::unexpected(buffers.error());
+  shard->buffers_ = std::move(*buffers);
+  const int event = kernel.open_event();
+  if (event < 0) return std::unexpected(error_from_errno(-event, "eventfd"));
+  shard->event_ = Socket(kernel, event);
+  shard->mailbox_.attach(kernel, event);
+  return shard;
+}
+
+Shard::Shard(Kernel& kernel, const TransportOptions& options, unsigned index, Transport& transport)
+    : kernel_(kernel),
+      options_(options),
+      index_(index),
+      transport_(transport),
+      now_(kernel.now()),
+      timers_(now_),
+      slice_nodes_(kSliceNodeCount),
+      edges_(options.connections_per_shard_max),
+      streams_(options.connections_per_shard_max),
+      window_budget_bytes_(options.window_budget_bytes),
+      vectors_(kVectorsPerTurn),
+      messages_(kMessagesPerTurn) {
+  dead_edges_.reserve(options.connections_per_shard_max);
+  dead_streams_.reserve(options.connections_per_shard_max);
+}
+
+Shard::~Shard() {
+  if (small_ != nullptr) BlockPool::release(small_);
+}
+
+// ---- the turn
+
+bool Shard::turn(Duration wait_max) noexcept {
+  if (!event_read_.in_flight() && !stopping_) {
+    arm_event();
+    timers_.arm(report_, now_ + kReportInterval);
+  }
+  const bool work_left = !dirty_edges_.empty() || !dirty_sessions_.empty();
+  ring_->turn(work_left ? Duration{} : std::min(wait_max, timers_.until_next(now_)));
+  vectors_used_ = 0;
+  messages_used_ = 0;
+  now_ = kernel_.now();
+  run_tasks();
+  timers_.advance(now_);
+  flush_all();
+  relieve_pressure();
+  resume_starved();
+  reap_dead();
+  return !finished();
+}
+
+void Shard::arm_event() noexcept {
+  ring_->submit(event_read_, [this](io_uring_sqe* sqe) {
+    io_uring_prep_read(sqe, event_.fd(), &event_value_, sizeof event_value_, 0);
+  });
+}
+
+void Shard::on_event(Completion) noexcept {
+  if (!stopping_ || !sessions_.empty()) arm_event();
+}
+
+void Shard::run_tasks() noexcept {
+  while (auto task = mailbox_.take()) task->run(*this);
+  transport_.inbox(index_).flush();
+}
+
+void Shard::flush_all() noexcept {
+  while (!dirty_edges_.empty()) {
+    EdgeSocket& edge = dirty_edges_.front();
+    dirty_edges_.pop_front();
+    edge.flush();
+    if (vectors_used_ + kVectorsPerSend > kVectorsPerTurn || messages_used_ == kMessagesPerTurn) break;
+  }
+  while (!dirty_sessions_.empty()) {
+    Session& session = dirty_sessions_.front();
+    dirty_sessions_.pop_front();
+    session.flush();
+  }
+}
+
+void Shard::relieve_pressure() noexcept {
+  if (link_pool_->available() >= link_pool_->count() / 4 || now_ - relieved_ < kReliefInterval) return;
+  relieved_ = now_;
+  for (auto it = all_edges_.begin(); it != all_edges_.end();) {
+    EdgeSocket& edge = *it++;  // relieve() may end the connection, which leaves the list only when it is reaped
+    edge.relieve();
+  }
+}
+
+void Shard::resume_starved() noexcept {
+  std::uint16_t lent = buffers_->refill();
+  while (lent-- > 0 && !starved_edges_.empty()) {
+    EdgeSocket& edge = starved_edges_.front();
+    starved_edges_.pop_front();
+    edge.resume_receive();
+  }
+  if (starved_sessions_.empty() || link_pool_->available() == 0) return;
+  ListBy<Session, session_hooks::Starved> waiting;
+  waiting.swap(starved_sessions_);
+  while (!waiting.empty()) {
+    Session& session = waiting.front();
+    waiting.pop_front();
+    session.resume_receive();
+  }
+}
+
+void Shard::reap_dead() noexcept {
+  for (Stream* stream : dead_streams_) streams_.destroy(stream);
+  dead_streams_.clear();
+  for (EdgeSocket* edge : dead_edges_) edges_.destroy(edge);
+  dead_edges_.clear();
+  for (auto& [session, error] : ended_sessions_) {
+    transport_.report_session_ended(index_, session->id(), std::move(error));
+    std::erase_if(sessions_, [&](const auto& candidate) { return candidate.get() == session; });
+  }
+  ended_sessions_.clear();
+  std::erase_if(listeners_, [](const auto& listener) { return listener->closed(); });
+}
+
+bool Shard::finished() noexcept {
+  if (!stopping_ || !sessions_.empty() || edges_.in_use() > 0 || !listeners_.empty()) return false;
+  if (event_read_.in_flight()) {
+    ring_->cancel(event_read_);
+    return false;
+  }
+  stop_deadline_.cancel();
+  report_.cancel();
+  return ring_->in_flight() == 0;
+}
+
+// ---- memory
+
+Slice Shard::reserve_small(std::uint32_t size) noexcept {
+  if (small_ == nullptr || small_->capacity - small_used_ < size) {
+    if (size > small_pool_->capacity()) return {};
+    Block* fresh = small_pool_->take();
+    if (fresh == nullptr) return {};
+    if (small_ != nullptr) BlockPool::release(small_);
+    small_ = fresh;
+    small_used_ = 0;
+  } else if (small_->references == 1) {
+    small_used_ = 0;  // nobody holds any of it: stay in the cache
+  }
+  Slice slice = Slice::share(small_, small_->data() + small_used_, size);
+  small_used_ += size;
+  return slice;
+}
+
+Slice Shard::copy_small(std::span<const std::uint8_t> bytes) noexcept {
+  Slice slice = reserve_small(static_cast<std::uint32_t>(bytes.size()));
+  if (!slice.empty()) std::memcpy(slice.data(), bytes.data(), bytes.size());
+  return slice;
+}
+
+std::span<iovec> Shard::gather(SliceQueue& queue, std::uint32_t bytes_max) noexcept {
+  if (vectors_used_ + kVectorsPerSend > kVectorsPerTurn || messages_used_ == kMessagesPerTurn) {
+    ++counters_.gather_exhausted;
+    return {};
+  }
+  iovec* first = &vectors_[vectors_used_];
+  std::size_t count = 0;
+  std::uint32_t bytes = 0;
+  for (SliceNode* node = queue.head(); node != nullptr && count < kVectorsPerSend && bytes < bytes_max; node = node->next) {
+    first[count++] = {node->slice.data(), node->slice.size()};
+    bytes += node->slice.size();
+  }
+  vectors_used_ += count;
+  return {first, count};
+}
+
+const msghdr* Shard::message(std::span<iovec> vectors) noexcept {
+  msghdr& message = messages_[messages_used_++];
+  message = {};
+  message.msg_iov = vectors.data();
+  message.msg_iovlen = vectors.size();
+  return &message;
+}
+
+std::uint32_t Shard::take_window_budget(std::uint32_t bytes) noexcept {
+  const std::uint32_t taken = static_cast<std::uint32_t>(std::min<std::uint64_t>(bytes, window_budget_bytes_));
+  window_budget_bytes_ -= taken;
+  return taken;
+}
+
+// ---- lists
+
+void Shard::mark_dirty(EdgeSocket& edge) noexcept {
+  using Hook = boost::intrusive::list_base_hook<boost::intrusive::tag<edge_hooks::Dirty>, edge_hooks::Hook>;
+  if (!edge.Hook::is_linked()) dirty_edges_.push_back(edge);
+}
+
+void Shard::mark_dirty(Session& session) noexcept {
+  using Hook = boost::intrusive::list_base_hook<boost::intrusive::tag<session_hooks::Dirty>, session_hooks::Hook>;
+  if (!session.Hook::is_linked()) dirty_sessions_.push_back(session);
+}
+
+void Shard::starve(EdgeSocket& edge) noexcept {
+  using Hook = boost::intrusive::list_base_hook<boost::intrusive::tag<edge_hooks::Starved>, edge_hooks::Hook>;
+  if (!edge.Hook::is_linked()) starved_edges_.push_back(edge);
+}
+
+void Shard::starve(Session& session) noexcept {
+  using Hook = boost::intrusive::list_base_hook<boost::intrusive::tag<session_hooks::Starved>, session_hooks::Hook>;
+  ++counters_.session_starved;
+  if (!session.Hook::is_linked()) starved_sessions_.push_back(session);
+}
+
+// ---- connections
+
+void Shard::tune_edge(Socket& socket) noexcept { socket.set_option(IPPROTO_TCP, TCP_NODELAY, 1); }
+
+EdgeSocket* Shard::make_edge(Socket socket, EdgeGroup& group) noexcept {
+  EdgeSocket* edge = edges_.make(*this, std::move(socket), group);
+  if (edge == nullptr) {
+    ++counters_.edges_exhausted;
+  } else {
+    all_edges_.push_back(*edge);
+  }
+  return edge;
+}
+
+void Shard::accept_client(Listener& listener, Socket socket) noexcept { start_client(listener, std::move(socket), true); }
+
+void Shard::start_client(Listener& listener, Socket socket, bool may_hand_over) noexcept {
+  const Route route =
+      forwarder_ ? forwarder_->route(listener.routing_key(), Forwarder::kFromListener) : Route{};
+  if (route.kind == Route::Kind::kNone) {
+    ++counters_.no_route;
+    return socket.close_with_reset();
+  }
+  tune_edge(socket);
+  if (route.kind == Route::Kind::kConnector) {
+    EdgeSocket* client = make_edge(std::move(socket), listener.group());
+    if (client == nullptr) return socket.close_with_reset();
+    client->start_accepted();
+    if (const ResetCode refused = connect_edge(*client, route.index); refused != ResetCode::kNone) {
+      return client->end(refused);
+    }
+    client->grant(kLocalRoomBytes);
+    client->peer()->grant(kLocalRoomBytes);
+    return;
+  }
+  Session* session = session_for(route.index);
+  if (session == nullptr) {
+    if (may_hand_over) {
+      ++counters_.handed_over;
+      return transport_.hand_over_client(index_, route.index, listener.id(), std::move(socket));
+    }
+    ++counters_.no_route;
+    return socket.close_with_reset();
+  }
+  const StreamName name{options_.incarnation, std::uint64_t{index_} << 56 | ++next_stream_number_};
+  Stream* stream = session->open_stream(name, listener.routing_key(), 0);
+  if (stream == nullptr) return socket.close_with_reset();
+  EdgeSocket* client = make_edge(std::move(socket), listener.group());
+  if (client == nullptr) {
+    socket.close_with_reset();
+    return stream->abort(ResetCode::kLimit);
+  }
+  client->start_accepted();
+  Channel::pair(*client, *stream);
+  stream->start_with_edge();
+}
+
+void Shard::adopt_client(std::uint32_t listener_id, Socket socket) {
+  for (const auto& listener : listeners_) {
+    if (listener->id() == listener_id) return start_client(*listener, std::move(socket), false);
+  }
+  socket.close_with_reset();
+}
+
+ResetCode Shard::connect_stream(Stream& stream, const OpenFrame& open, std::uint32_t arrived_on) noexcept {
+  const Route route = forwarder_ ? forwarder_->route(open.routing_key, arrived_on) : Route{};
+  switch (route.kind) {
+    case Route::Kind::kNone: ++counters_.no_route; return ResetCode::kNoRoute;
+    case Route::Kind::kConnector: {
+      const ResetCode refused = connect_edge(stream, route.index);
+      if (refused == ResetCode::kNone) stream.start_with_edge();
+      return refused;
+    }
+    case Route::Kind::kLink: {
+      Session* next = open.hops < OpenFrame::kHopsMax ? session_for(route.index) : nullptr;
+      if (next == nullptr) return ResetCode::kNoRoute;
+      Stream* onward = next->open_stream(open.name, open.routing_key, static_cast<std::uint8_t>(open.hops + 1));
+      if (onward == nullptr) return ResetCode::kLimit;
+      Channel::pair(stream, *onward);
+      stream.start_transit();
+      onward->start_transit();
+      return ResetCode::kNone;
+    }
+  }
+  return ResetCode::kInternal;
+}
+
+ResetCode Shard::connect_edge(Channel& to, std::uint32_t connector_id) noexcept {
+  const auto connector = std::find_if(connectors_.begin(), connectors_.end(),
+                                      [&](const auto& candidate) { return candidate->id == connector_id; });
+  if (connector == connectors_.end() || (*connector)->addresses.empty()) return ResetCode::kConnectFailed;
+  ShardConnector& target = **connector;
+  const Address& address = target.addresses[target.next_address % target.addresses.size()];
+  const int fd = kernel_.open_socket(address.family());
+  if (fd < 0) {
+    ++counters_.descriptors_exhausted;
+    return ResetCode::kLimit;
+  }
+  Socket socket(kernel_, fd);
+  tune_edge(socket);
+  EdgeSocket* edge = make_edge(std::move(socket), target.group);
+  if (edge == nullptr) return ResetCode::kLimit;
+  Channel::pair(*edge, to);
+  edge->start_connect(address);
+  return ResetCode::kNone;
+}
+
+Session* Shard::session_for(std::uint32_t link) noexcept {
+  const std::size_t count = sessions_.size();
+  for (std::size_t i = 0; i < count; ++i) {
+    Session& session = *sessions_[(next_session_ + i) % count];
+    if (session.link() != link || !session.takes_streams()) continue;
+    next_session_ = static_cast<std::uint32_t>((next_session_ + i + 1) % count);
+    return &session;
+  }
+  return nullptr;
+}
+
+// ---- tasks
+
+void Shard::adopt_session(SessionSeed seed) {
+  const std::uint64_t id = seed.session_id;
+  if (stopping_) return transport_.report_session_ended(index_, id, {ErrorCode::kClosing, "shutting down"});
+  seed.socket.set_option(IPPROTO_TCP, TCP_NODELAY, 1);
+  std::unique_ptr<Session> session = Session::open(*this, std::move(seed));
+  if (session == nullptr) {
+    return transport_.report_session_ended(index_, id, {ErrorCode::kLimit, "no memory left for another session"});
+  }
+  sessions_.push_back(std::move(session));
+  sessions_.back()->start();
+}
+
+void Shard::close_session(std::uint64_t session_id) {
+  for (const auto& session : sessions_) {
+    if (session->id() == session_id) return session->close();
+  }
+}
+
+void Shard::send_control(std::uint64_t session_id, std::span<const std::uint8_t> message) {
+  for (const auto& session : sessions_) {
+    if (session->id() == session_id) return session->send_control(message);
+  }
+}
+
+void Shard::add_listener(std::uint32_t id, std::string routing_key, Socket socket) {
+  listeners_.push_back(std::make_unique<Listener>(*this, id, std::move(routing_key), std::move(socket)));
+}
+
+void Shard::add_connector(std::uint32_t id, std::vector<Address> addresses) {
+  for (const auto& connector : connectors_) {
+    if (connector->id != id) continue;
+    connector->replaced = std::exchange(connector->addresses, std::move(addresses));
+    return;
+  }
+  auto connector = std::make_unique<ShardConnector>();
+  connector->id = id;
+  connector->addresses = std::move(addresses);
+  connectors_.push_back(std::move(connector));
+}
+
+void Shard::stop_accepting() {
+  for (const auto& listener : listeners_) listener->close();
+}
+
+void Shard::go_away() {
+  for (const auto& session : sessions_) session->go_away(ResetCode::kClosing);
+}
+
+void Shard::stop() {
+  if (stopping_) return;
+  stopping_ = true;
+  stop_accepting();
+  for (const auto& session : sessions_) session->close();
+  for (EdgeSocket& edge : all_edges_) edge.end(ResetCode::kClosing);
+  timers_.arm(stop_deadline_, now_ + kStopDeadline);
+}
+
+void Shard::on_stop_deadline(Instant) noexcept {
+  for (const auto& session : sessions_) session->fail({ErrorCode::kClosing, "shutting down"});
+}
+
+// ---- reports
+
+void Shard::session_ended(Session& session, const Error& error) noexcept {
+  // Taken out of the list at the end of the turn: the caller may be walking through it.
+  ended_sessions_.emplace_back(&session, error);
+}
+
+void Shard::report_going_away(Session& session) noexcept { transport_.report_going_away(index_, session.link()); }
+
+void Shard::report_control(Session& session, std::vector<std::uint8_t> message) {
+  transport_.report_control(index_, session.link(), std::move(message));
+}
+
+void Shard::on_report(Instant now) noexcept {
+  timers_.arm(report_, now + kReportInterval);
+  ShardReport report;
+  report.shard = index_;
+  for (const auto& session : sessions_) report.sessions.push_back({session->id(), session->figures()});
+  for (const auto& listener : listeners_) report.listeners.push_back({listener->id(), listener->group()});
+  for (const auto& connector : connectors_) report.connectors.push_back({connector->id, connector->group});
+  report.counters = counters_;
+  report.ring = ring_->counters();
+  report.edges_open = edges_.in_use();
+  report.streams_open = streams_.in_use();
+  transport_.report_figures(index_, std::move(report));
+}
+
+}  // namespace fairlead

@@ -1,0 +1,238 @@
+// Shard: one thread's part of the gateway, and everything it touches: ring, memory, sessions of every link, listeners,
+// application connections. No byte crosses a shard; commands and reports do, as tasks (mailbox.h).
+//
+// A turn: one io_uring_enter, all its completions, tasks, timers, then everything that became sendable is sent. What the
+// turn queued enters the kernel with the next turn's call.
+//
+// Owner: Transport. Everything but the mailboxes is touched by the shard's thread only.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include <boost/intrusive/list.hpp>
+#include <sys/uio.h>
+
+#include "transport/base/slab.h"
+#include "transport/config.h"
+#include "transport/edge_group.h"
+#include "transport/edge_socket.h"
+#include "transport/forwarder.h"
+#include "transport/listener.h"
+#include "transport/mailbox.h"
+#include "transport/session.h"
+#include "transport/stream.h"
+#include "transport/uring/buffer_ring.h"
+#include "transport/uring/ring.h"
+#include "transport/uring/timers.h"
+
+namespace fairlead {
+
+class Transport;
+
+// A connector as a shard knows it.
+struct ShardConnector {
+  std::uint32_t id = 0;
+  std::vector<Address> addresses;  // of its server, resolved by the control thread; tried in turn
+  std::vector<Address> replaced;   // the list before: a connect queued in this turn may still point into it
+  std::size_t next_address = 0;
+  EdgeGroup group;
+};
+
+// One for each thing that a limit or the world can do to us. Plain integers of this shard.
+struct ShardCounters {
+  std::uint64_t edge_bytes_in = 0;
+  std::uint64_t edge_bytes_out = 0;
+  std::uint64_t edges_reset = 0;            // application connections that ended by reset
+  std::uint64_t edges_relieved = 0;         // times a stalled connection's bytes were moved to small blocks
+  std::uint64_t edges_exhausted = 0;        // connections refused for want of a slot (connections_per_shard_max)
+  std::uint64_t streams_exhausted = 0;      // streams refused at streams_per_session_max
+  std::uint64_t receive_starved = 0;        // receives that found no lent buffer (-ENOBUFS)
+  std::uint64_t session_starved = 0;        // sessions that found no block to receive into
+  std::uint64_t slice_nodes_exhausted = 0;
+  std::uint64_t control_overflows = 0;      // sessions ended because the peer did not read
+  std::uint64_t protocol_errors = 0;
+  std::uint64_t descriptors_exhausted = 0;  // accept or socket said EMFILE or ENFILE
+  std::uint64_t no_route = 0;               // connections refused because nobody serves their routing key
+  std::uint64_t handed_over = 0;            // accepted sockets given to another shard that has a session
+  std::uint64_t gather_exhausted = 0;       // sends put off to the next turn for want of vectors
+};
+
+// What a shard reports to the control thread a few times a second.
+struct ShardReport {
+  struct SessionLine {
+    std::uint64_t session_id;
+    SessionFigures figures;
+  };
+  struct GroupLine {
+    std::uint32_t id;
+    EdgeGroup group;
+  };
+  unsigned shard = 0;
+  std::vector<SessionLine> sessions;
+  std::vector<GroupLine> listeners;
+  std::vector<GroupLine> connectors;
+  ShardCounters counters;
+  Ring::Counters ring;
+  std::uint32_t edges_open = 0;
+  std::uint32_t streams_open = 0;
+};
+
+class Shard {
+ public:
+  // Reserves everything; the ring is enabled by the thread that calls run() or turn().
+  static Result<std::unique_ptr<Shard>> open(Kernel& kernel, const TransportOptions& options, unsigned index,
+                                             Transport& transport);
+  ~Shard();
+  Shard(const Shard&) = delete;
+  Shard& operator=(const Shard&) = delete;
+
+  // ---- for the thread that runs it
+
+  Result<void> enable() { return ring_->enable(); }
+  // One turn; waits at most `wait_max` if there is nothing to do. Returns false once the shard was stopped and is empty.
+  bool turn(Duration wait_max) noexcept;
+
+  // ---- for the control thread
+
+  // Tasks for this shard.
+  Mailbox<Shard>& mailbox() noexcept { return mailbox_; }
+
+  // ---- tasks, run on the shard's thread
+
+  void adopt_session(SessionSeed seed);
+  void close_session(std::uint64_t session_id);
+  void send_control(std::uint64_t session_id, std::span<const std::uint8_t> message);
+  void add_listener(std::uint32_t id, std::string routing_key, Socket socket);
+  void add_connector(std::uint32_t id, std::vector<Address> addresses);
+  void set_forwarder(std::shared_ptr<const Forwarder> forwarder) { forwarder_ = std::move(forwarder); }
+  // A client that another shard accepted, which had no session of the link that serves its key.
+  void adopt_client(std::uint32_t listener_id, Socket socket);
+  void stop_accepting();
+  void go_away();
+  // Ends everything that is left; turn() returns false once that is done.
+  void stop();
+
+  // ---- for the objects on it
+
+  Ring& ring() noexcept { return *ring_; }
+  Kernel& kernel() noexcept { return kernel_; }
+  Timers& timers() noexcept { return timers_; }
+  Instant now() const noexcept { return now_; }
+  const TransportOptions& options() const noexcept { return options_; }
+  ShardCounters& counters() noexcept { return counters_; }
+  BufferRing& buffers() noexcept { return *buffers_; }
+  BlockPool& link_pool() noexcept { return *link_pool_; }
+  BlockPool& small_pool() noexcept { return *small_pool_; }
+  SliceNodes& slice_nodes() noexcept { return slice_nodes_; }
+  Slab<Stream>& streams() noexcept { return streams_; }
+
+  // A client came in at a listener.
+  void accept_client(Listener& listener, Socket socket) noexcept;
+  // A stream came in over a link: gives it its other end, or says why not.
+  ResetCode connect_stream(Stream& stream, const OpenFrame& open, std::uint32_t arrived_on) noexcept;
+
+  // `size` bytes of a small block, to be written by the caller; empty when there is none, or not of this size.
+  static constexpr std::uint32_t kSmallBlockSize = 4096;
+  Slice reserve_small(std::uint32_t size) noexcept;
+  Slice copy_small(std::span<const std::uint8_t> bytes) noexcept;
+  // The front of a queue as vectors for one send, valid until the end of the turn; empty when the turn's are used up.
+  std::span<iovec> gather(SliceQueue& queue, std::uint32_t bytes_max) noexcept;
+  const msghdr* message(std::span<iovec> vectors) noexcept;
+
+  std::uint32_t take_window_budget(std::uint32_t bytes) noexcept;
+  void return_window_budget(std::uint32_t bytes) noexcept { window_budget_bytes_ += bytes; }
+
+  void mark_dirty(EdgeSocket& edge) noexcept;
+  void mark_dirty(Session& session) noexcept;
+  // To be resumed when there is memory again.
+  void starve(EdgeSocket& edge) noexcept;
+  void starve(Session& session) noexcept;
+  // Done with: destroyed at the end of the turn.
+  void reap(EdgeSocket& edge) noexcept { dead_edges_.push_back(&edge); }
+  void reap(Stream& stream) noexcept { dead_streams_.push_back(&stream); }
+  void session_ended(Session& session, const Error& error) noexcept;
+  void report_going_away(Session& session) noexcept;
+  void report_control(Session& session, std::vector<std::uint8_t> message);
+
+ private:
+  template <class T, class Tag>
+  using ListBy = boost::intrusive::list<
+      T, boost::intrusive::base_hook<boost::intrusive::list_base_hook<boost::intrusive::tag<Tag>, edge_hooks::Hook>>,
+      boost::intrusive::constant_time_size<false>>;
+
+  Shard(Kernel& kernel, const TransportOptions& options, unsigned index, Transport& transport);
+
+  void on_event(Completion done) noexcept;
+  void on_report(Instant now) noexcept;
+  void on_stop_deadline(Instant now) noexcept;
+  void arm_event() noexcept;
+  void run_tasks() noexcept;
+  void flush_all() noexcept;
+  void relieve_pressure() noexcept;
+  void resume_starved() noexcept;
+  void reap_dead() noexcept;
+  bool finished() noexcept;
+  Session* session_for(std::uint32_t link) noexcept;
+  EdgeSocket* make_edge(Socket socket, EdgeGroup& group) noexcept;
+  ResetCode connect_edge(Channel& to, std::uint32_t connector_id) noexcept;
+  Socket open_edge_socket(int family) noexcept;
+  void tune_edge(Socket& socket) noexcept;
+  void start_client(Listener& listener, Socket socket, bool may_hand_over) noexcept;
+
+  Kernel& kernel_;
+  const TransportOptions options_;
+  const unsigned index_;
+  Transport& transport_;
+  Instant now_;
+
+  std::unique_ptr<Ring> ring_;
+  Timers timers_;
+  std::unique_ptr<BlockPool> edge_pool_;   // 64 KiB: lent to the kernel for what applications send
+  std::unique_ptr<BlockPool> link_pool_;   // 256 KiB: what sessions receive into and seal into
+  std::unique_ptr<BlockPool> small_pool_;  // 4 KiB: copies of small pieces, control frames
+  std::unique_ptr<BufferRing> buffers_;
+  SliceNodes slice_nodes_;
+  Slab<EdgeSocket> edges_;
+  Slab<Stream> streams_;
+  Block* small_ = nullptr;  // the block that copies go into now
+  std::uint32_t small_used_ = 0;
+
+  std::vector<std::unique_ptr<Session>> sessions_;
+  std::vector<std::pair<Session*, Error>> ended_sessions_;
+  std::vector<std::unique_ptr<Listener>> listeners_;
+  std::vector<std::unique_ptr<ShardConnector>> connectors_;
+  std::shared_ptr<const Forwarder> forwarder_;
+  std::uint64_t next_stream_number_ = 0;
+  std::uint32_t next_session_ = 0;
+  std::uint64_t window_budget_bytes_;
+
+  ListBy<EdgeSocket, edge_hooks::All> all_edges_;
+  ListBy<EdgeSocket, edge_hooks::Dirty> dirty_edges_;
+  ListBy<EdgeSocket, edge_hooks::Starved> starved_edges_;
+  ListBy<Session, session_hooks::Dirty> dirty_sessions_;
+  ListBy<Session, session_hooks::Starved> starved_sessions_;
+  std::vector<EdgeSocket*> dead_edges_;
+  std::vector<Stream*> dead_streams_;
+
+  std::vector<iovec> vectors_;     // of this turn's sends
+  std::vector<msghdr> messages_;
+  std::size_t vectors_used_ = 0;
+  std::size_t messages_used_ = 0;
+
+  Mailbox<Shard> mailbox_;
+  Socket event_;
+  std::uint64_t event_value_ = 0;
+  Instant relieved_{};
+  bool stopping_ = false;
+  ShardCounters counters_;
+
+  OpOf<&Shard::on_event> event_read_{*this};
+  TimerOf<&Shard::on_report> report_{*this};
+  TimerOf<&Shard::on_stop_deadline> stop_deadline_{*this};
+};
+
+}  // namespace fairlead

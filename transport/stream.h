@@ -1,0 +1,99 @@
+// Stream: one application connection on a session, as a Channel.
+//
+//   peer ──deliver──► out_ (≤ backlog) ──pull, by the session's scheduler──► DATA frames      credit: send_
+//   peer ◄──deliver── DATA frames (in place in the session's block)                           credit: receive_
+//
+// An EdgeSocket is granted only what the far end granted us, so everything in out_ may be sent as soon as the stream's turn
+// comes. On a transit router out_ holds at most the window of the stream it came from. A stream leaves its session once both directions ended on the wire; its peer may still be writing then.
+//
+// Owner: the shard's slab. One thread.
+#pragma once
+
+#include <cstdint>
+
+#include <boost/intrusive/list.hpp>
+
+#include "transport/channel.h"
+#include "transport/scheduler.h"
+#include "transport/uring/slice_queue.h"
+#include "transport/wire/stream_id.h"
+#include "transport/wire/stream_state.h"
+#include "transport/wire/window.h"
+
+namespace fairlead {
+
+class Session;
+class RecordSender;
+
+namespace stream_hooks {
+struct Credit;
+}
+
+class Stream final : public Channel,
+                     public ScheduleEntry,
+                     public boost::intrusive::list_base_hook<
+                         boost::intrusive::tag<stream_hooks::Credit>,
+                         boost::intrusive::link_mode<boost::intrusive::auto_unlink>> {
+ public:
+  // What a peer may put into out_ beyond what was sent: enough for one large batch.
+  static constexpr std::uint64_t kBacklogBytes = 256 * 1024;
+  static constexpr std::uint64_t kBacklogBytesMin = 16 * 1024;
+
+  Stream(Session& session, SliceNodes& nodes, StreamId id, StreamName name, std::uint64_t send_limit,
+         std::uint32_t receive_window) noexcept
+      : session_(&session), id_(id), name_(name), out_(nodes), send_(send_limit), receive_(receive_window) {}
+  ~Stream() = default;
+
+  StreamId id() const noexcept { return id_; }
+  const StreamName& name() const noexcept { return name_; }
+
+  // Called once, after pair(). An EdgeSocket is granted its first bytes; a Stream (we are a transit router) has its window
+  // to begin with and is granted what was sent on.
+  void start_with_edge() noexcept { update_allowance(); }
+  void start_transit() noexcept { transit_ = true; }
+
+  void deliver(Slice bytes) noexcept override;
+  void grant(std::uint64_t bytes) noexcept override;
+  void finish() noexcept override;
+  void abort(ResetCode code) noexcept override;
+  void opened() noexcept override;
+
+  // From the session, for frames of this stream. receive_data returns false when the peer overran its credit.
+  [[nodiscard]] bool receive_data(Slice bytes, bool fin) noexcept;
+  void receive_credit(std::uint64_t limit) noexcept;
+  void receive_opened() noexcept;
+  void receive_reset(ResetCode code) noexcept;
+
+  // The stream's turn to send: puts one frame of at most `budget` payload bytes. Returns what it put; `more` says
+  // whether the stream has something left.
+  std::uint32_t pull(RecordSender& sender, std::uint32_t budget, bool& more) noexcept;
+  // The new limit to tell the far end; called while the stream is on the session's credit list.
+  std::uint64_t take_credit(Instant now, Duration round_trip) noexcept;
+  // The session is gone: nothing can be sent any more.
+  void lose_session(ResetCode code) noexcept;
+
+  using CreditHook = boost::intrusive::list_base_hook<boost::intrusive::tag<stream_hooks::Credit>,
+                                                      boost::intrusive::link_mode<boost::intrusive::auto_unlink>>;
+  bool waits_for_credit_frame() const noexcept { return CreditHook::is_linked(); }
+  void unlink_credit() noexcept { CreditHook::unlink(); }
+
+  std::uint32_t window_growth() const noexcept { return window_growth_bytes_; }
+
+ private:
+  void update_allowance() noexcept;
+  void leave_when_over() noexcept;
+
+  Session* session_;
+  StreamId id_;
+  StreamState state_;
+  bool finish_wanted_ = false;
+  bool transit_ = false;
+  StreamName name_;
+  SliceQueue out_;
+  SendWindow send_;
+  ReceiveWindow receive_;
+  std::uint64_t allowed_ = 0;  // absolute offset up to which the peer may deliver
+  std::uint32_t window_growth_bytes_ = 0;  // taken from the shard's budget, given back at the end
+};
+
+}  // namespace fairlead

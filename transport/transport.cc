@@ -1,0 +1,651 @@
+#include "transport/transport.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+
+#include "transport/base/log.h"
+
+namespace fairlead {
+namespace {
+
+constexpr unsigned kControlRingEntries = 512;
+constexpr int kBacklog = 4096;
+// Unsent bytes that the kernel may hold for a link: what lies there has left our scheduler. Small enough that a request
+// passes bulk, large enough for a batch; with batches of the same size measured best.
+constexpr int kNotSentLowWater = 64 * 1024;
+
+}  // namespace
+
+Result<std::unique_ptr<Transport>> Transport::open(Kernel& kernel, const TransportOptions& options,
+                                                   const KernelFeatures& features, TransportEvents& events) {
+  std::unique_ptr<Transport> transport(new Transport(kernel, options, features, events));
+  auto ring = Ring::open(kernel, kControlRingEntries);
+  if (!ring) return std::unexpected(ring.error());
+  transport->ring_ = std::move(*ring);
+  const int event = kernel.open_event();
+  if (event < 0) return std::unexpected(error_from_errno(-event, "eventfd"));
+  transport->event_ = Socket(kernel, event);
+  const int status_event = kernel.open_event();
+  if (status_event < 0) return std::unexpected(error_from_errno(-status_event, "eventfd"));
+  transport->status_event_ = Socket(kernel, status_event);
+  transport->requests_.attach(kernel, event);
+  for (unsigned index = 0; index < options.shards; ++index) {
+    auto shard = Shard::open(kernel, transport->options_, index, *transport);
+    if (!shard) return std::unexpected(shard.error());
+    transport->shards_.push_back(std::move(*shard));
+    transport->inboxes_.push_back(std::make_unique<Mailbox<Transport>>());
+    transport->inboxes_.back()->attach(kernel, event);
+  }
+  transport->reports_.resize(options.shards);
+  transport->publish_status();
+  return transport;
+}
+
+Transport::Transport(Kernel& kernel, const TransportOptions& options, KernelFeatures features, TransportEvents& events)
+    : kernel_(kernel),
+      options_(options),
+      features_(std::move(features)),
+      events_(events),
+      now_(kernel.now()),
+      timers_(now_),
+      prng_(options.incarnation) {}
+
+Transport::~Transport() { stop(); }
+
+// ---- threads
+
+Result<void> Transport::start_threads() {
+  // Signals are for the main thread.
+  sigset_t all;
+  sigset_t before;
+  sigfillset(&all);
+  pthread_sigmask(SIG_BLOCK, &all, &before);
+  shards_running_ = static_cast<unsigned>(shards_.size());
+  for (const auto& shard : shards_) threads_.emplace_back([this, &shard] { shard_loop(*shard); });
+  threads_.emplace_back([this] { control_loop(); });
+  pthread_sigmask(SIG_SETMASK, &before, nullptr);
+  return {};
+}
+
+void Transport::shard_loop(Shard& shard) {
+  const auto index = static_cast<std::size_t>(
+      std::find_if(shards_.begin(), shards_.end(), [&](const auto& s) { return s.get() == &shard; }) - shards_.begin());
+  pthread_setname_np(pthread_self(), ("fl-shard-" + std::to_string(index)).c_str());
+  if (options_.pin_threads) {
+    // One of the CPUs this process may use; a container or a systemd unit may have chosen.
+    cpu_set_t allowed;
+    if (sched_getaffinity(0, sizeof allowed, &allowed) == 0 && CPU_COUNT(&allowed) > 0) {
+      std::size_t nth = index % static_cast<std::size_t>(CPU_COUNT(&allowed));
+      for (int cpu = 0; cpu < CPU_SETSIZE; ++cpu) {
+        if (!CPU_ISSET(cpu, &allowed) || nth-- > 0) continue;
+        cpu_set_t one;
+        CPU_ZERO(&one);
+        CPU_SET(cpu, &one);
+        pthread_setaffinity_np(pthread_self(), sizeof one, &one);
+        break;
+      }
+    }
+  }
+  if (auto enabled = shard.enable(); !enabled) return log_error("shard {}: {}", index, enabled.error().message);
+  while (shard.turn(Duration::max())) {
+  }
+  shards_running_.fetch_sub(1);
+  kernel_.signal_event(event_.fd());
+}
+
+void Transport::control_loop() {
+  pthread_setname_np(pthread_self(), "fl-control");
+  if (auto enabled = enable_control(); !enabled) return log_error("control: {}", enabled.error().message);
+  while (control_turn(Duration::max())) {
+  }
+}
+
+void Transport::stop() {
+  if (threads_.empty()) return;
+  on_control([](Transport& transport) { transport.begin_stop(); });
+  for (std::thread& thread : threads_) thread.join();
+  threads_.clear();
+}
+
+void Transport::begin_stop() {
+  stopping_ = true;
+  draining_ = true;
+  for (const auto& access : accesses_) access->close();
+  for (const auto& link : links_) link->close();
+  for (const auto& pending : pending_) pending->abandon();
+  post_to_shards([](Shard& shard) { shard.stop(); });
+}
+
+bool Transport::finished() noexcept {
+  if (!stopping_ || !pending_.empty() || shards_running_.load() > 0) return false;
+  for (const auto& access : accesses_) {
+    if (!access->closed()) return false;
+  }
+  if (event_read_.in_flight()) {
+    ring_->cancel(event_read_);
+    return false;
+  }
+  return ring_->in_flight() == 0;
+}
+
+bool Transport::control_turn(Duration wait_max) noexcept {
+  if (!event_read_.in_flight() && !stopping_) {
+    on_event({});
+    if (!status_timer_.armed()) timers_.arm(status_timer_, now_ + kStatusInterval);
+  }
+  ring_->turn(std::min(wait_max, timers_.until_next(now_)));
+  now_ = kernel_.now();
+  run_tasks();
+  timers_.advance(now_);
+  std::erase_if(pending_, [](const auto& pending) { return pending->over(); });
+  if (status_changed_) publish_status();
+  return !finished();
+}
+
+void Transport::on_event(Completion) noexcept {
+  if (stopping_ && shards_running_.load() == 0) return;
+  ring_->submit(event_read_, [this](io_uring_sqe* sqe) {
+    io_uring_prep_read(sqe, event_.fd(), &event_value_, sizeof event_value_, 0);
+  });
+}
+
+void Transport::run_tasks() noexcept {
+  while (auto task = requests_.take()) task->run(*this);
+  for (const auto& inbox : inboxes_) {
+    while (auto task = inbox->take()) task->run(*this);
+  }
+  for (const auto& shard : shards_) shard->mailbox().flush();
+}
+
+template <class Work>
+void Transport::post_to_shards(Work work) {
+  for (const auto& shard : shards_) shard->mailbox().post(make_task<Shard>(work));
+}
+
+// ---- changes
+
+Result<Socket> Transport::open_listening_socket(const std::string& host, std::uint16_t port, bool shared,
+                                                std::uint16_t& bound) {
+  const std::string where = host.empty() ? "[::]" : host;
+  Address address = parse_literal(where == "[::]" ? "::" : host == "localhost" ? "127.0.0.1" : host, port);
+  if (address.size == 0) {
+    return fail(ErrorCode::kInvalid, "cannot listen on '" + host + "': give an IP address of this machine, or leave it out "
+                                     "for all interfaces");
+  }
+  int fd = kernel_.open_socket(address.family());
+  if (fd == -EAFNOSUPPORT && host.empty()) {  // a machine without IPv6
+    address = parse_literal("0.0.0.0", port);
+    fd = kernel_.open_socket(address.family());
+  }
+  if (fd < 0) return std::unexpected(error_from_errno(-fd, "socket"));
+  Socket socket(kernel_, fd);
+  socket.set_option(SOL_SOCKET, SO_REUSEADDR, 1);
+  if (shared) socket.set_option(SOL_SOCKET, SO_REUSEPORT, 1);
+  if (address.family() == AF_INET6) socket.set_option(IPPROTO_IPV6, IPV6_V6ONLY, host.empty() ? 0 : 1);
+  if (const int r = kernel_.bind_and_listen(socket.fd(), address, kBacklog); r < 0) {
+    Error error = error_from_errno(-r, "cannot listen on " + to_string(HostPort{host.empty() ? "*" : host, port}));
+    if (r == -EADDRINUSE) error.message += "; another program has this port";
+    if (r == -EACCES) error.message += "; ports below 1024 need CAP_NET_BIND_SERVICE";
+    if (r == -EADDRNOTAVAIL) error.message += "; it is no address of this machine";
+    return std::unexpected(std::move(error));
+  }
+  Address local;
+  kernel_.local_address(socket.fd(), local);
+  bound = ntohs(local.family() == AF_INET ? reinterpret_cast<sockaddr_in*>(&local.storage)->sin_port
+                                          : reinterpret_cast<sockaddr_in6*>(&local.storage)->sin6_port);
+  return socket;
+}
+
+Result<std::uint16_t> Transport::add_access(const AccessConfig& config) {
+  std::uint16_t bound = 0;
+  auto socket = open_listening_socket(config.bind_host, config.port, false, bound);
+  if (!socket) return std::unexpected(socket.error());
+  accesses_.push_back(std::make_unique<Access>(*this, config, std::move(*socket), bound));
+  status_changed_ = true;
+  return bound;
+}
+
+Result<std::uint16_t> Transport::add_listener(const ListenerConfig& config) {
+  // Without SO_REUSEPORT first: with it, a port that another process of ours has would be shared in silence.
+  std::uint16_t bound = 0;
+  if (auto probe = open_listening_socket(config.host, config.port, false, bound); !probe) {
+    return std::unexpected(probe.error());
+  }
+  std::vector<Socket> sockets;
+  for (std::size_t i = 0; i < shards_.size(); ++i) {
+    auto socket = open_listening_socket(config.host, bound, true, bound);
+    if (!socket) return std::unexpected(socket.error());
+    sockets.push_back(std::move(*socket));
+  }
+  const std::uint32_t id = next_edge_id_++;
+  ListenerEntry entry{id, config, std::vector<EdgeGroup>(shards_.size())};
+  entry.config.port = bound;
+  listeners_.push_back(std::move(entry));
+  for (std::size_t i = 0; i < shards_.size(); ++i) {
+    shards_[i]->mailbox().post(
+        make_task<Shard>([id, key = config.routing_key, socket = std::move(sockets[i])](Shard& shard) mutable {
+          shard.add_listener(id, std::move(key), std::move(socket));
+        }));
+  }
+  status_changed_ = true;
+  return bound;
+}
+
+Result<std::uint32_t> Transport::add_connector(const ConnectorConfig& config) {
+  const std::uint32_t id = next_edge_id_++;
+  connectors_.push_back({id, config, std::vector<EdgeGroup>(shards_.size()), std::nullopt, 0, false, {}});
+  post_to_shards([id](Shard& shard) { shard.add_connector(id, {}); });
+  resolve_connector(connectors_.back());
+  status_changed_ = true;
+  return id;
+}
+
+void Transport::resolve_connector(ConnectorEntry& entry) {
+  entry.resolving = true;
+  entry.resolve_next = now_ + kResolveInterval;
+  const std::uint32_t id = entry.id;
+  resolver_.resolve({entry.config.host, entry.config.port}, now_, [this, id](Result<std::vector<Address>> addresses) {
+    const auto at = std::find_if(connectors_.begin(), connectors_.end(), [&](const auto& c) { return c.id == id; });
+    if (at == connectors_.end()) return;
+    at->resolving = false;
+    if (!addresses) {
+      at->last_error = LastError{addresses.error().code, addresses.error().message, kernel_.unix_seconds()};
+      log_warning("connector {}: {}", at->config.name, addresses.error().message);
+      status_changed_ = true;
+      return;
+    }
+    post_to_shards([id, list = *addresses](Shard& shard) { shard.add_connector(id, list); });
+  });
+}
+
+void Transport::refresh_connectors() {
+  for (ConnectorEntry& entry : connectors_) {
+    const bool literal = parse_literal(entry.config.host, entry.config.port).size > 0;
+    if (!literal && !entry.resolving && now_ >= entry.resolve_next) resolve_connector(entry);
+  }
+}
+
+Result<void> Transport::add_link(const LinkConfig& config) {
+  if (config.endpoints.empty()) return fail(ErrorCode::kInvalid, "link " + config.name + " has no endpoint to dial");
+  links_.push_back(std::make_unique<Link>(*this, next_link_++, config));
+  links_.back()->dial();
+  status_changed_ = true;
+  return {};
+}
+
+void Transport::set_forwarder(std::shared_ptr<const Forwarder> forwarder) {
+  forwarder_ = forwarder;
+  post_to_shards([forwarder](Shard& shard) { shard.set_forwarder(forwarder); });
+  status_changed_ = true;
+}
+
+void Transport::send_control(std::uint32_t link, std::vector<std::uint8_t> message) {
+  LinkRecord* record = find_record(link);
+  if (record == nullptr || record->sessions.empty()) return;
+  // All messages of a link go over its oldest session, so that they arrive in order.
+  const unsigned shard = record->sessions.begin()->second.shard;
+  const std::uint64_t session = record->sessions.begin()->first;
+  shards_[shard]->mailbox().post(make_task<Shard>([session, message = std::move(message)](Shard& target) {
+    target.send_control(session, message);
+  }));
+}
+
+void Transport::drain() {
+  draining_ = true;
+  for (const auto& access : accesses_) access->close();
+  post_to_shards([](Shard& shard) {
+    shard.stop_accepting();
+    shard.go_away();
+  });
+  status_changed_ = true;
+}
+
+std::uint64_t Transport::connections() const noexcept {
+  std::uint64_t sum = 0;
+  for (const ShardReport& report : reports_) sum += report.edges_open + report.streams_open;
+  return sum;
+}
+
+// ---- links and their sessions
+
+Hello Transport::make_hello() const {
+  Hello hello;
+  hello.shards = static_cast<std::uint16_t>(options_.shards);
+  hello.initial_window_bytes = options_.initial_window_bytes;
+  hello.streams_max = options_.streams_per_session_max;
+  hello.incarnation = options_.incarnation;
+  hello.site_id = options_.site_id;
+  hello.site_name = options_.site_name;
+  return hello;
+}
+
+void Transport::add_pending(std::unique_ptr<PendingSession> pending) {
+  if (!pending->dialled()) {
+    const auto unfinished = [](const auto& p) { return !p->dialled() && !p->over(); };
+    if (static_cast<std::size_t>(std::count_if(pending_.begin(), pending_.end(), unfinished)) >= options_.handshakes_max) {
+      // The oldest goes: a peer that means it is done long before its turn comes.
+      ++handshakes_evicted_;
+      (*std::find_if(pending_.begin(), pending_.end(), unfinished))
+          ->fail({ErrorCode::kLimit, "too many unfinished handshakes at a time"});
+    }
+  }
+  pending_.push_back(std::move(pending));
+}
+
+void Transport::abandon_pending(const PendingSession::Owner& owner) {
+  for (const auto& pending : pending_) {
+    if (pending->owned_by(owner)) pending->abandon();
+  }
+}
+
+void Transport::resolve(const HostPort& endpoint, std::uint64_t link_id, Resolver::Done done) {
+  resolver_.resolve(endpoint, now_, [this, link_id, done = std::move(done)](Result<std::vector<Address>> addresses) mutable {
+    const bool alive =
+        std::any_of(links_.begin(), links_.end(), [&](const auto& link) { return link->link_id() == link_id; });
+    if (alive) done(std::move(addresses));
+  });
+}
+
+Result<Hello> Transport::answer_hello(Access& access, PendingSession& pending) {
+  const Hello& peer = pending.peer_hello();
+  if (draining_) return fail(ErrorCode::kClosing, "this site is being shut down");
+  if (peer.site_id == options_.site_id) {
+    return fail(ErrorCode::kInvalid, "the peer has this site's own id; a link must lead to another site");
+  }
+  Hello hello = make_hello();
+  hello.session_index = peer.session_index;
+  hello.link_id = peer.link_id;
+  static_cast<void>(access);
+  return hello;
+}
+
+void Transport::adopt_incoming(Access& access, PendingSession& pending) {
+  const Hello& peer = pending.peer_hello();
+  const auto at = std::find_if(incoming_.begin(), incoming_.end(), [&](const auto& link) {
+    return link->peer_link_id == peer.link_id && link->record.peer_incarnation == peer.incarnation &&
+           link->record.status.remote_site_id == peer.site_id;
+  });
+  IncomingLink* link = at != incoming_.end() ? at->get() : nullptr;
+  if (link == nullptr) {
+    incoming_.push_back(std::make_unique<IncomingLink>());
+    link = incoming_.back().get();
+    link->peer_link_id = peer.link_id;
+    link->record.id = next_link_++;
+    link->record.status.name = access.config().name;
+    link->record.status.incoming = true;
+    link->record.status.url = pending.peer();
+    link->record.status.cost = peer.cost;
+    link->record.status.ups = 1;
+    link->record.status.sessions_wanted = std::max<std::uint32_t>(peer.shards, options_.shards);
+    link->record.note_state(LinkState::kUp, kernel_.unix_seconds());
+  }
+  link->record.note_peer(peer, pending.tls());
+  const bool first = !link->record.up;
+  adopt(link->record, pending);
+  if (!first) return;
+  link->record.up = true;
+  log_info("{}: link from site {} at {} is up, {}", access.config().name, peer.site_name, pending.peer(),
+           link->record.status.cipher);
+  link_up(link->record);
+}
+
+void Transport::adopt(LinkRecord& record, PendingSession& pending) {
+  SessionSeed seed;
+  seed.session_id = next_session_id_++;
+  seed.link = record.id;
+  seed.index = pending.hello().session_index;
+  seed.dialled = pending.dialled();
+  seed.socket = pending.take_socket();
+  seed.sealer = pending.take_sealer();
+  seed.opener = pending.take_opener();
+  seed.early = pending.take_early();
+  seed.peer_initial_window_bytes = pending.peer_hello().initial_window_bytes;
+  seed.peer_streams_max = pending.peer_hello().streams_max;
+  seed.socket.set_option(IPPROTO_TCP, TCP_NOTSENT_LOWAT, kNotSentLowWater);
+  const unsigned shard = seed.index % static_cast<unsigned>(shards_.size());
+  record.sessions[seed.session_id] = {seed.index, shard, {}};
+  session_links_[seed.session_id] = record.id;
+  status_changed_ = true;
+  shards_[shard]->mailbox().post(
+      make_task<Shard>([seed = std::move(seed)](Shard& target) mutable { target.adopt_session(std::move(seed)); }));
+}
+
+void Transport::close_sessions(LinkRecord& record) {
+  for (const auto& [id, entry] : record.sessions) {
+    shards_[entry.shard]->mailbox().post(
+        make_task<Shard>([id = id](Shard& shard) { shard.close_session(id); }));
+  }
+}
+
+LinkRecord* Transport::find_record(std::uint32_t link) noexcept {
+  for (const auto& candidate : links_) {
+    if (candidate->id() == link) return &candidate->record();
+  }
+  for (const auto& candidate : incoming_) {
+    if (candidate->record.id == link) return &candidate->record;
+  }
+  return nullptr;
+}
+
+void Transport::link_up(LinkRecord& record) {
+  status_changed_ = true;
+  events_.link_up(record.id, std::max(record.status.cost, record.peer_cost), record.status.remote_site_id);
+}
+
+void Transport::link_down(LinkRecord& record) {
+  status_changed_ = true;
+  events_.link_down(record.id);
+}
+
+void Transport::session_ended(std::uint64_t session_id, const Error& error) {
+  const auto at = session_links_.find(session_id);
+  if (at == session_links_.end()) return;
+  const std::uint32_t link_id = at->second;
+  session_links_.erase(at);
+  status_changed_ = true;
+  for (const auto& link : links_) {
+    if (link->id() != link_id) continue;
+    const std::uint16_t index = link->record().sessions[session_id].index;
+    link->record().drop_session(session_id);
+    return link->session_ended(index, error);
+  }
+  for (auto link = incoming_.begin(); link != incoming_.end(); ++link) {
+    LinkRecord& record = (*link)->record;
+    if (record.id != link_id) continue;
+    record.drop_session(session_id);
+    if (!record.sessions.empty()) return;
+    log_info("{}: link from site {} is down: {}", record.status.name, record.status.remote_site_name, error.message);
+    const auto gone = std::move(*link);
+    incoming_.erase(link);
+    return link_down(gone->record);
+  }
+}
+
+void Transport::going_away(std::uint32_t link) {
+  LinkRecord* record = find_record(link);
+  if (record == nullptr || record->going_away) return;
+  record->going_away = true;
+  link_down(*record);
+}
+
+void Transport::client_handed_over(std::uint32_t link, std::uint32_t listener, Socket socket) {
+  LinkRecord* record = find_record(link);
+  if (record == nullptr || record->sessions.empty()) return socket.close_with_reset();
+  const unsigned shard = record->sessions.begin()->second.shard;
+  shards_[shard]->mailbox().post(make_task<Shard>([listener, socket = std::move(socket)](Shard& target) mutable {
+    target.adopt_client(listener, std::move(socket));
+  }));
+}
+
+// ---- reports, from shard threads
+
+void Transport::report_session_ended(unsigned shard, std::uint64_t session_id, Error error) {
+  inbox(shard).post(make_task<Transport>(
+      [session_id, error = std::move(error)](Transport& transport) { transport.session_ended(session_id, error); }));
+}
+
+void Transport::report_going_away(unsigned shard, std::uint32_t link) {
+  inbox(shard).post(make_task<Transport>([link](Transport& transport) { transport.going_away(link); }));
+}
+
+void Transport::report_control(unsigned shard, std::uint32_t link, std::vector<std::uint8_t> message) {
+  inbox(shard).post(make_task<Transport>([link, message = std::move(message)](Transport& transport) {
+    transport.events_.control_message(link, message);
+  }));
+}
+
+void Transport::report_figures(unsigned shard, ShardReport report) {
+  inbox(shard).post(make_task<Transport>([report = std::move(report)](Transport& transport) mutable {
+    transport.figures_reported(std::move(report));
+  }));
+}
+
+void Transport::hand_over_client(unsigned shard, std::uint32_t link, std::uint32_t listener, Socket socket) {
+  inbox(shard).post(
+      make_task<Transport>([link, listener, socket = std::move(socket)](Transport& transport) mutable {
+        transport.client_handed_over(link, listener, std::move(socket));
+      }));
+}
+
+void Transport::figures_reported(ShardReport report) {
+  for (const ShardReport::SessionLine& line : report.sessions) {
+    const auto at = session_links_.find(line.session_id);
+    LinkRecord* record = at != session_links_.end() ? find_record(at->second) : nullptr;
+    if (record != nullptr) record->sessions[line.session_id].figures = line.figures;
+  }
+  for (const ShardReport::GroupLine& line : report.listeners) {
+    for (ListenerEntry& entry : listeners_) {
+      if (entry.id == line.id) entry.groups[report.shard] = line.group;
+    }
+  }
+  for (const ShardReport::GroupLine& line : report.connectors) {
+    for (ConnectorEntry& entry : connectors_) {
+      if (entry.id != line.id) continue;
+      if (line.group.failed > entry.groups[report.shard].failed) {
+        const Error error = error_from_errno(
+            line.group.last_errno, "connect to " + to_string(HostPort{entry.config.host, entry.config.port}));
+        entry.last_error = LastError{error.code, error.message, kernel_.unix_seconds()};
+      }
+      entry.groups[report.shard] = line.group;
+    }
+  }
+  const unsigned shard = report.shard;
+  reports_[shard] = std::move(report);
+}
+
+// ---- status
+
+void Transport::on_status(Instant now) noexcept {
+  refresh_connectors();
+  if (!stopping_) timers_.arm(status_timer_, now + kStatusInterval);
+  status_changed_ = true;
+}
+
+std::shared_ptr<const GatewayStatus> Transport::status() const {
+  const std::lock_guard lock(status_mutex_);
+  return status_;
+}
+
+void Transport::publish_status() {
+  status_changed_ = false;
+  auto status = std::make_shared<GatewayStatus>();
+  status->site_id = options_.site_id;
+  status->site_name = options_.site_name;
+  status->shards = options_.shards;
+  status->kernel_release = features_.release;
+  status->kernel_lacking = features_.lacking;
+  status->draining = draining_;
+  for (const auto& link : links_) status->links.push_back(link->status(now_));
+  for (const auto& link : incoming_) status->links.push_back(link->record.snapshot());
+  for (const auto& access : accesses_) status->accesses.push_back(access->status());
+  for (const ListenerEntry& entry : listeners_) {
+    ListenerStatus line;
+    line.name = entry.config.name;
+    line.routing_key = entry.config.routing_key;
+    line.listening = !draining_;
+    line.matched = forwarder_ && forwarder_->route(line.routing_key, Forwarder::kFromListener).kind != Route::Kind::kNone;
+    for (const EdgeGroup& group : entry.groups) {
+      line.connections += group.open;
+      line.connections_total += group.total;
+    }
+    status->listeners.push_back(std::move(line));
+  }
+  for (const ConnectorEntry& entry : connectors_) {
+    ConnectorStatus line;
+    line.name = entry.config.name;
+    line.routing_key = entry.config.routing_key;
+    line.last_error = entry.last_error;
+    for (const EdgeGroup& group : entry.groups) {
+      line.connections += group.open;
+      line.connections_total += group.total;
+    }
+    line.matched = line.connections_total > 0;
+    status->connectors.push_back(std::move(line));
+  }
+  status->counters = counters();
+  for (const ShardReport& report : reports_) status->connections += report.edges_open;
+  {
+    const std::lock_guard lock(status_mutex_);
+    status_ = std::move(status);
+  }
+  kernel_.signal_event(status_event_.fd());
+}
+
+std::vector<NamedCount> Transport::counters() const {
+  ShardCounters sum;
+  Ring::Counters ring = ring_->counters();
+  for (const ShardReport& report : reports_) {
+    const ShardCounters& c = report.counters;
+    sum.edge_bytes_in += c.edge_bytes_in;
+    sum.edge_bytes_out += c.edge_bytes_out;
+    sum.edges_reset += c.edges_reset;
+    sum.edges_relieved += c.edges_relieved;
+    sum.edges_exhausted += c.edges_exhausted;
+    sum.streams_exhausted += c.streams_exhausted;
+    sum.receive_starved += c.receive_starved;
+    sum.session_starved += c.session_starved;
+    sum.slice_nodes_exhausted += c.slice_nodes_exhausted;
+    sum.control_overflows += c.control_overflows;
+    sum.protocol_errors += c.protocol_errors;
+    sum.descriptors_exhausted += c.descriptors_exhausted;
+    sum.no_route += c.no_route;
+    sum.handed_over += c.handed_over;
+    sum.gather_exhausted += c.gather_exhausted;
+    ring.turns += report.ring.turns;
+    ring.enters += report.ring.enters;
+    ring.completions += report.ring.completions;
+    ring.bounded_turns += report.ring.bounded_turns;
+    ring.submissions_deferred += report.ring.submissions_deferred;
+    ring.completion_overflows += report.ring.completion_overflows;
+  }
+  return {{"edge_bytes_in", sum.edge_bytes_in},
+          {"edge_bytes_out", sum.edge_bytes_out},
+          {"edges_reset", sum.edges_reset},
+          {"edges_relieved", sum.edges_relieved},
+          {"edges_exhausted", sum.edges_exhausted},
+          {"streams_exhausted", sum.streams_exhausted},
+          {"receive_starved", sum.receive_starved},
+          {"session_starved", sum.session_starved},
+          {"slice_nodes_exhausted", sum.slice_nodes_exhausted},
+          {"control_overflows", sum.control_overflows},
+          {"protocol_errors", sum.protocol_errors},
+          {"descriptors_exhausted", sum.descriptors_exhausted + descriptors_exhausted_},
+          {"no_route", sum.no_route},
+          {"handed_over", sum.handed_over},
+          {"gather_exhausted", sum.gather_exhausted},
+          {"handshakes_evicted", handshakes_evicted_},
+          {"ring_turns", ring.turns},
+          {"ring_enters", ring.enters},
+          {"ring_completions", ring.completions},
+          {"ring_bounded_turns", ring.bounded_turns},
+          {"ring_submissions_deferred", ring.submissions_deferred},
+          {"ring_completion_overflows", ring.completion_overflows}};
+}
+
+}  // namespace fairlead

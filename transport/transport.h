@@ -1,0 +1,211 @@
+// Transport: the shards and the control thread beside them. The control thread accepts and dials links, runs their
+// handshakes, hands finished connections to shards, and keeps what status and the router need to know.
+//
+// Threads: each shard has its own; control has one; a third (the caller of the public part) may be any other. Tasks go
+// through mailboxes: caller → control → shards → control. In simulation all of them are stepped from one thread by
+// control_turn() and Shard::turn().
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <list>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <span>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "transport/access.h"
+#include "transport/base/prng.h"
+#include "transport/config.h"
+#include "transport/forwarder.h"
+#include "transport/link.h"
+#include "transport/link_record.h"
+#include "transport/mailbox.h"
+#include "transport/pending_session.h"
+#include "transport/resolver.h"
+#include "transport/shard.h"
+#include "transport/uring/probe.h"
+#include "transport/uring/ring.h"
+#include "transport/uring/timers.h"
+
+namespace fairlead {
+
+// What the router is told, on the control thread.
+class TransportEvents {
+ public:
+  // A link to a neighbour came up; cost is the larger of both ends'.
+  virtual void link_up(std::uint32_t link, std::uint32_t cost, const std::string& remote_site_id) = 0;
+  // The link is gone, or takes no new streams.
+  virtual void link_down(std::uint32_t link) = 0;
+  virtual void control_message(std::uint32_t link, std::span<const std::uint8_t> message) = 0;
+
+ protected:
+  ~TransportEvents() = default;
+};
+
+class Transport {
+ public:
+  static Result<std::unique_ptr<Transport>> open(Kernel& kernel, const TransportOptions& options,
+                                                 const KernelFeatures& features, TransportEvents& events);
+  ~Transport();
+  Transport(const Transport&) = delete;
+  Transport& operator=(const Transport&) = delete;
+
+  // ---- the caller's part
+
+  // Live: starts the threads; stop() ends everything and joins them.
+  Result<void> start_threads();
+  void stop();
+  // Runs `work(Transport&)` on the control thread and waits for it.
+  template <class Work>
+  auto on_control(Work work);
+  std::shared_ptr<const GatewayStatus> status() const;
+  int status_fd() const noexcept { return status_event_.fd(); }
+
+  // ---- simulation: what the threads do, step by step
+
+  bool control_turn(Duration wait_max) noexcept;
+  Result<void> enable_control() { return ring_->enable(); }
+  std::vector<std::unique_ptr<Shard>>& shards() noexcept { return shards_; }
+  void begin_stop();
+
+  // ---- control thread: changes
+
+  Result<std::uint16_t> add_access(const AccessConfig& config);  // the port bound
+  Result<std::uint16_t> add_listener(const ListenerConfig& config);
+  Result<std::uint32_t> add_connector(const ConnectorConfig& config);  // its id, as in Route
+  Result<void> add_link(const LinkConfig& config);
+  void set_forwarder(std::shared_ptr<const Forwarder> forwarder);
+  void send_control(std::uint32_t link, std::vector<std::uint8_t> message);
+  void drain();
+  std::uint64_t connections() const noexcept;
+
+  // ---- control thread: for its objects
+
+  Ring& ring() noexcept { return *ring_; }
+  Kernel& kernel() noexcept { return kernel_; }
+  Timers& timers() noexcept { return timers_; }
+  Instant now() const noexcept { return now_; }
+  Prng& prng() noexcept { return prng_; }
+  const TransportOptions& options() const noexcept { return options_; }
+  Hello make_hello() const;
+  void add_pending(std::unique_ptr<PendingSession> pending);
+  void abandon_pending(const PendingSession::Owner& owner);
+  void resolve(const HostPort& endpoint, std::uint64_t link_id, Resolver::Done done);
+  Result<Hello> answer_hello(Access& access, PendingSession& pending);
+  void adopt_incoming(Access& access, PendingSession& pending);
+  void adopt(LinkRecord& record, PendingSession& pending);
+  void close_sessions(LinkRecord& record);
+  void link_up(LinkRecord& record);
+  void link_down(LinkRecord& record);
+  void mark_status_changed() noexcept { status_changed_ = true; }
+  void count_descriptors_exhausted() noexcept { ++descriptors_exhausted_; }
+
+  // ---- shard threads: reports
+
+  Mailbox<Transport>& inbox(unsigned shard) noexcept { return *inboxes_[shard]; }
+  void report_session_ended(unsigned shard, std::uint64_t session_id, Error error);
+  void report_going_away(unsigned shard, std::uint32_t link);
+  void report_control(unsigned shard, std::uint32_t link, std::vector<std::uint8_t> message);
+  void report_figures(unsigned shard, ShardReport report);
+  void hand_over_client(unsigned shard, std::uint32_t link, std::uint32_t listener, Socket socket);
+
+ private:
+  // A link that a peer dialled: sessions with one link id from one site.
+  struct IncomingLink {
+    std::uint64_t peer_link_id = 0;
+    LinkRecord record;
+  };
+  struct ListenerEntry {
+    std::uint32_t id;
+    ListenerConfig config;
+    std::vector<EdgeGroup> groups;  // by shard
+  };
+  struct ConnectorEntry {
+    std::uint32_t id;
+    ConnectorConfig config;
+    std::vector<EdgeGroup> groups;
+    std::optional<LastError> last_error;
+    std::uint64_t failed = 0;
+    bool resolving = false;
+    Instant resolve_next{};
+  };
+
+  Transport(Kernel& kernel, const TransportOptions& options, KernelFeatures features, TransportEvents& events);
+
+  void control_loop();
+  void shard_loop(Shard& shard);
+  void on_event(Completion done) noexcept;
+  void on_status(Instant now) noexcept;
+  void run_tasks() noexcept;
+  void refresh_connectors();
+  void resolve_connector(ConnectorEntry& entry);
+  void session_ended(std::uint64_t session_id, const Error& error);
+  void figures_reported(ShardReport report);
+  void client_handed_over(std::uint32_t link, std::uint32_t listener, Socket socket);
+  void going_away(std::uint32_t link);
+  void publish_status();
+  std::vector<NamedCount> counters() const;
+  LinkRecord* find_record(std::uint32_t link) noexcept;
+  Result<Socket> open_listening_socket(const std::string& host, std::uint16_t port, bool shared, std::uint16_t& bound);
+  bool finished() noexcept;
+  template <class Work>
+  void post_to_shards(Work work);
+
+  static constexpr Duration kStatusInterval = Duration::milliseconds(250);
+  // Names of connectors' servers are resolved anew this often.
+  static constexpr Duration kResolveInterval = Duration::seconds(15);
+
+  Kernel& kernel_;
+  const TransportOptions options_;
+  const KernelFeatures features_;
+  TransportEvents& events_;
+  Instant now_;
+  std::unique_ptr<Ring> ring_;
+  Timers timers_;
+  Prng prng_;
+  Resolver resolver_{timers_};
+
+  std::vector<std::unique_ptr<Shard>> shards_;
+  std::vector<std::unique_ptr<Mailbox<Transport>>> inboxes_;  // by shard
+  Mailbox<Transport> requests_;                               // from the caller
+  Socket event_;
+  std::uint64_t event_value_ = 0;
+  Socket status_event_;
+
+  std::list<std::unique_ptr<PendingSession>> pending_;
+  std::vector<std::unique_ptr<Access>> accesses_;
+  std::vector<std::unique_ptr<Link>> links_;
+  std::vector<std::unique_ptr<IncomingLink>> incoming_;
+  std::vector<ListenerEntry> listeners_;
+  std::vector<ConnectorEntry> connectors_;
+  std::vector<ShardReport> reports_;  // newest of each shard
+  std::map<std::uint64_t, std::uint32_t> session_links_;  // session id to link id
+  std::shared_ptr<const Forwarder> forwarder_;
+  std::uint32_t next_link_ = 1;
+  std::uint32_t next_edge_id_ = 1;
+  std::uint64_t next_session_id_ = 1;
+  std::uint64_t descriptors_exhausted_ = 0;
+  std::uint64_t handshakes_evicted_ = 0;
+  bool draining_ = false;
+  bool stopping_ = false;
+  bool shards_stopped_ = false;
+  bool status_changed_ = true;
+
+  mutable std::mutex status_mutex_;  // control thread and caller; never on the byte path
+  std::shared_ptr<const GatewayStatus> status_;
+
+  std::vector<std::thread> threads_;
+  std::atomic<unsigned> shards_running_{0};
+
+  OpOf<&Transport::on_event> event_read_{*this};
+  TimerOf<&Transport::on_status> status_timer_{*this};
+};
+
+}  // namespace fairlead
+
+#include "transport/on_control.h"
