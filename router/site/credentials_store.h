@@ -1,11 +1,11 @@
 // CredentialsStore: the credentials in use. What the user gives is used as it is; what a site that accepts links needs and
 // was not given is made and kept below runtime/: the CA (issuers/<name>/), which survives everything, and server
-// certificates (certs/<name>/), which are made anew when they no longer fit. Also keeps the site's id.
+// certificates (certs/<name>/), which are made anew when they no longer fit. Also keeps the site's id. A lock keeps two
+// processes (`run` and `link generate`) from making the same thing at the same time.
 #pragma once
 
-#include <memory>
+#include <cstdint>
 #include <string>
-#include <vector>
 
 #include "router/site/credential_source.h"
 #include "router/site/paths.h"
@@ -25,19 +25,20 @@ class CredentialsStore {
   // The CA of that name, made if there is none.
   Result<CertificateAuthority> authority(const std::string& name);
 
-  // The server credentials of a RouterAccess, made if the user gave none. `issuer` is the site's default.
-  Result<PemBundle> server_bundle(const RouterAccess& access, const std::string& issuer);
+  // kKeep: what is there is used even if the machine has new addresses meanwhile, because a gateway runs with it.
+  enum class Renewal : std::uint8_t { kAsNeeded, kKeep };
 
-  // What the user gave for a link.
+  // The server credentials of a RouterAccess, made if the user gave none. `default_issuer` is the site's.
+  Result<PemBundle> server_bundle(const RouterAccess& access, const std::string& default_issuer, Renewal renewal);
+
+  // What the user gave for a link; without certificate and key if the link has noClientAuth.
   Result<PemBundle> link_bundle(const Link& link);
 
  private:
+  Result<CertificateAuthority> authority_locked(const std::string& name);
+
   const NamespacePaths& paths_;
   const CredentialSource& source_;
 };
-
-// The names that a server certificate gets: those of the resource, else the host name, bindHost if it is one address,
-// else every address of this machine that is not loopback or link-local. At least one, for the machine without a network.
-std::vector<std::string> alternative_names(const RouterAccess& access);
 
 }  // namespace fairlead

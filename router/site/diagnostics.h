@@ -32,8 +32,8 @@ std::string to_string(const Diagnostic& diagnostic);
 
 class Diagnostics {
  public:
-  void error(Position position, std::string message);
-  void warning(Position position, std::string message);
+  void error(Position position, std::string_view message);
+  void warning(Position position, std::string_view message);
 
   const std::vector<Diagnostic>& items() const noexcept { return items_; }
   std::size_t error_count() const noexcept { return error_count_; }
@@ -47,6 +47,6 @@ class Diagnostics {
 
 // `text` between single quotes, cut to a sensible length, with control characters made visible: what a user wrote may be
 // anything, and must not garble a terminal or a log.
-std::string quoted(std::string_view text);
+std::string in_quotes(std::string_view text);
 
 }  // namespace fairlead

@@ -32,6 +32,9 @@ Result<void> write_file(const std::filesystem::path& path, std::string_view cont
 // kPrivateDirectoryMode takes others' rights away.
 Result<void> make_directory(const std::filesystem::path& path, mode_t mode);
 
+// Takes a lock of the file's, waiting for whoever holds it. Released when the Fd closes.
+Result<Fd> wait_for_lock(const std::filesystem::path& path);
+
 // Takes the lock that says "a gateway runs here", or fails with kDuplicate naming the holder's process id. Released when
 // the Fd closes, so also by kill -9.
 Result<Fd> take_gateway_lock(const std::filesystem::path& path);

@@ -24,6 +24,7 @@ inline constexpr std::uint16_t kEdgePort = 45671;
 struct Source {
   Position position;                       // of the document
   std::map<std::string, Position> fields;  // by path ("spec.endpoints[1].port")
+  bool has_errors = false;                 // reported; some fields may have their defaults instead of what was written
 
   // The field's position, or the resource's where the field was not written.
   const Position& of(const std::string& field) const;

@@ -1,0 +1,158 @@
+#include "router/site/files.h"
+
+#include <cerrno>
+#include <cstdio>
+#include <system_error>
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <fmt/format.h>
+
+namespace fairlead {
+
+namespace {
+
+Error system_error(const char* doing, const std::filesystem::path& path, int errno_value) {
+  return error_from_errno(errno_value, fmt::format("cannot {} {}", doing, path.string()));
+}
+
+Result<void> write_all(int fd, std::string_view contents, const std::filesystem::path& path) {
+  while (!contents.empty()) {
+    const ssize_t written = ::write(fd, contents.data(), contents.size());
+    if (written < 0) {
+      if (errno == EINTR) continue;
+      return std::unexpected(system_error("write", path, errno));
+    }
+    contents.remove_prefix(static_cast<std::size_t>(written));
+  }
+  return {};
+}
+
+Result<void> sync_directory(const std::filesystem::path& path) {
+  const Fd directory(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!directory) return std::unexpected(system_error("open", path, errno));
+  if (::fsync(directory.get()) != 0) return std::unexpected(system_error("sync", path, errno));
+  return {};
+}
+
+// The file that is renamed into place. `temporary` gets its name.
+Result<void> write_temporary(std::string& temporary, const std::filesystem::path& path, std::string_view contents,
+                             mode_t mode, Durability durability) {
+  // mkostemp makes it 0600, so that nobody else can open it before the mode is set.
+  const Fd fd(::mkostemp(temporary.data(), O_CLOEXEC));
+  if (!fd) return std::unexpected(system_error("write", path, errno));
+  if (auto written = write_all(fd.get(), contents, path); !written) return written;
+  if (::fchmod(fd.get(), mode) != 0) return std::unexpected(system_error("set the mode of", path, errno));
+  if (durability == Durability::kSync && ::fsync(fd.get()) != 0) {
+    return std::unexpected(system_error("sync", path, errno));
+  }
+  return {};
+}
+
+// A lock of the open file description: it ends with the process, and asking about it (F_OFD_GETLK) does not take it, so
+// that a `status` command can never be in the way of a gateway that starts.
+struct flock whole_file_lock() {
+  struct flock lock {};
+  lock.l_type = F_WRLCK;
+  lock.l_whence = SEEK_SET;
+  return lock;
+}
+
+}  // namespace
+
+Result<std::string> read_file(const std::filesystem::path& path, std::size_t bytes_max) {
+  const Fd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  if (!fd) {
+    if (errno == ENOENT || errno == ENOTDIR) {
+      return fail(ErrorCode::kNotFound, fmt::format("there is no file {}", path.string()));
+    }
+    return std::unexpected(system_error("read", path, errno));
+  }
+  std::string contents;
+  char chunk[16 * 1024];
+  for (;;) {
+    const ssize_t size = ::read(fd.get(), chunk, sizeof(chunk));
+    if (size < 0) {
+      if (errno == EINTR) continue;
+      return std::unexpected(system_error("read", path, errno));
+    }
+    if (size == 0) return contents;
+    contents.append(chunk, static_cast<std::size_t>(size));
+    if (contents.size() > bytes_max) {
+      return fail(ErrorCode::kLimit, fmt::format("{} is larger than {} bytes", path.string(), bytes_max));
+    }
+  }
+}
+
+Result<void> write_file(const std::filesystem::path& path, std::string_view contents, mode_t mode,
+                        Durability durability) {
+  std::string temporary = fmt::format("{}/.{}.XXXXXX", path.parent_path().string(), path.filename().string());
+  auto written = write_temporary(temporary, path, contents, mode, durability);
+  if (written && ::rename(temporary.c_str(), path.c_str()) != 0) {
+    written = std::unexpected(system_error("write", path, errno));
+  }
+  if (!written) {
+    ::unlink(temporary.c_str());
+    return written;
+  }
+  if (durability == Durability::kSync) return sync_directory(path.parent_path());
+  return {};
+}
+
+Result<void> make_directory(const std::filesystem::path& path, mode_t mode) {
+  std::error_code error;
+  std::filesystem::create_directories(path.parent_path(), error);
+  if (error) {
+    return fail(ErrorCode::kSystem, fmt::format("cannot make {}: {}", path.parent_path().string(), error.message()));
+  }
+  if (::mkdir(path.c_str(), mode) == 0) return {};
+  if (errno != EEXIST) return std::unexpected(system_error("make", path, errno));
+  struct stat status {};
+  if (::stat(path.c_str(), &status) != 0) return std::unexpected(system_error("look at", path, errno));
+  if (!S_ISDIR(status.st_mode)) {
+    return fail(ErrorCode::kInvalid, fmt::format("{} is not a directory", path.string()));
+  }
+  constexpr mode_t kOthers = 0077;
+  if (mode == kPrivateDirectoryMode && (status.st_mode & kOthers) != 0 && ::chmod(path.c_str(), mode) != 0) {
+    return std::unexpected(system_error("set the mode of", path, errno));
+  }
+  return {};
+}
+
+Result<Fd> wait_for_lock(const std::filesystem::path& path) {
+  Fd fd(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, kPrivateFileMode));
+  if (!fd) return std::unexpected(system_error("open", path, errno));
+  struct flock lock = whole_file_lock();
+  while (::fcntl(fd.get(), F_OFD_SETLKW, &lock) != 0) {
+    if (errno != EINTR) return std::unexpected(system_error("lock", path, errno));
+  }
+  return fd;
+}
+
+Result<Fd> take_gateway_lock(const std::filesystem::path& path) {
+  Fd fd(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, kPublicFileMode));
+  if (!fd) return std::unexpected(system_error("open", path, errno));
+  struct flock lock = whole_file_lock();
+  if (::fcntl(fd.get(), F_OFD_SETLK, &lock) != 0) {
+    if (errno != EAGAIN && errno != EACCES) return std::unexpected(system_error("lock", path, errno));
+    constexpr std::size_t kPidBytesMax = 32;
+    const auto holder = read_file(path, kPidBytesMax);
+    return fail(ErrorCode::kDuplicate, fmt::format("a gateway runs here already (process {})",
+                                                   holder && !holder->empty() ? *holder : "unknown"));
+  }
+  const std::string pid = std::to_string(::getpid());
+  if (::ftruncate(fd.get(), 0) != 0) return std::unexpected(system_error("write", path, errno));
+  if (auto written = write_all(fd.get(), pid, path); !written) return std::unexpected(written.error());
+  return fd;
+}
+
+bool is_gateway_running(const std::filesystem::path& path) {
+  const Fd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  if (!fd) return false;
+  struct flock lock = whole_file_lock();
+  return ::fcntl(fd.get(), F_OFD_GETLK, &lock) == 0 && lock.l_type != F_UNLCK;
+}
+
+}  // namespace fairlead

@@ -1,0 +1,76 @@
+#include "router/site/gateway_config.h"
+
+#include <utility>
+
+#include <fmt/format.h>
+
+namespace fairlead {
+
+namespace {
+
+Result<std::shared_ptr<const Credentials>> load(const std::string& owner, const Result<PemBundle>& bundle) {
+  if (!bundle) return std::unexpected(bundle.error());
+  auto loaded = Credentials::load(*bundle);
+  if (!loaded) return fail(loaded.error().code, fmt::format("{}: {}", owner, loaded.error().message));
+  return loaded;
+}
+
+Result<void> add_accesses(const Resources& resources, CredentialsStore& store, GatewayConfig& config) {
+  for (const RouterAccess& access : resources.router_accesses) {
+    const auto credentials = load(
+        label(access),
+        store.server_bundle(access, resources.site()->default_issuer, CredentialsStore::Renewal::kAsNeeded));
+    if (!credentials) return std::unexpected(credentials.error());
+    for (const RouterAccessRole& role : access.roles) {
+      config.accesses.push_back({.name = access_name(access, role),
+                                 .role = role.name,
+                                 .bind_host = access.bind_host,
+                                 .port = role.port,
+                                 .credentials = *credentials,
+                                 .allow_anonymous = access.allow_anonymous_links});
+    }
+  }
+  return {};
+}
+
+Result<void> add_links(const Resources& resources, CredentialsStore& store, GatewayConfig& config) {
+  for (const Link& link : resources.links) {
+    auto credentials = load(label(link), store.link_bundle(link));
+    if (!credentials) return std::unexpected(credentials.error());
+    LinkConfig link_config;
+    link_config.name = link.metadata.name;
+    link_config.cost = link.cost;
+    for (const LinkEndpoint& endpoint : link.endpoints) {
+      if (endpoint.role == resources.site()->role()) link_config.endpoints.push_back({endpoint.host, endpoint.port});
+    }
+    link_config.credentials = std::move(*credentials);
+    link_config.present_certificate = !link.no_client_auth;
+    config.links.push_back(std::move(link_config));
+  }
+  return {};
+}
+
+}  // namespace
+
+std::string access_name(const RouterAccess& access, const RouterAccessRole& role) {
+  return fmt::format("{}-{}", access.metadata.name, role.name);
+}
+
+Result<GatewayConfig> make_gateway_config(const Resources& resources, CredentialsStore& store) {
+  GatewayConfig config;
+  auto id = store.site_id();
+  if (!id) return std::unexpected(id.error());
+  config.site_id = std::move(*id);
+  config.site_name = resources.site()->metadata.name;
+  if (auto added = add_accesses(resources, store, config); !added) return std::unexpected(added.error());
+  if (auto added = add_links(resources, store, config); !added) return std::unexpected(added.error());
+  for (const Listener& listener : resources.listeners) {
+    config.listeners.push_back({listener.metadata.name, listener.routing_key, listener.host, listener.port});
+  }
+  for (const Connector& connector : resources.connectors) {
+    config.connectors.push_back({connector.metadata.name, connector.routing_key, connector.host, connector.port});
+  }
+  return config;
+}
+
+}  // namespace fairlead

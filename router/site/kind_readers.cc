@@ -1,0 +1,261 @@
+#include "router/site/kind_readers.h"
+
+#include <limits>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "router/site/base64.h"
+#include "router/site/names.h"
+
+namespace fairlead {
+
+namespace {
+
+constexpr std::string_view kKubernetesOnly = "it has a meaning on Kubernetes only";
+constexpr std::uint32_t kCostMax = std::numeric_limits<std::int32_t>::max();
+
+// Reports what a check of names.h found about a field that is there.
+template <class Check>
+void check_text(FieldReader& reader, std::string_view name, const std::string& value, Check check) {
+  if (!reader.has(name)) return;
+  if (auto problem = check(value)) reader.error(name, std::move(*problem));
+}
+
+void ignore_settings(DocumentContext& context, FieldReader& spec) {
+  const YamlNode* settings = spec.map("settings");
+  if (settings == nullptr) return;
+  for (const YamlEntry& entry : settings->entries) {
+    context.diagnostics.warning(entry.position, fmt::format("{}: spec.settings.{} is ignored: no such setting here",
+                                                            context.label, in_quotes(entry.key)));
+  }
+}
+
+std::string read_host(FieldReader& reader) {
+  std::string host = reader.required_text("host");
+  check_text(reader, "host", host, check_host);
+  return host;
+}
+
+std::string read_routing_key(FieldReader& spec) {
+  std::string key = spec.required_text("routingKey");
+  check_text(spec, "routingKey", key, check_routing_key);
+  return key;
+}
+
+// `interRouter` and `edge` of the older spelling: {host, port}.
+void read_named_endpoint(DocumentContext& context, FieldReader& spec, std::string_view field, std::string_view role,
+                         Link& link) {
+  const YamlNode* node = spec.map(field);
+  if (node == nullptr) return;
+  FieldReader reader(context, *node, spec.path_of(field));
+  LinkEndpoint endpoint;
+  endpoint.role = role;
+  endpoint.field = spec.path_of(field);
+  endpoint.host = read_host(reader);
+  endpoint.port = reader.required_port("port");
+  reader.finish();
+  link.endpoints.push_back(std::move(endpoint));
+}
+
+void read_endpoint_list(DocumentContext& context, FieldReader& spec, Link& link) {
+  const YamlNode* list = spec.list("endpoints");
+  if (list == nullptr) return;
+  for (std::size_t i = 0; i < list->items.size(); i++) {
+    const YamlNode& item = list->items[i];
+    LinkEndpoint endpoint;
+    endpoint.field = fmt::format("spec.endpoints[{}]", i);
+    context.source.fields.insert_or_assign(endpoint.field, item.position);
+    if (item.kind != YamlNode::Kind::kMap) {
+      context.diagnostics.error(item.position,
+                                fmt::format("{}: {}: found {}; allowed is a map of name, host, port and group",
+                                            context.label, endpoint.field, describe(item)));
+      continue;
+    }
+    FieldReader reader(context, item, endpoint.field);
+    if (!reader.has("name")) {
+      reader.ignore("name");
+      reader.missing("name", "inter-router or edge");
+    } else {
+      endpoint.role = reader.choice("name", {kInterRouterRole, kEdgeRole}).value_or("");
+    }
+    endpoint.host = read_host(reader);
+    endpoint.port = reader.required_port("port");
+    endpoint.group = reader.text("group").value_or("");
+    reader.finish();
+    link.endpoints.push_back(std::move(endpoint));
+  }
+}
+
+void read_link_credentials(FieldReader& spec, Link& link) {
+  const bool current = spec.has("tlsCredentials");
+  const bool older = spec.has("tlsSecret");
+  const std::string name = older && !current ? "tlsSecret" : "tlsCredentials";
+  if (current && older) {
+    spec.error("tlsSecret", "is the older spelling of tlsCredentials, which is there too; keep one of them");
+  }
+  spec.ignore("tlsSecret");
+  link.tls_credentials = current || older ? spec.text(name).value_or("") : "";
+  spec.ignore("tlsCredentials");
+  link.tls_credentials_field = spec.path_of(name);
+  if (!current && !older) {
+    spec.missing(name, "the name of a Secret, or of a directory below input/certs, with ca.crt, tls.crt and tls.key");
+  }
+  check_text(spec, name, link.tls_credentials, check_bundle_name);
+}
+
+}  // namespace
+
+void read_site(DocumentContext& context, FieldReader& spec, Site& site) {
+  site.link_access =
+      spec.choice("linkAccess", {"none", "default", "route", "loadbalancer", "ingress", "ingress-nginx"})
+          .value_or("none");
+  site.edge = spec.flag("edge").value_or(false);
+  if (site.edge && site.accepts_links()) {
+    spec.error("edge", "an edge site accepts no links; set linkAccess to none, or edge to false");
+  }
+  if (auto issuer = spec.text("defaultIssuer")) site.default_issuer = *issuer;
+  check_text(spec, "defaultIssuer", site.default_issuer, check_bundle_name);
+  if (spec.flag("ha").value_or(false)) {
+    spec.error("ha", fmt::format("found true; allowed is false: {}", kKubernetesOnly));
+  }
+  spec.ignore_with_warning("serviceAccount", kKubernetesOnly);
+  ignore_settings(context, spec);
+  spec.finish();
+}
+
+void read_link(DocumentContext& context, FieldReader& spec, Link& link) {
+  read_link_credentials(spec, link);
+  link.cost = spec.number("cost", 1, kCostMax).value_or(1);
+  link.no_client_auth = spec.flag("noClientAuth").value_or(false);
+  if (spec.has("endpoints") && (spec.has("interRouter") || spec.has("edge"))) {
+    spec.error("endpoints", "is there together with interRouter or edge, the older spelling; keep one of them");
+  }
+  read_named_endpoint(context, spec, "interRouter", kInterRouterRole, link);
+  read_named_endpoint(context, spec, "edge", kEdgeRole, link);
+  read_endpoint_list(context, spec, link);
+  const bool any_written = spec.has("endpoints") || spec.has("interRouter") || spec.has("edge");
+  if (!any_written) {
+    spec.missing("endpoints", "a list of {name, host, port}, or the older interRouter and edge");
+  } else if (link.endpoints.empty() && spec.has("endpoints")) {
+    spec.error("endpoints", "has no usable endpoint; needed is at least one of {name, host, port}");
+  }
+  ignore_settings(context, spec);
+  spec.finish();
+}
+
+void read_router_access(DocumentContext& context, FieldReader& spec, RouterAccess& access) {
+  if (const YamlNode* list = spec.list("roles"); list != nullptr && !list->items.empty()) {
+    for (std::size_t i = 0; i < list->items.size(); i++) {
+      const YamlNode& item = list->items[i];
+      RouterAccessRole role;
+      role.field = fmt::format("spec.roles[{}]", i);
+      context.source.fields.insert_or_assign(role.field, item.position);
+      if (item.kind != YamlNode::Kind::kMap) {
+        context.diagnostics.error(item.position, fmt::format("{}: {}: found {}; allowed is a map of name and port",
+                                                             context.label, role.field, describe(item)));
+        continue;
+      }
+      FieldReader reader(context, item, role.field);
+      if (!reader.has("name")) {
+        reader.missing("name", "inter-router or edge");
+        reader.ignore("name");
+      } else {
+        role.name = reader.choice("name", {kInterRouterRole, kEdgeRole}).value_or("");
+      }
+      role.port = reader.port("port").value_or(role.name == kEdgeRole ? kEdgePort : kInterRouterPort);
+      reader.finish();
+      access.roles.push_back(std::move(role));
+    }
+  } else if (list != nullptr || !spec.has("roles")) {
+    spec.missing("roles", "a list of {name, port} with the names inter-router and edge");
+  }
+  access.tls_credentials = spec.text("tlsCredentials").value_or("");
+  check_text(spec, "tlsCredentials", access.tls_credentials, check_name);
+  access.issuer = spec.text("issuer").value_or("");
+  check_text(spec, "issuer", access.issuer, check_bundle_name);
+  access.bind_host = spec.text("bindHost").value_or("");
+  check_text(spec, "bindHost", access.bind_host, check_host);
+  access.subject_alternative_names = spec.text_list("subjectAlternativeNames");
+  for (std::size_t i = 0; i < access.subject_alternative_names.size(); i++) {
+    if (auto problem = check_host(access.subject_alternative_names[i])) {
+      const std::string field = fmt::format("spec.subjectAlternativeNames[{}]", i);
+      context.diagnostics.error(context.source.of(field), fmt::format("{}: {}: {}", context.label, field, *problem));
+    }
+  }
+  access.allow_anonymous_links = spec.flag("allowAnonymousLinks").value_or(false);
+  static_cast<void>(spec.flag("generateTlsCredentials"));
+  spec.ignore_with_warning("accessType", kKubernetesOnly);
+  ignore_settings(context, spec);
+  spec.finish();
+}
+
+void read_listener(DocumentContext& context, FieldReader& spec, Listener& listener) {
+  listener.routing_key = read_routing_key(spec);
+  listener.host = read_host(spec);
+  listener.port = spec.required_port("port");
+  static_cast<void>(spec.choice("type", {"tcp"}));
+  static_cast<void>(spec.choice("observer", {"auto", "none", "http1", "http2"}));
+  spec.refuse("tlsCredentials", "TLS from clients is not supported: the listener would accept plain text; remove it");
+  spec.ignore_with_warning("exposePodsByName", kKubernetesOnly);
+  ignore_settings(context, spec);
+  spec.finish();
+}
+
+void read_connector(DocumentContext& context, FieldReader& spec, Connector& connector) {
+  connector.routing_key = read_routing_key(spec);
+  if (spec.has("selector") && !spec.has("host")) {
+    spec.error("selector", fmt::format("{}; give the server's host instead", kKubernetesOnly));
+    spec.ignore("selector");
+    spec.ignore("host");
+  } else {
+    connector.host = read_host(spec);
+    spec.ignore_with_warning("selector", kKubernetesOnly);
+  }
+  connector.port = spec.required_port("port");
+  static_cast<void>(spec.choice("type", {"tcp"}));
+  const std::string_view why = "TLS to servers is not supported: the connector would send plain text; remove it";
+  spec.refuse("tlsCredentials", why);
+  if (spec.flag("useClientCert").value_or(false)) spec.error("useClientCert", std::string(why));
+  if (spec.flag("verifyHostname").value_or(false)) spec.error("verifyHostname", std::string(why));
+  spec.ignore_with_warning("includeNotReadyPods", kKubernetesOnly);
+  spec.ignore_with_warning("exposePodsByName", kKubernetesOnly);
+  ignore_settings(context, spec);
+  spec.finish();
+}
+
+void read_secret(DocumentContext& context, FieldReader& document, Secret& secret) {
+  // Opaque is what older bundles say; the keys inside are the same.
+  static_cast<void>(document.choice("type", {"kubernetes.io/tls", "Opaque"}));
+  if (const YamlNode* data = document.map("data")) {
+    for (const YamlEntry& entry : data->entries) {
+      const std::string field = fmt::format("data.{}", entry.key);
+      context.source.fields.insert_or_assign(field, entry.value.position);
+      const bool is_scalar = entry.value.kind == YamlNode::Kind::kScalar;
+      auto decoded = is_scalar ? decode_base64(entry.value.text) : std::nullopt;
+      if (!decoded) {
+        // What was found is not shown: it may be most of a private key.
+        context.diagnostics.error(entry.value.position,
+                                  fmt::format("{}: {}: found {}; allowed is base64", context.label, field,
+                                              is_scalar ? "text that is not base64" : describe(entry.value)));
+        continue;
+      }
+      secret.data.insert_or_assign(entry.key, std::move(*decoded));
+    }
+  }
+  if (const YamlNode* texts = document.map("stringData")) {
+    for (const YamlEntry& entry : texts->entries) {
+      context.source.fields.insert_or_assign(fmt::format("data.{}", entry.key), entry.value.position);
+      if (entry.value.kind != YamlNode::Kind::kScalar) {
+        context.diagnostics.error(entry.value.position,
+                                  fmt::format("{}: stringData.{}: found {}; allowed is text", context.label, entry.key,
+                                              describe(entry.value)));
+        continue;
+      }
+      secret.data.insert_or_assign(entry.key, entry.value.text);
+    }
+  }
+  document.ignore("immutable");
+}
+
+}  // namespace fairlead

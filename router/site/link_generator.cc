@@ -1,0 +1,149 @@
+#include "router/site/link_generator.h"
+
+#include <utility>
+#include <vector>
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include "router/site/base64.h"
+#include "router/site/local_names.h"
+#include "router/site/names.h"
+#include "router/site/uuid.h"
+#include "router/site/yaml_writer.h"
+
+namespace fairlead {
+
+namespace {
+
+constexpr std::int32_t kClientCertificateDays = 5 * 365;
+
+using Json = nlohmann::ordered_json;
+
+// A way into this site: the RouterAccess, what it presents, and the host to dial.
+struct Entrance {
+  const RouterAccess* access;
+  PemBundle bundle;
+  std::string host;
+};
+
+bool is_wildcard(const std::string& name) { return name.starts_with('*') || name == "0.0.0.0" || name == "::"; }
+
+// The first name that can be dialled.
+std::string first_name(const RouterAccess& access, const CertificateInfo& certificate) {
+  for (const std::string& name : alternative_names(access)) {
+    if (!is_wildcard(name) && is_valid_for_host(certificate, name)) return name;
+  }
+  for (const auto* names : {&certificate.ip_addresses, &certificate.dns_names}) {
+    for (const std::string& name : *names) {
+      if (!is_wildcard(name)) return name;
+    }
+  }
+  return {};
+}
+
+Result<Entrance> find_entrance(const Resources& resources, CredentialsStore& store, const LinkRequest& request) {
+  const Site& site = *resources.site();
+  std::string refusals;
+  for (const RouterAccess& access : resources.router_accesses) {
+    auto bundle = store.server_bundle(access, site.default_issuer, request.renewal);
+    if (!bundle) return std::unexpected(bundle.error());
+    const auto loaded = Credentials::load(*bundle);
+    if (!loaded) {
+      return fail(loaded.error().code, fmt::format("{}: {}", label(access), loaded.error().message));
+    }
+    const CertificateInfo& certificate = (*loaded)->certificate();
+    std::string host = request.host.empty() ? first_name(access, certificate) : request.host;
+    if (!host.empty() && is_valid_for_host(certificate, host)) return Entrance{&access, std::move(*bundle), host};
+    refusals += fmt::format("; the certificate of {} names {}", label(access), certificate.names());
+  }
+  if (request.host.empty()) {
+    return fail(ErrorCode::kInvalid, fmt::format("no certificate of this site names a host that could be dialled{}; say "
+                                                 "one with --host after adding it to subjectAlternativeNames",
+                                                 refusals));
+  }
+  return fail(ErrorCode::kInvalid,
+              fmt::format("no certificate of this site names '{0}'{1}; use one of these with --host, or add '{0}' to "
+                          "spec.subjectAlternativeNames of the RouterAccess and restart the gateway",
+                          request.host, refusals));
+}
+
+Json secret_document(const std::string& name, const PemBundle& bundle) {
+  Json document;
+  document["apiVersion"] = "v1";
+  document["kind"] = Secret::kKind;
+  document["type"] = "kubernetes.io/tls";
+  document["metadata"]["name"] = name;
+  document["data"]["ca.crt"] = encode_base64(bundle.ca);
+  document["data"]["tls.crt"] = encode_base64(bundle.cert);
+  document["data"]["tls.key"] = encode_base64(bundle.key);
+  return document;
+}
+
+Json link_document(const std::string& name, const Entrance& entrance, std::uint32_t cost) {
+  Json document;
+  document["apiVersion"] = "skupper.io/v2alpha1";
+  document["kind"] = Link::kKind;
+  document["metadata"]["name"] = name;
+  document["spec"]["cost"] = cost;
+  document["spec"]["tlsCredentials"] = name;
+  Json& endpoints = document["spec"]["endpoints"] = Json::array();
+  for (const RouterAccessRole& role : entrance.access->roles) {
+    Json endpoint;
+    endpoint["name"] = role.name;
+    endpoint["host"] = entrance.host;
+    endpoint["port"] = std::to_string(role.port);  // text, as v2alpha1 has it in a Link
+    endpoints.push_back(std::move(endpoint));
+  }
+  return document;
+}
+
+// Signed by the CA that the server side trusts, which is also the one that signed the server's certificate.
+Result<PemBundle> make_client_bundle(const Resources& resources, CredentialsStore& store, const Entrance& entrance) {
+  const Site& site = *resources.site();
+  const std::string& issuer = entrance.access->issuer.empty() ? site.default_issuer : entrance.access->issuer;
+  const auto ca = store.authority(issuer);
+  if (!ca) return std::unexpected(ca.error());
+  std::string trusted = ca->cert;
+  while (!trusted.empty() && trusted.back() == '\n') trusted.pop_back();
+  if (!entrance.bundle.ca.contains(trusted)) {
+    return fail(ErrorCode::kCredentials,
+                fmt::format("{}: its ca.crt does not hold the CA '{}', so a client certificate made here would be "
+                            "refused; put the key of its CA into input/issuers/{}, or make the link's credentials where "
+                            "that CA is",
+                            label(*entrance.access), issuer, issuer));
+  }
+  // The accepting side shows the subject of its peers: a random one tells the sites that were given links apart.
+  const auto id = make_uuid();
+  if (!id) return std::unexpected(id.error());
+  auto client = make_certificate(*ca, {.common_name = *id, .hosts = {*id}, .validity_days = kClientCertificateDays});
+  if (client) client->ca = entrance.bundle.ca;
+  return client;
+}
+
+}  // namespace
+
+Result<std::string> generate_link(const Resources& resources, CredentialsStore& store, const LinkRequest& request) {
+  const Site* site = resources.site();
+  if (site == nullptr) return fail(ErrorCode::kInvalid, "there is no Site to make a link to");
+  if (resources.router_accesses.empty()) {
+    return fail(ErrorCode::kInvalid, fmt::format("{} accepts no links; set spec.linkAccess to default, or add a "
+                                                 "RouterAccess",
+                                                 label(*site)));
+  }
+  const std::string name = request.name.empty() ? fmt::format("link-{}", site->metadata.name) : request.name;
+  if (auto problem = check_name(name)) return fail(ErrorCode::kInvalid, fmt::format("the link's name: {}", *problem));
+  if (!request.host.empty()) {
+    if (auto problem = check_host(request.host)) return fail(ErrorCode::kInvalid, fmt::format("--host: {}", *problem));
+  }
+  const auto entrance = find_entrance(resources, store, request);
+  if (!entrance) return std::unexpected(entrance.error());
+  const auto client = make_client_bundle(resources, store, *entrance);
+  if (!client) return std::unexpected(client.error());
+  return fmt::format("# A link to site {}. Holds a private key: keep it secret, and use it at one site only.\n"
+                     "{}---\n{}",
+                     site->metadata.name, to_yaml(secret_document(name, *client)),
+                     to_yaml(link_document(name, *entrance, request.cost)));
+}
+
+}  // namespace fairlead

@@ -1,0 +1,124 @@
+#include "router/site/names.h"
+
+#include <algorithm>
+#include <vector>
+
+#include <arpa/inet.h>
+#include <fmt/format.h>
+
+#include "router/site/diagnostics.h"
+
+namespace fairlead {
+
+namespace {
+
+constexpr std::size_t kNameBytesMax = 63;
+constexpr std::size_t kBundleNameBytesMax = 253;
+constexpr std::size_t kHostBytesMax = 253;
+constexpr std::size_t kRoutingKeyBytesMax = 255;
+
+bool is_lower_alphanumeric(char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9'); }
+
+bool has_name_syntax(std::string_view name, std::string_view inner) {
+  if (name.empty() || !is_lower_alphanumeric(name.front()) || !is_lower_alphanumeric(name.back())) return false;
+  return std::ranges::all_of(
+      name, [&](char c) { return is_lower_alphanumeric(c) || inner.find(c) != std::string_view::npos; });
+}
+
+// Letters and digits, with single '-' or '.' between them.
+bool has_host_syntax(std::string_view host) {
+  if (!has_name_syntax(host, "-.")) return false;
+  for (std::size_t i = 1; i < host.size(); i++) {
+    if (!is_lower_alphanumeric(host[i]) && !is_lower_alphanumeric(host[i - 1])) return false;
+  }
+  return true;
+}
+
+// Restricted Damerau-Levenshtein: insertions, deletions, replacements and swaps of neighbours count one each.
+std::size_t edit_distance(std::string_view a, std::string_view b) {
+  std::vector<std::size_t> two_ago(b.size() + 1);
+  std::vector<std::size_t> last(b.size() + 1);
+  std::vector<std::size_t> row(b.size() + 1);
+  for (std::size_t j = 0; j <= b.size(); j++) last[j] = j;
+  for (std::size_t i = 1; i <= a.size(); i++) {
+    row[0] = i;
+    for (std::size_t j = 1; j <= b.size(); j++) {
+      const std::size_t replaced = last[j - 1] + (a[i - 1] == b[j - 1] ? 0 : 1);
+      row[j] = std::min({last[j] + 1, row[j - 1] + 1, replaced});
+      if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1]) {
+        row[j] = std::min(row[j], two_ago[j - 2] + 1);
+      }
+    }
+    std::swap(two_ago, last);
+    std::swap(last, row);
+  }
+  return last[b.size()];
+}
+
+std::string lower(std::string_view text) {
+  std::string result(text);
+  std::ranges::transform(result, result.begin(),
+                         [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; });
+  return result;
+}
+
+}  // namespace
+
+bool is_ip_literal(std::string_view host) {
+  const std::string text(host);
+  in6_addr address{};
+  return inet_pton(AF_INET, text.c_str(), &address) == 1 || inet_pton(AF_INET6, text.c_str(), &address) == 1;
+}
+
+std::optional<std::string> check_name(std::string_view name) {
+  if (has_name_syntax(name, "-") && name.size() <= kNameBytesMax) return std::nullopt;
+  return fmt::format("found {}; allowed are lower-case letters, digits and '-' inside, at most {} characters",
+                     in_quotes(name), kNameBytesMax);
+}
+
+std::optional<std::string> check_bundle_name(std::string_view name) {
+  if (has_name_syntax(name, "-.") && name.size() <= kBundleNameBytesMax) return std::nullopt;
+  return fmt::format("found {}; allowed are lower-case letters, digits, and '-' or '.' inside, at most {} characters",
+                     in_quotes(name), kBundleNameBytesMax);
+}
+
+std::optional<std::string> check_host(std::string_view host) {
+  if (is_ip_literal(host)) return std::nullopt;
+  if (host.size() > 2 && host.front() == '[' && is_ip_literal(host.substr(1, host.size() - 2))) {
+    return fmt::format("found {}; write an IPv6 address without brackets", in_quotes(host));
+  }
+  const bool looks_like_address =
+      std::ranges::all_of(host, [](char c) { return (c >= '0' && c <= '9') || c == '.'; }) && !host.empty();
+  if (looks_like_address) return fmt::format("found {}, which is not an IPv4 address", in_quotes(host));
+  if (has_host_syntax(host) && host.size() <= kHostBytesMax) return std::nullopt;
+  if (has_host_syntax(lower(host)) && host.size() <= kHostBytesMax) {
+    return fmt::format("found {}; write host names in lower case: '{}'", in_quotes(host), lower(host));
+  }
+  return fmt::format("found {}; allowed is an IP address or a host name of lower-case letters, digits, '-' and '.'",
+                     in_quotes(host));
+}
+
+std::optional<std::string> check_routing_key(std::string_view key) {
+  const bool printable = std::ranges::all_of(key, [](char c) { return c > ' ' && c < 0x7f; });
+  if (!key.empty() && key.size() <= kRoutingKeyBytesMax && printable) return std::nullopt;
+  return fmt::format("found {}; allowed are 1 to {} printable ASCII characters without spaces", in_quotes(key),
+                     kRoutingKeyBytesMax);
+}
+
+std::string_view closest(std::string_view word, const std::string_view* first, const std::string_view* last) {
+  // Longer words are no typing mistake of ours, and the distance costs time for each pair of characters.
+  constexpr std::size_t kWordBytesMax = 64;
+  if (word.size() > kWordBytesMax) return {};
+  std::string_view best;
+  std::size_t best_distance = std::max<std::size_t>(1, word.size() / 3) + 1;
+  for (const std::string_view* candidate = first; candidate != last; candidate++) {
+    const std::size_t distance = edit_distance(lower(word), lower(*candidate));
+    if (distance < best_distance) {
+      best_distance = distance;
+      best = *candidate;
+    }
+  }
+  return best;
+}
+
+}  // namespace fairlead

@@ -1,0 +1,399 @@
+#include "router/site/status_documents.h"
+
+#include <algorithm>
+#include <utility>
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include "router/site/gateway_config.h"
+
+namespace fairlead {
+
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+constexpr const char* kNotRunning = "the gateway is not running";
+
+template <class T>
+const T* find_named(const std::vector<T>* list, const std::string& name) {
+  if (list == nullptr) return nullptr;
+  const auto found = std::ranges::find(*list, name, &T::name);
+  return found == list->end() ? nullptr : &*found;
+}
+
+std::string state_name(LinkState state) {
+  switch (state) {
+    case LinkState::kConnecting:
+      return "connecting";
+    case LinkState::kWaiting:
+      return "waiting";
+    case LinkState::kUp:
+      return "up";
+    case LinkState::kClosing:
+      return "closing";
+  }
+  return "connecting";
+}
+
+Json error_json(const LastError& error) {
+  Json json;
+  json["reason"] = name_of(error.code);
+  json["message"] = error.message;
+  json["since"] = format_time(error.since_unix_s);
+  return json;
+}
+
+// Milliseconds with what precision the figure has: "0.412ms".
+std::string format_rtt(Duration rtt) {
+  constexpr double kNsPerMs = 1e6;
+  return fmt::format("{:.3f}ms", static_cast<double>(rtt.ns) / kNsPerMs);
+}
+
+// Builds the documents of one snapshot.
+class Builder {
+ public:
+  Builder(const StatusInput& input, TransitionTimes& times) : input_(input), times_(times) {}
+
+  StatusDocuments build();
+
+ private:
+  template <class T>
+  Json object(const T& resource) const {
+    Json json;
+    json["apiVersion"] = "skupper.io/v2alpha1";
+    json["kind"] = T::kKind;
+    json["metadata"]["name"] = resource.metadata.name;
+    json["metadata"]["namespace"] = input_.namespace_name;
+    return json;
+  }
+
+  // status, message and conditions, in the order in which people read them.
+  Json status(const std::string& resource, std::vector<Condition> required) {
+    const StatusSummary summary = summarize(required);
+    std::vector<Condition> conditions = with_ready(std::move(required));
+    times_.stamp(resource, conditions, input_.now_unix_s);
+    Json json;
+    json["status"] = summary.status;
+    json["message"] = summary.message;
+    Json& list = json["conditions"] = Json::array();
+    for (const Condition& condition : conditions) {
+      Json entry;
+      entry["type"] = condition.type;
+      entry["status"] = condition.is_true ? "True" : "False";
+      entry["reason"] = condition.reason;
+      entry["message"] = condition.message;
+      entry["lastTransitionTime"] = format_time(condition.last_transition_unix_s);
+      entry["observedGeneration"] = 1;
+      list.push_back(std::move(entry));
+    }
+    return json;
+  }
+
+  Json site_document(const Site& site);
+  Json link_document(const Link& link);
+  Json incoming_document(const LinkStatus& link);
+  Json access_document(const RouterAccess& access);
+  Json listener_document(const Listener& listener);
+  Json connector_document(const Connector& connector);
+
+  std::vector<Condition> link_conditions(const LinkStatus* link) const;
+  void add_link_details(Json& status, const LinkStatus& link) const;
+  Json endpoints(const RouterAccess& access) const;
+  std::vector<Condition> access_conditions(const RouterAccess& access) const;
+  Condition resolved_condition() const;
+  const std::vector<LinkStatus>* links() const { return input_.gateway == nullptr ? nullptr : &input_.gateway->links; }
+
+  const StatusInput& input_;
+  TransitionTimes& times_;
+};
+
+std::vector<Condition> Builder::link_conditions(const LinkStatus* link) const {
+  if (link == nullptr) {
+    return {condition_pending("Configured", input_.gateway == nullptr ? kNotRunning : "the link is being set up")};
+  }
+  std::vector<Condition> conditions = {condition_met("Configured")};
+  if (link->state == LinkState::kUp) {
+    conditions.push_back(condition_met("Operational"));
+  } else if (link->state == LinkState::kClosing) {
+    conditions.push_back(condition_pending("Operational", "the link is closing"));
+  } else if (link->last_error) {
+    conditions.push_back(condition_failed("Operational", link->last_error->message));
+  } else {
+    conditions.push_back(
+        condition_pending("Operational", link->url.empty() ? "connecting" : fmt::format("connecting to {}", link->url)));
+  }
+  return conditions;
+}
+
+void Builder::add_link_details(Json& status, const LinkStatus& link) const {
+  const bool up = link.state == LinkState::kUp;
+  status["direction"] = link.incoming ? "incoming" : "outgoing";
+  status["configured"] = true;
+  status["active"] = up;
+  status["state"] = state_name(link.state);
+  status["since"] = format_time(link.since_unix_s);
+  status["url"] = link.url;
+  status["site"] = link.remote_site_name;
+  status["remoteSiteId"] = link.remote_site_id;
+  status["remoteSiteName"] = link.remote_site_name;
+  status["cost"] = link.cost;
+  if (link.last_error) status["lastError"] = error_json(*link.last_error);
+  status["dials"] = link.dials;
+  status["ups"] = link.ups;
+  status["sessions"]["up"] = link.sessions_up;
+  status["sessions"]["wanted"] = link.sessions_wanted;
+  status["streams"]["open"] = link.streams;
+  status["streams"]["total"] = link.streams_total;
+  status["bytes"]["in"] = link.bytes_in;
+  status["bytes"]["out"] = link.bytes_out;
+  if (!up) return;
+  // What describes a connection is told only while there is one.
+  if (link.rtt.ns > 0) {
+    status["rtt"] = format_rtt(link.rtt);
+    status["rttMin"] = format_rtt(link.rtt_min);
+    status["rttMicroseconds"] = link.rtt.microseconds();
+  }
+  Json& tls = status["tls"];
+  tls["version"] = link.tls_version;
+  tls["cipher"] = link.cipher;
+  tls["group"] = link.tls_group;
+  tls["protection"]["tx"] = link.tx_protection;
+  tls["protection"]["rx"] = link.rx_protection;
+  if (!link.protection_reason.empty()) tls["protection"]["reason"] = link.protection_reason;
+  tls["peerAuthenticated"] = link.peer_authenticated;
+  if (!link.peer_subject.empty()) tls["peerSubject"] = link.peer_subject;
+  if (link.peer_certificate_expires_unix_s != 0) {
+    tls["peerCertificateExpires"] = format_time(link.peer_certificate_expires_unix_s);
+  }
+}
+
+Json Builder::link_document(const Link& link) {
+  Json json = object(link);
+  Json& spec = json["spec"];
+  spec["cost"] = link.cost;
+  spec["tlsCredentials"] = link.tls_credentials;
+  if (link.no_client_auth) spec["noClientAuth"] = true;
+  Json& list = spec["endpoints"] = Json::array();
+  for (const LinkEndpoint& endpoint : link.endpoints) {
+    Json entry;
+    entry["name"] = endpoint.role;
+    entry["host"] = endpoint.host;
+    entry["port"] = std::to_string(endpoint.port);
+    if (!endpoint.group.empty()) entry["group"] = endpoint.group;
+    list.push_back(std::move(entry));
+  }
+  const LinkStatus* seen = nullptr;
+  if (links() != nullptr) {
+    const auto found = std::ranges::find_if(
+        *links(), [&](const LinkStatus& other) { return !other.incoming && other.name == link.metadata.name; });
+    if (found != links()->end()) seen = &*found;
+  }
+  json["status"] = status(label(link), link_conditions(seen));
+  if (seen != nullptr) {
+    add_link_details(json["status"], *seen);
+  } else {
+    json["status"]["direction"] = "outgoing";
+    json["status"]["configured"] = false;
+    json["status"]["active"] = false;
+  }
+  return json;
+}
+
+Json Builder::incoming_document(const LinkStatus& link) {
+  Json json;
+  json["apiVersion"] = "skupper.io/v2alpha1";
+  json["kind"] = "IncomingLink";
+  json["metadata"]["name"] = link.name;
+  json["metadata"]["namespace"] = input_.namespace_name;
+  const std::string identity =
+      fmt::format("IncomingLink {} {}", link.name, link.remote_site_id.empty() ? link.url : link.remote_site_id);
+  json["status"] = status(identity, link_conditions(&link));
+  add_link_details(json["status"], link);
+  return json;
+}
+
+Json Builder::endpoints(const RouterAccess& access) const {
+  Json list = Json::array();
+  for (const RouterAccessRole& role : access.roles) {
+    Json entry;
+    entry["name"] = role.name;
+    entry["host"] = access.bind_host;
+    entry["port"] = std::to_string(role.port);
+    list.push_back(std::move(entry));
+  }
+  return list;
+}
+
+std::vector<Condition> Builder::access_conditions(const RouterAccess& access) const {
+  if (input_.gateway == nullptr) return {condition_pending("Configured", kNotRunning)};
+  for (const RouterAccessRole& role : access.roles) {
+    const AccessStatus* seen = find_named(&input_.gateway->accesses, access_name(access, role));
+    if (seen != nullptr && seen->listening) continue;
+    const bool failed = seen != nullptr && seen->last_error;
+    return {condition_met("Configured"),
+            failed ? condition_failed("Resolved", seen->last_error->message)
+                   : condition_pending("Resolved", fmt::format("not listening on port {}", role.port))};
+  }
+  return {condition_met("Configured"), condition_met("Resolved")};
+}
+
+Json Builder::access_document(const RouterAccess& access) {
+  Json json = object(access);
+  Json& spec = json["spec"];
+  spec["tlsCredentials"] = access.credentials_name();
+  if (!access.bind_host.empty()) spec["bindHost"] = access.bind_host;
+  if (!access.subject_alternative_names.empty()) spec["subjectAlternativeNames"] = access.subject_alternative_names;
+  if (access.allow_anonymous_links) spec["allowAnonymousLinks"] = true;
+  Json& roles = spec["roles"] = Json::array();
+  for (const RouterAccessRole& role : access.roles) roles.push_back({{"name", role.name}, {"port", role.port}});
+  json["status"] = status(label(access), access_conditions(access));
+  json["status"]["endpoints"] = endpoints(access);
+  if (input_.gateway == nullptr) return json;
+  std::uint64_t accepted = 0;
+  std::uint64_t refused = 0;
+  const LastError* last_refused = nullptr;
+  for (const RouterAccessRole& role : access.roles) {
+    const AccessStatus* seen = find_named(&input_.gateway->accesses, access_name(access, role));
+    if (seen == nullptr) continue;
+    accepted += seen->accepted;
+    refused += seen->refused;
+    if (!seen->last_refused) continue;
+    if (last_refused == nullptr || seen->last_refused->since_unix_s > last_refused->since_unix_s) {
+      last_refused = &*seen->last_refused;
+    }
+  }
+  json["status"]["accepted"] = accepted;
+  json["status"]["refused"] = refused;
+  if (last_refused != nullptr) json["status"]["lastRefused"] = error_json(*last_refused);
+  return json;
+}
+
+Json Builder::listener_document(const Listener& listener) {
+  Json json = object(listener);
+  json["spec"]["routingKey"] = listener.routing_key;
+  json["spec"]["host"] = listener.host;
+  json["spec"]["port"] = listener.port;
+  const ListenerStatus* seen =
+      input_.gateway == nullptr ? nullptr : find_named(&input_.gateway->listeners, listener.metadata.name);
+  std::vector<Condition> conditions;
+  if (seen == nullptr) {
+    conditions = {condition_pending("Configured", kNotRunning)};
+  } else {
+    // Without a connector the port is closed on purpose; that is no fault of the listener's configuration.
+    const bool failed = !seen->listening && seen->last_error;
+    conditions = {failed ? condition_failed("Configured", seen->last_error->message) : condition_met("Configured"),
+                  seen->matched ? condition_met("Matched") : condition_pending("Matched", "No matching connectors")};
+  }
+  json["status"] = status(label(listener), std::move(conditions));
+  json["status"]["hasMatchingConnector"] = seen != nullptr && seen->matched;
+  if (seen == nullptr) return json;
+  json["status"]["listening"] = seen->listening;
+  json["status"]["connections"] = {{"open", seen->connections}, {"total", seen->connections_total}};
+  if (seen->last_error) json["status"]["lastError"] = error_json(*seen->last_error);
+  return json;
+}
+
+Json Builder::connector_document(const Connector& connector) {
+  Json json = object(connector);
+  json["spec"]["routingKey"] = connector.routing_key;
+  json["spec"]["host"] = connector.host;
+  json["spec"]["port"] = connector.port;
+  const ConnectorStatus* seen =
+      input_.gateway == nullptr ? nullptr : find_named(&input_.gateway->connectors, connector.metadata.name);
+  std::vector<Condition> conditions;
+  if (seen == nullptr) {
+    conditions = {condition_pending("Configured", kNotRunning)};
+  } else {
+    conditions = {condition_met("Configured"),
+                  seen->matched ? condition_met("Matched") : condition_pending("Matched", "No matching listeners")};
+  }
+  json["status"] = status(label(connector), std::move(conditions));
+  json["status"]["hasMatchingListener"] = seen != nullptr && seen->matched;
+  if (seen == nullptr) return json;
+  json["status"]["connections"] = {{"open", seen->connections}, {"total", seen->connections_total}};
+  if (seen->last_error) json["status"]["lastError"] = error_json(*seen->last_error);
+  return json;
+}
+
+// Of the site: that of the first RouterAccess which is not, else met.
+Condition Builder::resolved_condition() const {
+  for (const RouterAccess& access : input_.resources.router_accesses) {
+    Condition resolved = access_conditions(access).back();
+    if (!resolved.is_true) return resolved;
+  }
+  return condition_met("Resolved");
+}
+
+Json Builder::site_document(const Site& site) {
+  Json json = object(site);
+  json["spec"]["linkAccess"] = site.link_access;
+  json["spec"]["edge"] = site.edge;
+  std::vector<Condition> conditions;
+  if (input_.gateway == nullptr) {
+    conditions = {condition_pending("Configured", kNotRunning)};
+  } else {
+    json["metadata"]["uid"] = input_.gateway->site_id;
+    conditions = {condition_met("Configured"), input_.gateway->draining
+                                                   ? condition_pending("Running", "the gateway is draining")
+                                                   : condition_met("Running")};
+    if (!input_.resources.router_accesses.empty()) conditions.push_back(resolved_condition());
+  }
+  json["status"] = status(label(site), std::move(conditions));
+  Json list = Json::array();
+  for (const RouterAccess& access : input_.resources.router_accesses) {
+    for (Json& endpoint : endpoints(access)) list.push_back(std::move(endpoint));
+  }
+  json["status"]["endpoints"] = std::move(list);
+  if (!input_.resources.router_accesses.empty()) json["status"]["defaultIssuer"] = site.default_issuer;
+  return json;
+}
+
+StatusDocuments Builder::build() {
+  StatusDocuments documents;
+  const Resources& resources = input_.resources;
+  for (const Site& site : resources.sites) documents.resources.push_back(site_document(site));
+  for (const Link& link : resources.links) documents.resources.push_back(link_document(link));
+  for (const RouterAccess& access : resources.router_accesses) documents.resources.push_back(access_document(access));
+  for (const Listener& listener : resources.listeners) documents.resources.push_back(listener_document(listener));
+  for (const Connector& connector : resources.connectors) documents.resources.push_back(connector_document(connector));
+  if (links() == nullptr) return documents;
+  for (const LinkStatus& link : *links()) {
+    if (link.incoming) documents.incoming_links.push_back(incoming_document(link));
+  }
+  return documents;
+}
+
+}  // namespace
+
+StatusDocuments::StatusDocuments() = default;
+StatusDocuments::StatusDocuments(StatusDocuments&&) noexcept = default;
+StatusDocuments& StatusDocuments::operator=(StatusDocuments&&) noexcept = default;
+StatusDocuments::~StatusDocuments() = default;
+
+StatusDocuments make_status_documents(const StatusInput& input, TransitionTimes& times) {
+  return Builder(input, times).build();
+}
+
+Json make_status_snapshot(const StatusInput& input, const StatusDocuments& documents) {
+  Json json;
+  json["time"] = format_time(input.now_unix_s);
+  json["namespace"] = input.namespace_name;
+  if (input.gateway != nullptr) {
+    const GatewayStatus& gateway = *input.gateway;
+    json["site"] = {{"id", gateway.site_id}, {"name", gateway.site_name}};
+    json["shards"] = gateway.shards;
+    json["kernel"]["release"] = gateway.kernel_release;
+    json["kernel"]["lacking"] = gateway.kernel_lacking;
+    json["draining"] = gateway.draining;
+    json["connections"] = gateway.connections;
+    Json& counters = json["counters"] = Json::object();
+    for (const NamedCount& counter : gateway.counters) counters[counter.name] = counter.value;
+  }
+  json["resources"] = documents.resources;
+  json["incomingLinks"] = documents.incoming_links;
+  return json;
+}
+
+}  // namespace fairlead

@@ -1,0 +1,69 @@
+#include "router/site/status_writer.h"
+
+#include <system_error>
+#include <utility>
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include "router/site/files.h"
+#include "router/site/status_documents.h"
+#include "router/site/yaml_writer.h"
+
+namespace fairlead {
+
+StatusWriter::StatusWriter(const Resources& resources, const NamespacePaths& paths)
+    : resources_(resources), paths_(paths) {}
+
+Result<void> StatusWriter::open() {
+  if (auto made = make_directory(paths_.runtime_resources(), kPublicDirectoryMode); !made) return made;
+  std::error_code ignored;  // what stays is overwritten; it is not worth a failed start
+  std::filesystem::remove(paths_.status(), ignored);
+  std::error_code error;
+  for (std::filesystem::directory_iterator entry(paths_.runtime_resources(), error), end; !error && entry != end;
+       entry.increment(error)) {
+    if (entry->path().extension() == ".yaml") std::filesystem::remove(entry->path(), ignored);
+  }
+  if (error) {
+    return fail(ErrorCode::kSystem,
+                fmt::format("cannot read {}: {}", paths_.runtime_resources().string(), error.message()));
+  }
+  return {};
+}
+
+Result<void> StatusWriter::write(const GatewayStatus& gateway, std::int64_t now_unix_s) {
+  return write_all(&gateway, now_unix_s);
+}
+
+Result<void> StatusWriter::close(std::int64_t now_unix_s) {
+  auto written = write_all(nullptr, now_unix_s);
+  std::error_code ignored;  // the lock tells that nobody runs, with or without this file
+  std::filesystem::remove(paths_.status(), ignored);
+  return written;
+}
+
+Result<void> StatusWriter::write_all(const GatewayStatus* gateway, std::int64_t now_unix_s) {
+  const StatusInput input{resources_, paths_.name(), gateway, now_unix_s};
+  const StatusDocuments documents = make_status_documents(input, times_);
+  // The snapshot is what the CLI reads, so it goes first.
+  if (gateway != nullptr) {
+    const std::string snapshot = make_status_snapshot(input, documents).dump(1, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n";
+    if (auto written = write_file(paths_.status(), snapshot, kPublicFileMode, Durability::kRename); !written) {
+      return written;
+    }
+  }
+  for (const auto& document : documents.resources) {
+    const std::string file = fmt::format("{}-{}.yaml", document["kind"].get_ref<const std::string&>(),
+                                         document["metadata"]["name"].get_ref<const std::string&>());
+    std::string contents = to_yaml(document);
+    std::string& last = written_[file];
+    if (last == contents) continue;
+    auto written =
+        write_file(paths_.runtime_resources() / file, contents, kPublicFileMode, Durability::kRename);
+    if (!written) return written;
+    last = std::move(contents);
+  }
+  return {};
+}
+
+}  // namespace fairlead

@@ -1,0 +1,221 @@
+#include "router/site/validate.h"
+
+#include <algorithm>
+#include <map>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "transport/tls/credentials.h"
+
+namespace fairlead {
+
+namespace {
+
+// One pass over one set of resources.
+class Validator {
+ public:
+  Validator(const Resources& resources, const CredentialSource& credentials, const ValidationOptions& options,
+            Diagnostics& diagnostics)
+      : resources_(resources), credentials_(credentials), options_(options), diagnostics_(diagnostics) {}
+
+  void run() {
+    check_sites();
+    for_each_resource([this](const auto& resource) { check_namespace(resource); });
+    for_each_resource([this](const auto& resource) { check_unique(resource); });
+    for (const Link& link : resources_.links) check_link(link);
+    for (const RouterAccess& access : resources_.router_accesses) check_router_access(access);
+    for (const Listener& listener : resources_.listeners) {
+      claim_port(listener, "spec.port", listener.host, listener.port);
+    }
+  }
+
+ private:
+  struct Claim {
+    std::string label;
+    Position position;
+  };
+
+  template <class Visit>
+  void for_each_resource(Visit visit) {
+    std::ranges::for_each(resources_.sites, visit);
+    std::ranges::for_each(resources_.links, visit);
+    std::ranges::for_each(resources_.router_accesses, visit);
+    std::ranges::for_each(resources_.listeners, visit);
+    std::ranges::for_each(resources_.connectors, visit);
+    std::ranges::for_each(resources_.secrets, visit);
+  }
+
+  template <class T>
+  void error(const T& resource, const std::string& field, std::string_view message) {
+    diagnostics_.error(resource.source.of(field), fmt::format("{}: {}: {}", label(resource), field, message));
+  }
+
+  void check_sites() {
+    if (resources_.sites.empty() && options_.require_site) {
+      diagnostics_.error({}, "there is no Site among the resources; exactly one is needed: "
+                             "{kind: Site, metadata: {name: NAME}}");
+    }
+    for (std::size_t i = 1; i < resources_.sites.size(); i++) {
+      const Site& site = resources_.sites[i];
+      // The same name twice is reported as that.
+      if (site.metadata.name == resources_.sites.front().metadata.name) continue;
+      diagnostics_.error(site.source.position,
+                         fmt::format("{}: a namespace has one Site, and there is {} at {}", label(site),
+                                     label(resources_.sites.front()), to_string(resources_.sites.front().source.position)));
+    }
+  }
+
+  template <class T>
+  void check_namespace(const T& resource) {
+    const std::string& written = resource.metadata.namespace_name;
+    if (!options_.namespace_name.empty()) {
+      if (written.empty() || written == options_.namespace_name) return;
+      error(resource, "metadata.namespace",
+            fmt::format("found '{}'; these are the resources of namespace '{}'", written, options_.namespace_name));
+      return;
+    }
+    const std::string effective = written.empty() ? std::string(kDefaultNamespace) : written;
+    if (!first_namespace_) {
+      first_namespace_ = Claim{effective, resource.source.of("metadata.namespace")};
+    } else if (first_namespace_->label != effective) {
+      error(resource, "metadata.namespace",
+            fmt::format("found '{}'; all resources loaded together share one namespace, and '{}' comes from {}", effective,
+                        first_namespace_->label, to_string(first_namespace_->position)));
+    }
+  }
+
+  template <class T>
+  void check_unique(const T& resource) {
+    const auto [entry, inserted] =
+        names_.try_emplace(label(resource), Claim{label(resource), resource.source.of("metadata.name")});
+    if (inserted) return;
+    error(resource, "metadata.name",
+          fmt::format("a {} of this name is already there at {}; keep one of them or rename it", T::kKind,
+                      to_string(entry->second.position)));
+  }
+
+  void check_link(const Link& link) {
+    check_link_endpoints(link);
+    if (link.tls_credentials.empty()) return;
+    const std::string& field = link.tls_credentials_field;
+    const auto found = credentials_.find(link.tls_credentials);
+    if (!found) {
+      error(link, field, found.error().message);
+    } else if (!*found) {
+      error(link, field,
+            fmt::format("found '{}', but there is no Secret of this name among the resources and no directory of this "
+                        "name below input/certs",
+                        link.tls_credentials));
+    } else {
+      check_link_bundle(link, **found);
+    }
+  }
+
+  void check_link_endpoints(const Link& link) {
+    const Site* site = resources_.site();
+    if (site == nullptr || site->source.has_errors || link.source.has_errors) return;
+    const auto fits = [&](const LinkEndpoint& endpoint) { return endpoint.role == site->role(); };
+    if (std::ranges::any_of(link.endpoints, fits)) return;
+    error(link, "spec.endpoints",
+          fmt::format("there is no endpoint for the role {}, which {} has because edge is {}; add one", site->role(),
+                      label(*site), site->edge));
+  }
+
+  void check_link_bundle(const Link& link, const NamedBundle& bundle) {
+    const Secret* secret = resources_.find_secret(link.tls_credentials);
+    if (secret != nullptr && secret->source.has_errors) return;
+    PemBundle pem = bundle.pem;
+    if (link.no_client_auth) {
+      // Presents no certificate, so whatever there is besides the CA is not looked at.
+      pem.cert.clear();
+      pem.key.clear();
+    } else if (pem.cert.empty() || pem.key.empty()) {
+      error(link, link.tls_credentials_field,
+            fmt::format("{} has no {}; a link needs a client certificate and its key, unless noClientAuth is true",
+                        bundle.origin, pem.cert.empty() ? "tls.crt" : "tls.key"));
+      return;
+    }
+    if (auto loaded = Credentials::load(pem); !loaded) {
+      error(link, link.tls_credentials_field, fmt::format("{}: {}", bundle.origin, loaded.error().message));
+    }
+  }
+
+  void check_router_access(const RouterAccess& access) {
+    const Site* site = resources_.site();
+    if (site != nullptr && site->edge) {
+      diagnostics_.error(access.source.position,
+                         fmt::format("{}: {} is an edge site, which accepts no links; remove one of them",
+                                     label(access), label(*site)));
+    }
+    for (std::size_t i = 0; i < access.roles.size(); i++) {
+      const RouterAccessRole& role = access.roles[i];
+      claim_port(access, role.field, access.bind_host, role.port);
+      const auto same_name = [&](const RouterAccessRole& other) { return other.name == role.name; };
+      const auto first = std::ranges::find_if(access.roles, same_name);
+      if (first != access.roles.begin() + static_cast<std::ptrdiff_t>(i) && !role.name.empty()) {
+        error(access, role.field, fmt::format("the role {} is there twice; keep one of them", role.name));
+      }
+    }
+    check_server_bundle(access, site);
+  }
+
+  void check_server_bundle(const RouterAccess& access, const Site* site) {
+    const std::string field = "spec.tlsCredentials";
+    const auto found = credentials_.find(access.credentials_name());
+    if (!found) {
+      error(access, field, found.error().message);
+    } else if (*found) {
+      const PemBundle& pem = (*found)->pem;
+      if (pem.cert.empty() || pem.key.empty()) {
+        error(access, field, fmt::format("{} has no {}; to accept links a certificate and its key are needed",
+                                         (*found)->origin, pem.cert.empty() ? "tls.crt" : "tls.key"));
+      } else if (auto loaded = Credentials::load(pem); !loaded) {
+        error(access, field, fmt::format("{}: {}", (*found)->origin, loaded.error().message));
+      }
+      return;
+    }
+    // Nothing given: a certificate will be made, by a CA that may be given.
+    const std::string issuer = access.issuer.empty() && site != nullptr ? site->default_issuer : access.issuer;
+    if (issuer.empty()) return;
+    const auto authority = credentials_.find_issuer(issuer);
+    if (!authority) {
+      error(access, "spec.issuer", authority.error().message);
+    } else if (*authority && ((*authority)->pem.cert.empty() || (*authority)->pem.key.empty())) {
+      error(access, "spec.issuer", fmt::format("{} has no {}; to sign certificates both are needed",
+                                               (*authority)->origin,
+                                               (*authority)->pem.cert.empty() ? "tls.crt" : "tls.key"));
+    }
+  }
+
+  // Two that want the same port on the same address; all interfaces are one address here, in each of its spellings.
+  template <class T>
+  void claim_port(const T& resource, const std::string& field, const std::string& host, std::uint16_t port) {
+    if (port == 0) return;
+    const bool any = host.empty() || host == "0.0.0.0" || host == "::";
+    const auto [entry, inserted] =
+        ports_.try_emplace({any ? "" : host, port}, Claim{label(resource), resource.source.of(field)});
+    if (inserted) return;
+    const Position& position = resource.source.of(field);
+    diagnostics_.error(position, fmt::format("{}: {}: port {} on {} is already taken by {} at {}", label(resource),
+                                             field, port, any ? "all interfaces" : host, entry->second.label,
+                                             to_string(entry->second.position)));
+  }
+
+  const Resources& resources_;
+  const CredentialSource& credentials_;
+  const ValidationOptions& options_;
+  Diagnostics& diagnostics_;
+  std::map<std::string, Claim> names_;
+  std::map<std::pair<std::string, std::uint16_t>, Claim> ports_;
+  std::optional<Claim> first_namespace_;
+};
+
+}  // namespace
+
+void validate(const Resources& resources, const CredentialSource& credentials, const ValidationOptions& options,
+              Diagnostics& diagnostics) {
+  Validator(resources, credentials, options, diagnostics).run();
+}
+
+}  // namespace fairlead
