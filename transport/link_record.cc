@@ -48,8 +48,8 @@ LinkStatus LinkRecord::snapshot() const {
   std::int64_t rtt_sum_ns = 0;
   std::int64_t measured = 0;
   std::int64_t rtt_min_ns = 0;
-  for (const auto& [id, entry] : sessions) {
-    const SessionFigures& figures = entry.figures;
+  for (const auto& session : sessions) {
+    const SessionFigures& figures = session.second.figures;
     result.bytes_in += figures.bytes_in;
     result.bytes_out += figures.bytes_out;
     result.streams += figures.streams_open;

@@ -458,6 +458,7 @@ void Shard::on_report(Instant now) noexcept {
   report.ring = ring_->counters();
   report.edges_open = edges_.in_use();
   report.streams_open = streams_.in_use();
+  report.accepting = !listeners_.empty();
   transport_.report_figures(index_, std::move(report));
 }
 

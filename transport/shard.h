@@ -79,6 +79,7 @@ struct ShardReport {
   Ring::Counters ring;
   std::uint32_t edges_open = 0;
   std::uint32_t streams_open = 0;
+  bool accepting = true;
 };
 
 class Shard {

@@ -82,7 +82,7 @@ void Transport::shard_loop(Shard& shard) {
     cpu_set_t allowed;
     if (sched_getaffinity(0, sizeof allowed, &allowed) == 0 && CPU_COUNT(&allowed) > 0) {
       std::size_t nth = index % static_cast<std::size_t>(CPU_COUNT(&allowed));
-      for (int cpu = 0; cpu < CPU_SETSIZE; ++cpu) {
+      for (std::size_t cpu = 0; cpu < CPU_SETSIZE; ++cpu) {
         if (!CPU_ISSET(cpu, &allowed) || nth-- > 0) continue;
         cpu_set_t one;
         CPU_ZERO(&one);
@@ -299,6 +299,7 @@ void Transport::send_control(std::uint32_t link, std::vector<std::uint8_t> messa
 void Transport::drain() {
   draining_ = true;
   for (const auto& access : accesses_) access->close();
+  for (ShardReport& report : reports_) report.accepting = true;  // until a newer one says otherwise
   post_to_shards([](Shard& shard) {
     shard.stop_accepting();
     shard.go_away();
@@ -306,10 +307,10 @@ void Transport::drain() {
   status_changed_ = true;
 }
 
-std::uint64_t Transport::connections() const noexcept {
-  std::uint64_t sum = 0;
-  for (const ShardReport& report : reports_) sum += report.edges_open + report.streams_open;
-  return sum;
+bool Transport::drained() const noexcept {
+  return draining_ && std::all_of(reports_.begin(), reports_.end(), [](const ShardReport& report) {
+           return !report.accepting && report.edges_open == 0 && report.streams_open == 0;
+         });
 }
 
 // ---- links and their sessions

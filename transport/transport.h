@@ -82,7 +82,8 @@ class Transport {
   void set_forwarder(std::shared_ptr<const Forwarder> forwarder);
   void send_control(std::uint32_t link, std::vector<std::uint8_t> message);
   void drain();
-  std::uint64_t connections() const noexcept;
+  // Whether every shard reported, after drain(), that it neither accepts nor carries anything.
+  bool drained() const noexcept;
 
   // ---- control thread: for its objects
 

@@ -4,6 +4,7 @@
 #include <netinet/in.h>
 #include <sys/eventfd.h>
 #include <sys/random.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "transport/uring/kernel.h"
@@ -23,7 +24,10 @@ class LiveKernel final : public Kernel {
     return io_uring_queue_init_params(entries, &ring, &params);
   }
 
-  int enable_ring(io_uring& ring) noexcept override { return io_uring_enable_rings(&ring); }
+  // By system call: the shared library of liburing 2.3 declares io_uring_enable_rings but does not export it.
+  int enable_ring(io_uring& ring) noexcept override {
+    return result_of(static_cast<int>(::syscall(__NR_io_uring_register, ring.ring_fd, IORING_REGISTER_ENABLE_RINGS, nullptr, 0)));
+  }
   void close_ring(io_uring& ring) noexcept override { io_uring_queue_exit(&ring); }
 
   int enter(io_uring& ring, Duration wait) noexcept override {
