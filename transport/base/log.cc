@@ -16,7 +16,9 @@ std::atomic<LogLevel> g_level{LogLevel::kInfo};
 
 }  // namespace
 
-void set_log_sink(LogSink sink) noexcept { g_sink.store(sink, std::memory_order_release); }
+void set_log_sink(LogSink sink) noexcept {
+  g_sink.store(sink == nullptr ? &write_stderr : sink, std::memory_order_release);
+}
 void set_log_level(LogLevel level) noexcept { g_level.store(level, std::memory_order_relaxed); }
 bool log_enabled(LogLevel level) noexcept { return level >= g_level.load(std::memory_order_relaxed); }
 

@@ -14,7 +14,7 @@ enum class LogLevel : std::uint8_t { kDebug, kInfo, kWarning, kError };
 
 using LogSink = void (*)(LogLevel level, std::string_view line) noexcept;
 
-// Set once at start, before other threads exist.
+// Set while no other threads exist; null goes back to stderr.
 void set_log_sink(LogSink sink) noexcept;
 void set_log_level(LogLevel level) noexcept;
 bool log_enabled(LogLevel level) noexcept;
