@@ -138,6 +138,7 @@ Result<CertificateInfo> parse_certificate(std::span<const std::uint8_t> der) {
   }
   info.issuer = printable(common_name_in(cert->issuer));
   add_names(cert->altNames, info);
+  info.is_ca = cert->isCA != 0;
   const auto not_before = unix_time(cert->beforeDate, cert->beforeDateLen);
   const auto not_after = unix_time(cert->afterDate, cert->afterDateLen);
   if (!not_before || !not_after) return fail(ErrorCode::kInvalid, "not a readable certificate: its dates are broken");

@@ -16,6 +16,7 @@ struct CertificateInfo {
   std::string issuer;                     // common name of the issuer
   std::vector<std::string> dns_names;     // subject alternative names
   std::vector<std::string> ip_addresses;  // subject alternative names, in inet_ntop's spelling
+  bool is_ca = false;                     // says that it may sign others
   std::int64_t not_before_unix_s = 0;
   std::int64_t not_after_unix_s = 0;
   std::string fingerprint;                // SHA-256 of the DER form, lower-case hex

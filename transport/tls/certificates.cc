@@ -1,13 +1,16 @@
+// The X.509 structure (RFC 5280) is written here and not by wolfCrypt, whose generator cannot mark extensions as critical,
+// which RFC 5280 demands of a CA's basic constraints. Keys and signatures are wolfCrypt's.
 #include "transport/tls/certificates.h"
 
 #include <arpa/inet.h>
 
 #include <algorithm>
-#include <cstring>
 #include <ctime>
+#include <memory>
 #include <span>
 
 #include "transport/tls/certificate_info.h"
+#include "transport/tls/der.h"
 #include "transport/tls/pem.h"
 #include "transport/tls/private_key.h"
 #include "transport/tls/wolfssl.h"
@@ -16,36 +19,26 @@ namespace fairlead {
 
 namespace {
 
+using namespace std::string_view_literals;
+
 constexpr std::int64_t kDay = 86'400;
 // Clocks of the two ends of a link may differ a little when a certificate is used at once.
 constexpr std::int64_t kBackdated = 300;
-constexpr int kSerialBytes = 16;
-constexpr std::size_t kCertificateMax = 32 * 1024;  // twice the largest list of names that wolfCrypt takes
 
-std::unexpected<Error> failed(std::string_view what, int error) {
-  return fail(ErrorCode::kSystem, std::string(what).append(": ").append(wolfssl_error_text(error)));
-}
+// OBJECT IDENTIFIER elements.
+constexpr std::string_view kCommonName = "\x06\x03\x55\x04\x03"sv;
+constexpr std::string_view kSubjectKeyId = "\x06\x03\x55\x1d\x0e"sv;
+constexpr std::string_view kKeyUsage = "\x06\x03\x55\x1d\x0f"sv;
+constexpr std::string_view kAlternativeNames = "\x06\x03\x55\x1d\x11"sv;
+constexpr std::string_view kBasicConstraints = "\x06\x03\x55\x1d\x13"sv;
+constexpr std::string_view kAuthorityKeyId = "\x06\x03\x55\x1d\x23"sv;
+constexpr std::string_view kExtendedKeyUsage = "\x06\x03\x55\x1d\x25"sv;
+constexpr std::string_view kServerAuth = "\x06\x08\x2b\x06\x01\x05\x05\x07\x03\x01"sv;
+constexpr std::string_view kClientAuth = "\x06\x08\x2b\x06\x01\x05\x05\x07\x03\x02"sv;
 
-struct CertDeleter {
-  void operator()(Cert* cert) const noexcept { wc_CertFree(cert); }
-};
-
-using CertPointer = std::unique_ptr<Cert, CertDeleter>;
-
-// RFC 5280 4.1.2.5: two-digit years until 2049. The element as wolfCrypt wants it, tag and length included.
-int put_date(byte* out, std::int64_t unix_s) {
-  constexpr std::int64_t kYear2050 = 2'524'608'000;
-  const std::time_t time = unix_s;
-  std::tm calendar{};
-  gmtime_r(&time, &calendar);
-  char digits[24];
-  const bool short_form = unix_s < kYear2050;
-  const std::size_t size = std::strftime(digits, sizeof digits, short_form ? "%y%m%d%H%M%SZ" : "%Y%m%d%H%M%SZ", &calendar);
-  out[0] = short_form ? ASN_UTC_TIME : ASN_GENERALIZED_TIME;
-  out[1] = static_cast<byte>(size);
-  std::memcpy(out + 2, digits, size);
-  return static_cast<int>(size) + 2;
-}
+// BIT STRING values of the key usage, their first byte counting the bits that are not used.
+constexpr std::string_view kMayCertifyAndRevoke = "\x01\x06"sv;
+constexpr std::string_view kMaySign = "\x07\x80"sv;
 
 bool is_dns_name(std::string_view name) {
   constexpr std::size_t kNameMax = 253;
@@ -56,118 +49,113 @@ bool is_dns_name(std::string_view name) {
   return !name.empty() && name.size() <= kNameMax && std::ranges::all_of(name, allowed);
 }
 
-void append_element(std::string& out, std::uint8_t tag, std::string_view value) {
-  out += static_cast<char>(tag);
-  if (value.size() < 0x80) {
-    out += static_cast<char>(value.size());
-  } else if (value.size() <= 0xff) {
-    out += static_cast<char>(0x81);
-    out += static_cast<char>(value.size());
-  } else {
-    out += static_cast<char>(0x82);
-    out += static_cast<char>(value.size() >> 8);
-    out += static_cast<char>(value.size());
-  }
-  out += value;
-}
-
-// The value of the subject alternative name extension: GeneralNames of RFC 5280 4.2.1.6.
-Result<std::string> encode_names(const std::vector<std::string>& hosts) {
-  constexpr std::uint8_t kSequence = 0x30;
-  constexpr std::uint8_t kDnsName = 0x82;
-  constexpr std::uint8_t kIpAddress = 0x87;
+// GeneralNames of RFC 5280 4.2.1.6.
+Result<std::string> encode_hosts(const std::vector<std::string>& hosts) {
+  constexpr std::size_t kHostsBytesMax = 16 * 1024;  // a handshake with a longer certificate may be refused by a peer
+  constexpr unsigned kDnsName = 2;
+  constexpr unsigned kIpAddress = 7;
   std::string names;
   for (const std::string& host : hosts) {
     char bytes[sizeof(in6_addr)];
     if (inet_pton(AF_INET, host.c_str(), bytes) == 1) {
-      append_element(names, kIpAddress, {bytes, sizeof(in_addr)});
+      names += der::element(der::primitive(kIpAddress), {bytes, sizeof(in_addr)});
     } else if (inet_pton(AF_INET6, host.c_str(), bytes) == 1) {
-      append_element(names, kIpAddress, {bytes, sizeof(in6_addr)});
+      names += der::element(der::primitive(kIpAddress), {bytes, sizeof(in6_addr)});
     } else if (is_dns_name(host)) {
-      append_element(names, kDnsName, host);
+      names += der::element(der::primitive(kDnsName), host);
     } else {
       return fail(ErrorCode::kInvalid, "'" + host + "' is neither an IP address nor a host name");
     }
   }
-  constexpr std::size_t kHeaderMax = 4;
-  if (names.size() + kHeaderMax > CTC_MAX_ALT_SIZE) {
-    return fail(ErrorCode::kLimit, "too many host names for one certificate");
-  }
-  std::string sequence;
-  append_element(sequence, kSequence, names);
-  return sequence;
+  if (names.size() > kHostsBytesMax) return fail(ErrorCode::kLimit, "too many host names for one certificate");
+  return der::sequence(names);
 }
 
-struct Validity {
-  std::int64_t from_unix_s;
-  std::int64_t to_unix_s;
+enum class Critical : bool { kNo, kYes };
+
+std::string extension(std::string_view id, Critical critical, std::string_view value) {
+  return der::sequence(std::string(id) + (critical == Critical::kYes ? der::boolean_true() : "") +
+                       der::element(der::kOctetString, value));
+}
+
+std::string common_name(std::string_view name) {
+  constexpr std::size_t kCommonNameMax = 64;  // RFC 5280, upper bound in appendix A; nobody takes a decision by it
+  const std::string text = der::element(der::kUtf8String, name.substr(0, kCommonNameMax));
+  return der::sequence(der::element(der::kSet, der::sequence(std::string(kCommonName) + text)));
+}
+
+// One of the ways of RFC 7093: a hash of the SubjectPublicKeyInfo, cut to the customary length.
+std::string key_id_of(std::string_view public_key) {
+  constexpr std::size_t kKeyIdSize = 20;
+  byte digest[WC_SHA256_DIGEST_SIZE] = {};
+  wc_Sha256Hash(reinterpret_cast<const byte*>(public_key.data()), static_cast<word32>(public_key.size()), digest);
+  return {digest, digest + kKeyIdSize};
+}
+
+struct Outline {
+  std::string issuer;  // DER, as all strings here
+  std::string subject;
+  std::int64_t not_before_unix_s;
+  std::int64_t not_after_unix_s;
+  std::string public_key;
+  std::string extensions;
 };
 
-Validity validity_of(std::int64_t from_days, std::int64_t days) {
+Outline outline(std::string_view name, std::int64_t from_days, std::int64_t days, std::string public_key) {
   const std::int64_t begin = std::time(nullptr) + from_days * kDay;
-  return {begin - kBackdated, begin + days * kDay};
+  return {.issuer = {},
+          .subject = common_name(name),
+          .not_before_unix_s = begin - kBackdated,
+          .not_after_unix_s = begin + days * kDay,
+          .public_key = std::move(public_key),
+          .extensions = {}};
 }
 
-// What CAs and other certificates have in common.
-Result<CertPointer> new_certificate(std::string_view common_name, const Validity& validity, PrivateKey& key,
-                                    Random& random) {
-  CertPointer cert(wc_CertNew(nullptr));
-  if (!cert) return fail(ErrorCode::kLimit, "out of memory for a certificate");
-  // X.509 ends common names at 64 characters, wolfCrypt one before that. Nobody takes a decision by them.
-  const std::size_t size = std::min(common_name.size(), sizeof cert->subject.commonName - 1);
-  std::memcpy(cert->subject.commonName, common_name.data(), size);
-  cert->subject.commonName[size] = '\0';
-  cert->beforeDateSz = put_date(cert->beforeDate, validity.from_unix_s);
-  cert->afterDateSz = put_date(cert->afterDate, validity.to_unix_s);
-  cert->serialSz = kSerialBytes;
-  int error = wc_RNG_GenerateBlock(random.get(), cert->serial, kSerialBytes);
+Result<std::string> serial_number(Random& random) {
+  constexpr word32 kBytes = 16;
+  std::string serial(kBytes, '\0');
+  if (const int error = wc_RNG_GenerateBlock(random.get(), reinterpret_cast<byte*>(serial.data()), kBytes); error != 0) {
+    return fail(ErrorCode::kSystem, "no random numbers to be had: " + wolfssl_error_text(error));
+  }
   // A serial number is positive, and DER has no leading zeros.
-  cert->serial[0] = static_cast<byte>((cert->serial[0] & 0x3f) | 0x40);
-  if (error == 0) error = wc_SetSubjectKeyIdFromPublicKey_ex(cert.get(), key.type(), key.get());
-  if (error != 0) return failed("cannot make a certificate", error);
-  return cert;
+  serial[0] = static_cast<char>((serial[0] & 0x3f) | 0x40);
+  return der::element(der::kInteger, serial);
 }
 
-struct Signing {
-  PrivateKey& subject;  // whose public key goes in
-  PrivateKey& issuer;   // who signs
-  Random& random;
-};
-
-Result<std::vector<byte>> sign(Cert& cert, const Signing& keys) {
-  std::vector<byte> der(kCertificateMax);
-  cert.sigType = keys.issuer.signature();
-  int size = wc_MakeCert_ex(&cert, der.data(), kCertificateMax, keys.subject.type(), keys.subject.get(),
-                            keys.random.get());
-  if (size > 0) {
-    size = wc_SignCert_ex(cert.bodySz, cert.sigType, der.data(), kCertificateMax, keys.issuer.type(), keys.issuer.get(),
-                          keys.random.get());
-  }
-  if (size <= 0) return failed("cannot make a certificate", size);
-  der.resize(static_cast<std::size_t>(size));
-  return der;
+Result<std::string> sign(const Outline& outline, PrivateKey& issuer, Random& random) {
+  const auto serial = serial_number(random);
+  if (!serial) return serial;
+  constexpr char kVersion3 = 2;
+  const std::string validity = der::sequence(der::time(outline.not_before_unix_s) + der::time(outline.not_after_unix_s));
+  return issuer.sign(
+      der::sequence(der::element(der::constructed(0), der::small_integer(kVersion3)) + *serial +
+                    std::string(issuer.signature_algorithm()) + outline.issuer + validity + outline.subject +
+                    outline.public_key + der::element(der::constructed(3), der::sequence(outline.extensions))),
+      random);
 }
 
-// A key that is not the CA's own makes certificates that nobody accepts; better to hear of it here.
-Result<void> check_signature(std::span<const std::uint8_t> ca, const std::vector<byte>& made) {
-  WOLFSSL_CERT_MANAGER* const manager = wolfSSL_CertManagerNew();
-  if (manager == nullptr) return fail(ErrorCode::kLimit, "out of memory for a certificate");
-  int result =
-      wolfSSL_CertManagerLoadCABuffer(manager, ca.data(), static_cast<long>(ca.size()), WOLFSSL_FILETYPE_ASN1);
-  if (result == WOLFSSL_SUCCESS) {
-    result = wolfSSL_CertManagerVerifyBuffer(manager, made.data(), static_cast<long>(made.size()), WOLFSSL_FILETYPE_ASN1);
-  }
-  wolfSSL_CertManagerFree(manager);
-  // Dates are as they were asked for.
-  if (result == WOLFSSL_SUCCESS || result == ASN_BEFORE_DATE_E || result == ASN_AFTER_DATE_E) return {};
-  return fail(ErrorCode::kCredentials,
-              "the CA's certificate and key cannot sign certificates: " + wolfssl_error_text(result));
+std::span<const byte> bytes_of(std::string_view text) {
+  return {reinterpret_cast<const byte*>(text.data()), text.size()};
 }
 
+// What an issued certificate takes over from its CA's.
 struct Authority {
   std::vector<std::uint8_t> der;
+  std::string subject;
+  std::string key_id;  // empty if the CA's certificate has none
   std::unique_ptr<PrivateKey> key;
 };
+
+// The SubjectKeyIdentifier has to be repeated as it is, and wolfCrypt keeps a hash of one that is not of the usual length.
+std::string find_key_id(std::string_view extensions) {
+  const std::size_t at = extensions.find(kSubjectKeyId);
+  if (at == std::string_view::npos) return {};
+  // OCTET STRING { OCTET STRING { key id } }, each with a short length.
+  const std::string_view rest = extensions.substr(at + kSubjectKeyId.size());
+  if (rest.size() < 4 || rest[0] != der::kOctetString || rest[2] != der::kOctetString) return {};
+  const auto size = static_cast<std::size_t>(static_cast<std::uint8_t>(rest[3]));
+  return size < 0x80 && rest.size() >= 4 + size ? std::string(rest.substr(4, size)) : std::string();
+}
 
 Result<Authority> read_authority(const CertificateAuthority& authority) {
   const auto blocks = pem_blocks(authority.cert, "CERTIFICATE");
@@ -176,33 +164,73 @@ Result<Authority> read_authority(const CertificateAuthority& authority) {
   if (!der) return fail(ErrorCode::kCredentials, "the CA's certificate is " + der.error().message);
   auto key = PrivateKey::from_pem(authority.key);
   if (!key) return fail(ErrorCode::kCredentials, "the CA's key cannot be used: " + key.error().message);
-  return Authority{std::move(*der), std::move(*key)};
+
+  Authority result{{}, {}, {}, std::move(*key)};
+  DecodedCert decoded;
+  wc_InitDecodedCert(&decoded, der->data(), static_cast<word32>(der->size()), nullptr);
+  const int error = wc_ParseCert(&decoded, CERT_TYPE, NO_VERIFY, nullptr);
+  if (error == 0) {
+    result.subject = der::sequence(std::string(decoded.subjectRaw, decoded.subjectRaw + decoded.subjectRawLen));
+    if (decoded.extensions != nullptr) {
+      result.key_id = find_key_id(std::string(decoded.extensions, decoded.extensions + decoded.extensionsSz));
+    }
+  }
+  wc_FreeDecodedCert(&decoded);
+  if (error != 0) return fail(ErrorCode::kCredentials, "the CA's certificate: " + wolfssl_error_text(error));
+  result.der = std::move(*der);
+  return result;
 }
 
-Result<std::vector<byte>> issue(const Authority& authority, const CertificateRequest& request, PrivateKey& key,
-                                Random& random) {
-  const auto names = encode_names(request.hosts);
-  if (!names) return std::unexpected(names.error());
-  auto cert = new_certificate(request.common_name, validity_of(request.valid_from_days, request.validity_days), key,
-                              random);
-  if (!cert) return std::unexpected(cert.error());
-  Cert& made = **cert;
-  if (!request.hosts.empty()) {
-    std::memcpy(made.altNames, names->data(), names->size());
-    made.altNamesSz = static_cast<int>(names->size());
+// A key that is not the CA's own makes certificates that nobody accepts; better to hear of it here.
+Result<void> check_signature(const Authority& authority, std::string_view made) {
+  WOLFSSL_CERT_MANAGER* const manager = wolfSSL_CertManagerNew();
+  if (manager == nullptr) return fail(ErrorCode::kLimit, "out of memory for a certificate");
+  int result = wolfSSL_CertManagerLoadCABuffer(manager, authority.der.data(), static_cast<long>(authority.der.size()),
+                                               WOLFSSL_FILETYPE_ASN1);
+  if (result == WOLFSSL_SUCCESS) {
+    result = wolfSSL_CertManagerVerifyBuffer(manager, bytes_of(made).data(), static_cast<long>(made.size()),
+                                             WOLFSSL_FILETYPE_ASN1);
   }
-  made.selfSigned = 0;
-  made.basicConstSet = 1;
-  const int ca_size = static_cast<int>(authority.der.size());
-  int error = wc_SetIssuerBuffer(&made, authority.der.data(), ca_size);
-  if (error == 0) error = wc_SetAuthKeyIdFromCert(&made, authority.der.data(), ca_size);
-  if (error == 0) error = wc_SetKeyUsage(&made, "digitalSignature");
-  if (error == 0) error = wc_SetExtKeyUsage(&made, "serverAuth,clientAuth");
-  if (error != 0) return failed("cannot make a certificate", error);
-  auto der = sign(made, {key, *authority.key, random});
-  if (!der) return der;
-  if (auto good = check_signature(authority.der, *der); !good) return std::unexpected(std::move(good.error()));
-  return der;
+  wolfSSL_CertManagerFree(manager);
+  // Dates are as they were asked for.
+  if (result == WOLFSSL_SUCCESS || result == ASN_BEFORE_DATE_E || result == ASN_AFTER_DATE_E) return {};
+  return fail(ErrorCode::kCredentials,
+              "the CA's certificate and key cannot sign certificates: " + wolfssl_error_text(result));
+}
+
+Result<std::string> issue(const Authority& authority, const CertificateRequest& request, PrivateKey& key,
+                          Random& random) {
+  const auto hosts = encode_hosts(request.hosts);
+  if (!hosts) return hosts;
+  auto public_key = key.public_der();
+  if (!public_key) return public_key;
+  const std::string key_id = key_id_of(*public_key);
+  Outline made =
+      outline(request.common_name, request.valid_from_days, request.validity_days, std::move(*public_key));
+  made.issuer = authority.subject;
+  made.extensions = extension(kBasicConstraints, Critical::kYes, der::sequence({})) +
+                    extension(kKeyUsage, Critical::kYes, der::element(der::kBitString, kMaySign)) +
+                    extension(kExtendedKeyUsage, Critical::kNo,
+                              der::sequence(std::string(kServerAuth) + std::string(kClientAuth))) +
+                    extension(kSubjectKeyId, Critical::kNo, der::element(der::kOctetString, key_id));
+  if (!authority.key_id.empty()) {
+    made.extensions += extension(kAuthorityKeyId, Critical::kNo,
+                                 der::sequence(der::element(der::primitive(0), authority.key_id)));
+  }
+  if (!request.hosts.empty()) made.extensions += extension(kAlternativeNames, Critical::kNo, *hosts);
+  auto certificate = sign(made, *authority.key, random);
+  if (!certificate) return certificate;
+  if (auto good = check_signature(authority, *certificate); !good) return std::unexpected(std::move(good.error()));
+  return certificate;
+}
+
+// The texts of a certificate and its key.
+Result<CertificateAuthority> to_pem(std::string_view certificate, PrivateKey& key) {
+  auto cert_pem = pem_of(bytes_of(certificate), CERT_TYPE);
+  if (!cert_pem) return std::unexpected(cert_pem.error());
+  auto key_pem = key.to_pem();
+  if (!key_pem) return std::unexpected(key_pem.error());
+  return CertificateAuthority{std::move(*cert_pem), std::move(*key_pem)};
 }
 
 }  // namespace
@@ -212,40 +240,34 @@ Result<CertificateAuthority> make_ca(const CaRequest& request) {
   if (!random) return std::unexpected(random.error());
   auto key = PrivateKey::generate(request.kind, **random);
   if (!key) return std::unexpected(key.error());
-  auto cert = new_certificate(request.common_name, validity_of(0, request.validity_days), **key, **random);
-  if (!cert) return std::unexpected(cert.error());
-  Cert& made = **cert;
-  made.isCA = 1;
-  made.pathLen = 0;
-  made.pathLenSet = 1;
-  made.selfSigned = 1;
-  int error = wc_SetAuthKeyIdFromPublicKey_ex(&made, (*key)->type(), (*key)->get());
-  if (error == 0) error = wc_SetKeyUsage(&made, "keyCertSign,cRLSign");
-  if (error != 0) return failed("cannot make a CA", error);
-  const auto der = sign(made, {**key, **key, **random});
-  if (!der) return std::unexpected(der.error());
-  auto cert_pem = pem_of(der->data(), static_cast<int>(der->size()), CERT_TYPE);
-  auto key_pem = (*key)->to_pem();
-  if (!cert_pem) return std::unexpected(cert_pem.error());
-  if (!key_pem) return std::unexpected(key_pem.error());
-  return CertificateAuthority{std::move(*cert_pem), std::move(*key_pem)};
+  auto public_key = (*key)->public_der();
+  if (!public_key) return std::unexpected(public_key.error());
+  const std::string key_id = key_id_of(*public_key);
+  Outline made = outline(request.common_name, 0, request.validity_days, std::move(*public_key));
+  made.issuer = made.subject;
+  constexpr char kNoFurtherCa = 0;
+  made.extensions =
+      extension(kBasicConstraints, Critical::kYes, der::sequence(der::boolean_true() + der::small_integer(kNoFurtherCa))) +
+      extension(kKeyUsage, Critical::kYes, der::element(der::kBitString, kMayCertifyAndRevoke)) +
+      extension(kSubjectKeyId, Critical::kNo, der::element(der::kOctetString, key_id)) +
+      extension(kAuthorityKeyId, Critical::kNo, der::sequence(der::element(der::primitive(0), key_id)));
+  const auto certificate = sign(made, **key, **random);
+  if (!certificate) return std::unexpected(certificate.error());
+  return to_pem(*certificate, **key);
 }
 
 Result<PemBundle> make_certificate(const CertificateAuthority& authority, const CertificateRequest& request) {
-  ensure_wolfssl();
   const auto issuer = read_authority(authority);
   if (!issuer) return std::unexpected(issuer.error());
   auto random = Random::open();
   if (!random) return std::unexpected(random.error());
   auto key = PrivateKey::generate(request.kind, **random);
   if (!key) return std::unexpected(key.error());
-  const auto der = issue(*issuer, request, **key, **random);
-  if (!der) return std::unexpected(der.error());
-  auto cert_pem = pem_of(der->data(), static_cast<int>(der->size()), CERT_TYPE);
-  auto key_pem = (*key)->to_pem();
-  if (!cert_pem) return std::unexpected(cert_pem.error());
-  if (!key_pem) return std::unexpected(key_pem.error());
-  return PemBundle{authority.cert, std::move(*cert_pem), std::move(*key_pem)};
+  const auto certificate = issue(*issuer, request, **key, **random);
+  if (!certificate) return std::unexpected(certificate.error());
+  auto pem = to_pem(*certificate, **key);
+  if (!pem) return std::unexpected(pem.error());
+  return PemBundle{authority.cert, std::move(pem->cert), std::move(pem->key)};
 }
 
 }  // namespace fairlead

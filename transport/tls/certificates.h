@@ -15,7 +15,7 @@ namespace fairlead {
 enum class KeyKind : std::uint8_t { kP256, kEd25519 };
 
 struct CaRequest {
-  std::string common_name;
+  std::string common_name{};
   std::int32_t validity_days = 3650;
   KeyKind kind = KeyKind::kP256;
 };
@@ -26,8 +26,8 @@ struct CertificateAuthority {
 };
 
 struct CertificateRequest {
-  std::string common_name;
-  std::vector<std::string> hosts;  // subject alternative names: IP literals become IP names, all others DNS names
+  std::string common_name{};
+  std::vector<std::string> hosts{}; // subject alternative names: IP literals become IP names, all others DNS names
   std::int32_t validity_days = 365;
   std::int32_t valid_from_days = 0;  // shifts the beginning; tests make expired certificates with a negative number
   KeyKind kind = KeyKind::kP256;

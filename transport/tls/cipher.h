@@ -46,7 +46,8 @@ class Aead {
   void set_key(std::span<const std::uint8_t> key) noexcept;
 
   // Encrypts `size` bytes from `in` to `out`, which may be the same address but must not overlap otherwise, and writes
-  // kTagSize bytes to `tag`. `nonce` has kNonceSize bytes and is never used twice under a key.
+  // kTagSize bytes to `tag`. `nonce` has kNonceSize bytes and is never used twice under a key. No pointer is null, not
+  // even with a size of 0.
   void seal(const std::uint8_t* nonce, std::span<const std::uint8_t> aad, const std::uint8_t* in, std::size_t size,
             std::uint8_t* out, std::uint8_t* tag) noexcept;
 

@@ -48,6 +48,12 @@ std::string why_not_valid_now(const CertificateInfo& info) {
 Result<CertificateInfo> check_ca(const std::string& pem) {
   auto certificates = read_certificates(pem, "ca.crt");
   if (!certificates) return std::unexpected(certificates.error());
+  for (const Certificate& certificate : *certificates) {
+    // wolfSSL would trust it as if it were one.
+    if (certificate.info.is_ca) continue;
+    return fail(ErrorCode::kCredentials,
+                "ca.crt (" + quoted(certificate.info.subject) + ") is not the certificate of a CA");
+  }
   // While CAs are rotated a bundle may hold an old one that is expired; one that is good is enough.
   for (const Certificate& certificate : *certificates) {
     if (why_not_valid_now(certificate.info).empty()) return certificate.info;
@@ -78,9 +84,8 @@ Result<void> load_ca(WOLFSSL_CTX* context, const std::string& pem) {
     const int result = wolfSSL_CTX_load_verify_buffer(context, certificate.der.data(),
                                                       static_cast<long>(certificate.der.size()), WOLFSSL_FILETYPE_ASN1);
     if (result == WOLFSSL_SUCCESS) continue;
-    const std::string why =
-        result == NOT_CA_ERROR ? "is not the certificate of a CA" : "cannot be used: " + wolfssl_error_text(result);
-    return fail(ErrorCode::kCredentials, "ca.crt (" + quoted(certificate.info.subject) + ") " + why);
+    return fail(ErrorCode::kCredentials,
+                "ca.crt (" + quoted(certificate.info.subject) + ") cannot be used: " + wolfssl_error_text(result));
   }
   return {};
 }

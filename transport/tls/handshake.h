@@ -25,15 +25,15 @@ namespace fairlead {
 inline constexpr char kLinkAlpn[] = "fairlead/1";
 
 struct ClientHandshakeOptions {
-  std::string host;                // name or IP literal that the server's certificate must be valid for
-  std::string peer;                // "10.0.0.1:55671"; for messages only
+  std::string host{};              // name or IP literal that the server's certificate must be valid for
+  std::string peer{};              // "10.0.0.1:55671"; for messages only
   std::string alpn = kLinkAlpn;
   bool present_certificate = true;
   std::vector<CipherSuite> suites{std::begin(kDefaultSuites), std::end(kDefaultSuites)};  // most wanted first
 };
 
 struct ServerHandshakeOptions {
-  std::string peer;
+  std::string peer{};
   std::string alpn = kLinkAlpn;
   bool allow_anonymous = false;    // take a client without a certificate; one that is presented is verified all the same
   std::vector<CipherSuite> suites{std::begin(kDefaultSuites), std::end(kDefaultSuites)};  // ours decides

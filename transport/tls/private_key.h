@@ -2,7 +2,9 @@
 #pragma once
 
 #include <memory>
+#include <span>
 #include <string>
+#include <string_view>
 
 #include "transport/base/error.h"
 #include "transport/tls/certificates.h"
@@ -37,13 +39,16 @@ class PrivateKey {
   // PKCS#8.
   Result<std::string> to_pem();
 
-  // What wolfCrypt's certificate functions want to be told.
-  void* get() noexcept;
-  int type() const noexcept { return kind_ == KeyKind::kP256 ? ECC_TYPE : ED25519_TYPE; }
-  int signature() const noexcept { return kind_ == KeyKind::kP256 ? CTC_SHA256wECDSA : CTC_ED25519; }
+  // The SubjectPublicKeyInfo of a certificate, DER.
+  Result<std::string> public_der();
+  // The AlgorithmIdentifier of our signatures, DER.
+  std::string_view signature_algorithm() const noexcept;
+  // Signs a TBSCertificate that names signature_algorithm(): the whole certificate, DER.
+  Result<std::string> sign(std::string_view to_be_signed, Random& random);
 
  private:
   explicit PrivateKey(KeyKind kind) noexcept;
+  int decode(const DerBuffer& der);
 
   KeyKind kind_;
   ecc_key ecc_{};
@@ -51,6 +56,6 @@ class PrivateKey {
 };
 
 // A DER element of one of wolfCrypt's PEM types (CERT_TYPE, PKCS8_PRIVATEKEY_TYPE) as PEM text.
-Result<std::string> pem_of(const byte* der, int size, int type);
+Result<std::string> pem_of(std::span<const byte> der, int type);
 
 }  // namespace fairlead

@@ -1,0 +1,241 @@
+#include "transport/tls/certificates.h"
+
+#include <gtest/gtest.h>
+
+#include <ctime>
+#include <set>
+
+#include "tests/unit/tls_fixtures.h"
+#include "tests/unit/tls_process.h"
+#include "transport/tls/certificate_info.h"
+#include "transport/tls/pem.h"
+
+namespace fairlead {
+namespace {
+
+constexpr std::int64_t kDay = 86'400;
+
+CertificateInfo info_of(const std::string& pem) {
+  const auto blocks = pem_blocks(pem, "CERTIFICATE");
+  EXPECT_FALSE(blocks.empty());
+  return parse_certificate(certificate_der(blocks.at(0)).value()).value();
+}
+
+class CertificatesOfEveryKind : public testing::TestWithParam<KeyKind> {
+ protected:
+  CertificateAuthority ca_ = make_ca({.common_name = "a CA", .kind = GetParam()}).value();
+};
+
+INSTANTIATE_TEST_SUITE_P(Tls, CertificatesOfEveryKind, testing::Values(KeyKind::kP256, KeyKind::kEd25519),
+                         [](const auto& kind) { return kind.param == KeyKind::kP256 ? "P256" : "Ed25519"; });
+
+TEST_P(CertificatesOfEveryKind, SaysWhatWasAskedFor) {
+  const auto bundle = make_certificate(ca_, {.common_name = "west",
+                                             .hosts = {"west.example", "10.1.2.3", "*.west.example", "2001:db8::1"},
+                                             .validity_days = 30,
+                                             .kind = GetParam()});
+  ASSERT_TRUE(bundle) << bundle.error().message;
+  EXPECT_EQ(bundle->ca, ca_.cert);
+  const CertificateInfo info = info_of(bundle->cert);
+  EXPECT_EQ(info.subject, "west");
+  EXPECT_EQ(info.issuer, "a CA");
+  EXPECT_EQ((std::set<std::string>(info.dns_names.begin(), info.dns_names.end())),
+            (std::set<std::string>{"west.example", "*.west.example"}));
+  EXPECT_EQ((std::set<std::string>(info.ip_addresses.begin(), info.ip_addresses.end())),
+            (std::set<std::string>{"10.1.2.3", "2001:db8::1"}));
+  EXPECT_EQ(info.not_after_unix_s - info.not_before_unix_s, 30 * kDay + 300);
+  EXPECT_LE(info.not_before_unix_s, std::time(nullptr) - 299) << "clocks may differ";
+  EXPECT_EQ(info.fingerprint.size(), 64U);
+}
+
+TEST_P(CertificatesOfEveryKind, MakesCredentialsThatLoad) {
+  const auto bundle = make_certificate(ca_, {.common_name = "west", .hosts = {"west"}, .kind = GetParam()}).value();
+  const auto credentials = Credentials::load(bundle);
+  ASSERT_TRUE(credentials) << credentials.error().message;
+  EXPECT_EQ((*credentials)->ca().subject, "a CA");
+  EXPECT_EQ((*credentials)->certificate().subject, "west");
+}
+
+TEST_P(CertificatesOfEveryKind, OpensslAcceptsThem) {
+  SKIP_WITHOUT_OPENSSL();
+  const TempDir dir;
+  const auto bundle =
+      make_certificate(ca_, {.common_name = "west", .hosts = {"west.example", "10.1.2.3"}, .kind = GetParam()}).value();
+  dir.write("ca.crt", bundle.ca);
+  dir.write("tls.crt", bundle.cert);
+  dir.write("tls.key", bundle.key);
+  for (const char* purpose : {"sslserver", "sslclient"}) {
+    const auto verified = run({"openssl", "verify", "-x509_strict", "-purpose", purpose, "-verify_ip", "10.1.2.3",
+                               "-CAfile", dir.path("ca.crt"), dir.path("tls.crt")});
+    EXPECT_EQ(verified.status, 0) << verified.output;
+  }
+  const auto wrong_name = run({"openssl", "verify", "-verify_hostname", "east.example", "-CAfile", dir.path("ca.crt"),
+                               dir.path("tls.crt")});
+  EXPECT_NE(wrong_name.status, 0);
+  const auto self = run({"openssl", "verify", "-x509_strict", "-check_ss_sig", "-CAfile", dir.path("ca.crt"),
+                         dir.path("ca.crt")});
+  EXPECT_EQ(self.status, 0) << self.output;
+  const auto key = run({"openssl", "pkey", "-in", dir.path("tls.key"), "-pubout"});
+  const auto certificate = run({"openssl", "x509", "-in", dir.path("tls.crt"), "-noout", "-pubkey"});
+  EXPECT_EQ(key.status, 0) << key.output;
+  EXPECT_EQ(key.output, certificate.output);
+}
+
+TEST_P(CertificatesOfEveryKind, OpensslSeesTheExtensions) {
+  SKIP_WITHOUT_OPENSSL();
+  const TempDir dir;
+  dir.write("ca.crt", ca_.cert);
+  dir.write("tls.crt", make_certificate(ca_, {.common_name = "west", .hosts = {"west"}, .kind = GetParam()})->cert);
+  const std::string ca = run({"openssl", "x509", "-in", dir.path("ca.crt"), "-noout", "-text"}).output;
+  EXPECT_NE(ca.find("CA:TRUE, pathlen:0"), std::string::npos) << ca;
+  EXPECT_NE(ca.find("Certificate Sign, CRL Sign"), std::string::npos) << ca;
+  const std::string own = run({"openssl", "x509", "-in", dir.path("tls.crt"), "-noout", "-text"}).output;
+  EXPECT_NE(own.find("TLS Web Server Authentication, TLS Web Client Authentication"), std::string::npos) << own;
+  EXPECT_NE(own.find("Digital Signature"), std::string::npos) << own;
+  EXPECT_NE(own.find("Authority Key Identifier"), std::string::npos) << own;
+  EXPECT_NE(own.find("Subject Key Identifier"), std::string::npos) << own;
+  EXPECT_EQ(own.find("CA:TRUE"), std::string::npos) << own;
+}
+
+TEST(Certificates, SerialNumbersAreRandom) {
+  SKIP_WITHOUT_OPENSSL();
+  const TempDir dir;
+  std::set<std::string> serials;
+  for (int i = 0; i < 8; ++i) {
+    dir.write("tls.crt", TestPki::get().issue({.common_name = "x"}).cert);
+    serials.insert(run({"openssl", "x509", "-in", dir.path("tls.crt"), "-noout", "-serial"}).output);
+  }
+  EXPECT_EQ(serials.size(), 8U);
+  EXPECT_EQ(serials.begin()->size(), std::string("serial=\n").size() + 32) << *serials.begin();
+}
+
+TEST(Certificates, DatesBeyond2050AreWrittenInFull) {
+  const auto ca = make_ca({.common_name = "old", .validity_days = 20'000});
+  ASSERT_TRUE(ca) << ca.error().message;
+  const CertificateInfo info = info_of(ca->cert);
+  EXPECT_EQ(info.not_after_unix_s - info.not_before_unix_s, 20'000 * kDay + 300);
+}
+
+TEST(Certificates, LongNamesAreCutAndManyHostsFit) {
+  CertificateRequest request{.common_name = std::string(200, 'n')};
+  for (int i = 0; i < 300; ++i) request.hosts.push_back("host" + std::to_string(i) + ".example");
+  const auto bundle = make_certificate(TestPki::get().ca, request);
+  ASSERT_TRUE(bundle) << bundle.error().message;
+  EXPECT_EQ(info_of(bundle->cert).dns_names.size(), 300U);
+  EXPECT_EQ(info_of(bundle->cert).subject, std::string(64, 'n'));
+  for (int i = 0; i < 2000; ++i) request.hosts.push_back("more" + std::to_string(i) + ".example");
+  EXPECT_EQ(make_certificate(TestPki::get().ca, request).error().code, ErrorCode::kLimit);
+}
+
+TEST(Certificates, RefusesWhatIsNoHost) {
+  for (const char* host : {"", "a b", "http://x", "10.0.0.1:80", "[::1]"}) {
+    const auto bundle = make_certificate(TestPki::get().ca, {.common_name = "x", .hosts = {host}});
+    ASSERT_FALSE(bundle) << host;
+    EXPECT_EQ(bundle.error().code, ErrorCode::kInvalid);
+    EXPECT_NE(bundle.error().message.find("neither an IP address nor a host name"), std::string::npos);
+  }
+}
+
+TEST(Certificates, RefusesAKeyThatIsNotTheCas) {
+  CertificateAuthority mixed = TestPki::get().ca;
+  mixed.key = make_ca({.common_name = "other"})->key;
+  const auto bundle = make_certificate(mixed, {.common_name = "x"});
+  ASSERT_FALSE(bundle);
+  EXPECT_EQ(bundle.error().code, ErrorCode::kCredentials);
+  mixed.key = "nothing";
+  EXPECT_EQ(make_certificate(mixed, {.common_name = "x"}).error().code, ErrorCode::kCredentials);
+  mixed = TestPki::get().ca;
+  mixed.cert = "nothing";
+  EXPECT_EQ(make_certificate(mixed, {.common_name = "x"}).error().code, ErrorCode::kCredentials);
+}
+
+TEST(Certificates, CanBeExpired) {
+  const CertificateInfo info = info_of(
+      TestPki::get().issue({.common_name = "x", .validity_days = 5, .valid_from_days = -10}).cert);
+  EXPECT_LT(info.not_after_unix_s, std::time(nullptr));
+}
+
+TEST(CertificateInfo, ReadsNoGarbage) {
+  EXPECT_FALSE(parse_certificate({}));
+  EXPECT_FALSE(parse_certificate(numbered_bytes(500, 1)));
+  const auto der = certificate_der(TestPki::get().server.cert).value();
+  for (std::size_t size = 0; size < der.size(); size += 7) {
+    EXPECT_FALSE(parse_certificate(std::span(der).first(size))) << size;
+  }
+}
+
+TEST(CertificateInfo, MatchesHosts) {
+  CertificateInfo info;
+  info.dns_names = {"one.example", "*.wild.example", "*.com", "f*o.example", "*"};
+  info.ip_addresses = {"10.0.0.2", "2001:db8::1"};
+  info.subject = "subject.example";
+  for (const char* good : {"one.example", "ONE.Example", "one.example.", "a.wild.example", "10.0.0.2", "2001:db8::1",
+                           "2001:DB8:0:0::1"}) {
+    EXPECT_TRUE(is_valid_for_host(info, good)) << good;
+  }
+  for (const char* bad : {"two.example", "a.b.wild.example", "wild.example", ".wild.example", "x.com", "foo.example",
+                          "localhost", "10.0.0.3", "2001:db8::2", "", ".", "subject.example", "one.example.x"}) {
+    EXPECT_FALSE(is_valid_for_host(info, bad)) << bad;
+  }
+  info.dns_names = {"10.0.0.9"};
+  EXPECT_FALSE(is_valid_for_host(info, "10.0.0.9")) << "an IP address is only in an IP name";
+}
+
+TEST(CertificateInfo, ListsNames) {
+  CertificateInfo info;
+  EXPECT_EQ(info.names(), "nothing");
+  info.dns_names = {"a"};
+  info.ip_addresses = {"10.0.0.2"};
+  EXPECT_EQ(info.names(), "a, 10.0.0.2");
+}
+
+TEST(CertificateInfo, FormatsDates) { EXPECT_EQ(format_date(1'785'664'800), "2026-08-02 10:00:00 UTC"); }
+
+TEST(Credentials, SaysWhatIsMissingOrBroken) {
+  const TestPki& pki = TestPki::get();
+  const auto message = [](const PemBundle& bundle) {
+    const auto credentials = Credentials::load(bundle);
+    EXPECT_FALSE(credentials);
+    if (credentials) return std::string();
+    EXPECT_EQ(credentials.error().code, ErrorCode::kCredentials);
+    return credentials.error().message;
+  };
+  const auto says = [&](const PemBundle& bundle, const char* part) {
+    const std::string text = message(bundle);
+    EXPECT_NE(text.find(part), std::string::npos) << text;
+  };
+  says({"", pki.server.cert, pki.server.key}, "ca.crt is missing");
+  says({pki.ca.cert, pki.server.cert, ""}, "tls.key is missing");
+  says({pki.ca.cert, "", pki.server.key}, "tls.crt is missing");
+  says({"rubbish", pki.server.cert, pki.server.key}, "ca.crt holds no certificate in PEM form");
+  says({pki.ca.cert, "rubbish", pki.server.key}, "tls.crt holds no certificate in PEM form");
+  says({pki.ca.cert, pki.server.cert, "rubbish"}, "tls.key holds no private key");
+  says({pki.ca.cert, pki.server.cert, pki.client.key}, "tls.key does not belong to");
+  says({pki.server.cert, pki.server.cert, pki.server.key}, "ca.crt ('server') is not the certificate of a CA");
+  says({"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", "", ""}, "ca.crt: certificate 1 is not");
+  says({pki.ca.cert, pki.server.cert, "-----BEGIN ENCRYPTED PRIVATE KEY-----\n"}, "tls.key is encrypted");
+}
+
+TEST(Credentials, SaysWhenTheyAreExpired) {
+  const TestPki& pki = TestPki::get();
+  const auto expired = Credentials::load(pki.issue({.common_name = "x", .validity_days = 5, .valid_from_days = -10}));
+  ASSERT_FALSE(expired);
+  EXPECT_NE(expired.error().message.find("tls.crt ('x') expired on 2"), std::string::npos) << expired.error().message;
+  const auto early = Credentials::load(pki.issue({.common_name = "x", .valid_from_days = 10}));
+  ASSERT_FALSE(early);
+  EXPECT_NE(early.error().message.find("is not valid before 2"), std::string::npos) << early.error().message;
+  const auto old_ca = make_ca({.common_name = "old", .validity_days = -1}).value();
+  const auto ca = Credentials::load({old_ca.cert, "", ""});
+  ASSERT_FALSE(ca);
+  EXPECT_NE(ca.error().message.find("ca.crt ('old') expired on 2"), std::string::npos) << ca.error().message;
+  EXPECT_TRUE(Credentials::load({old_ca.cert + pki.ca.cert, "", ""})) << "one good CA is enough";
+}
+
+TEST(Credentials, NeedNoCertificate) {
+  const auto credentials = load({TestPki::get().ca.cert, "", ""});
+  EXPECT_FALSE(credentials->has_certificate());
+  EXPECT_TRUE(load(TestPki::get().client)->has_certificate());
+}
+
+}  // namespace
+}  // namespace fairlead
