@@ -1,0 +1,236 @@
+#include "tools/fairlead/arguments.h"
+
+#include <cstdio>
+#include <map>
+#include <string_view>
+#include <utility>
+
+#include <CLI/CLI.hpp>
+#include <fmt/format.h>
+
+#include "router/site/names.h"
+
+namespace fairlead {
+
+namespace {
+
+constexpr unsigned kShardsMax = 256;
+constexpr unsigned kDrainTimeoutMaxS = 24 * 3600;
+constexpr std::uint32_t kCostMax = 0x7fffffff;
+
+const char* const kFooter =
+    "Examples:\n"
+    "  fairlead run -n west                          the gateway of namespace west\n"
+    "  fairlead link generate -n west > link.yaml    a link to it, for another site's input/resources\n"
+    "  fairlead link status -n east                  what became of it\n"
+    "\n"
+    "Resources are read from DATA/namespaces/NAMESPACE/input/resources, where DATA is $FAIRLEAD_HOME, else\n"
+    "/var/lib/fairlead for root, else $XDG_DATA_HOME/fairlead or ~/.local/share/fairlead.";
+
+const std::map<std::string, LogLevel> kLogLevels = {{"debug", LogLevel::kDebug},
+                                                    {"info", LogLevel::kInfo},
+                                                    {"warning", LogLevel::kWarning},
+                                                    {"error", LogLevel::kError}};
+const std::map<std::string, LogFormat> kLogFormats = {{"text", LogFormat::kText}, {"json", LogFormat::kJson}};
+const std::map<std::string, OutputFormat> kOutputFormats = {
+    {"table", OutputFormat::kTable}, {"json", OutputFormat::kJson}, {"yaml", OutputFormat::kYaml}};
+
+// Says which values there are, where the library would print the numbers behind them.
+template <class T>
+CLI::Option* add_choice(CLI::App& app, const std::string& name, T& value, const std::map<std::string, T>& choices,
+                        const std::string& description) {
+  std::string list;
+  for (const auto& [word, unused] : choices) list += (list.empty() ? "" : "|") + word;
+  const auto set = [&value, &choices](const std::string& word) { value = choices.at(word); };
+  const auto is_known = [&choices, list](const std::string& word) {
+    return choices.contains(word) ? std::string() : fmt::format("found '{}'; allowed is {}", word, list);
+  };
+  return app.add_option_function<std::string>(name, set, description)
+      ->check(CLI::Validator(is_known, ""))
+      ->type_name(list);
+}
+
+std::string check_namespace_name(const std::string& name) { return check_name(name).value_or(""); }
+
+// The commands and what they fill in.
+struct CommandLine {
+  CommandLine();
+
+  CLI::App app{"fairlead joins sites: applications at one reach servers at another, over one mutual-TLS link.",
+               "fairlead"};
+  CommonArguments common;
+  RunArguments run;
+  CheckArguments check;
+  LinkGenerateArguments link_generate;
+  LinkStatusArguments link_status;
+  bool wants_version = false;
+
+  CLI::App* run_command = nullptr;
+  CLI::App* check_command = nullptr;
+  CLI::App* link_command = nullptr;
+  CLI::App* link_generate_command = nullptr;
+  CLI::App* link_status_command = nullptr;
+  CLI::App* version_command = nullptr;
+
+ private:
+  void add_run();
+  void add_check();
+  void add_link();
+};
+
+CommandLine::CommandLine() {
+  app.footer(kFooter);
+  // Options of the top work behind a command too: `fairlead link status -n west`.
+  app.fallthrough();
+  app.add_option("-n,--namespace", common.namespace_name, "Namespace of the site")
+      ->capture_default_str()
+      ->check(CLI::Validator(check_namespace_name, ""))
+      ->type_name("NAME");
+  add_choice(app, "--log-level", common.log_level, kLogLevels, "What is logged at least (info)");
+  add_choice(app, "--log-format", common.log_format, kLogFormats, "How log lines look (text)");
+  app.add_flag("--version", wants_version, "Print the version");
+  add_run();
+  add_check();
+  add_link();
+  version_command = app.add_subcommand("version", "Print the version");
+}
+
+void CommandLine::add_run() {
+  run_command = app.add_subcommand("run", "Run the gateway of a namespace in the foreground");
+  run_command->add_option("--shards", run.shards, "Threads that carry traffic (the CPUs that this process may use)")
+      ->check(CLI::Range(1U, kShardsMax))
+      ->type_name("N");
+  run_command
+      ->add_option("--drain-timeout", run.drain_timeout_s, "How long open connections may finish after SIGTERM")
+      ->capture_default_str()
+      ->check(CLI::Range(0U, kDrainTimeoutMaxS))
+      ->type_name("SECONDS");
+}
+
+void CommandLine::add_check() {
+  check_command = app.add_subcommand("check", "Validate the resources of a namespace, or of files, without running");
+  check_command->add_option("FILE", check.files, "Files to check instead of the namespace's input");
+}
+
+void CommandLine::add_link() {
+  link_command = app.add_subcommand("link", "Make links and look at them");
+  link_command->require_subcommand(1);
+  link_generate_command =
+      link_command->add_subcommand("generate", "Print a Link and its credentials for another site to use");
+  link_generate_command->add_option("--host", link_generate.host, "Host or address under which this site is dialled")
+      ->type_name("HOST");
+  link_generate_command->add_option("--cost", link_generate.cost, "Routing cost of the link")
+      ->capture_default_str()
+      ->check(CLI::Range(1U, kCostMax))
+      ->type_name("N");
+  link_generate_command->add_option("--name", link_generate.name, "Name of the link at the other site (link-SITE)")
+      ->type_name("NAME");
+  link_status_command = link_command->add_subcommand("status", "Show the links of a site, outgoing and incoming");
+  link_status_command->add_option("NAME", link_status.name, "Only this link, with all that is known of it");
+  add_choice(*link_status_command, "-o,--output", link_status.format, kOutputFormats, "How to print it (table)");
+}
+
+std::vector<const CLI::App*> commands_of(const CLI::App& app) {
+  return app.get_subcommands([](const CLI::App*) { return true; });
+}
+
+std::vector<std::string> command_names(const CLI::App& app) {
+  std::vector<std::string> names;
+  for (const CLI::App* command : commands_of(app)) names.push_back(command->get_name());
+  return names;
+}
+
+const CLI::App* find_command(const CLI::App& app, const std::string& name) {
+  for (const CLI::App* command : commands_of(app)) {
+    if (command->get_name() == name) return command;
+  }
+  return nullptr;
+}
+
+std::vector<std::string> option_names(const CLI::App& app) {
+  std::vector<std::string> names;
+  for (const CLI::App* level = &app; level != nullptr; level = level->get_parent()) {
+    for (const CLI::Option* option : level->get_options()) {
+      if (!option->get_lnames().empty()) names.push_back("--" + option->get_lnames().front());
+    }
+  }
+  return names;
+}
+
+std::string suggestion(std::string_view word, const std::vector<std::string>& names) {
+  const std::vector<std::string_view> candidates(names.begin(), names.end());
+  const std::string_view meant = closest(word, candidates);
+  return meant.empty() ? "" : fmt::format(" (did you mean '{}'?)", meant);
+}
+
+const CLI::Option* find_option(const CLI::App& app, const std::string& word) {
+  for (const CLI::App* level = &app; level != nullptr; level = level->get_parent()) {
+    if (const CLI::Option* option = level->get_option_no_throw(word)) return option;
+  }
+  return nullptr;
+}
+
+// The library says only that a command is required, or that something was not expected. Finds the first word that is no
+// command where one must be, or no option of the command, and says what was probably meant.
+std::string explain(const CLI::App& top, int argc, char** argv, const CLI::ParseError& error) {
+  const auto code = static_cast<CLI::ExitCodes>(error.get_exit_code());
+  if (code != CLI::ExitCodes::RequiredError && code != CLI::ExitCodes::ExtrasError) return error.what();
+  const CLI::App* at = &top;
+  for (int i = 1; i < argc; i++) {
+    const std::string word = argv[i];
+    if (word.starts_with("-")) {
+      const std::string name = word.substr(0, word.find('='));
+      const CLI::Option* option = find_option(*at, name);
+      if (option == nullptr && name.starts_with("--") && name.size() > 2) {
+        return fmt::format("unknown option {}{}", word, suggestion(name, option_names(*at)));
+      }
+      if (option != nullptr && option->get_items_expected_min() > 0 && name == word) i++;
+      continue;
+    }
+    const std::vector<std::string> names = command_names(*at);
+    if (names.empty()) break;
+    if (const CLI::App* next = find_command(*at, word)) {
+      at = next;
+      continue;
+    }
+    return fmt::format("unknown command '{}'{}; commands are {}", word, suggestion(word, names),
+                       fmt::join(names, ", "));
+  }
+  if (const std::vector<std::string> names = command_names(*at); !names.empty()) {
+    return fmt::format("a command is missing; commands are {}", fmt::join(names, ", "));
+  }
+  return error.what();
+}
+
+CommandArguments selected(CommandLine& line) {
+  if (line.run_command->parsed()) return std::move(line.run);
+  if (line.check_command->parsed()) return std::move(line.check);
+  if (line.link_generate_command->parsed()) return std::move(line.link_generate);
+  if (line.link_status_command->parsed()) return std::move(line.link_status);
+  return VersionArguments{};
+}
+
+}  // namespace
+
+std::variant<Arguments, int> parse_arguments(int argc, char** argv) {
+  try {
+    CommandLine line;
+    try {
+      line.app.parse(argc, argv);
+      // Checked here, because --version alone needs no command.
+      if (!line.wants_version && line.app.get_subcommands().empty()) throw CLI::RequiredError::Subcommand(1);
+    } catch (const CLI::Success& help) {
+      line.app.exit(help);
+      return kExitOk;
+    } catch (const CLI::ParseError& error) {
+      fmt::print(stderr, "fairlead: {}\nTry 'fairlead --help'.\n", explain(line.app, argc, argv, error));
+      return kExitInvalid;
+    }
+    return Arguments{line.common, selected(line)};
+  } catch (const CLI::Error& error) {
+    fmt::print(stderr, "fairlead: {}\n", error.what());
+    return kExitInvalid;
+  }
+}
+
+}  // namespace fairlead

@@ -1,0 +1,61 @@
+// The command line as plain values. The parsing library stays in arguments.cc.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "transport/base/log.h"
+
+namespace fairlead {
+
+// What a command ends with, for scripts.
+inline constexpr int kExitOk = 0;
+inline constexpr int kExitFailed = 1;
+inline constexpr int kExitInvalid = 2;  // the command line or the resources are wrong
+
+enum class OutputFormat : std::uint8_t { kTable, kJson, kYaml };
+enum class LogFormat : std::uint8_t { kText, kJson };
+
+struct CommonArguments {
+  std::string namespace_name = "default";
+  LogLevel log_level = LogLevel::kInfo;
+  LogFormat log_format = LogFormat::kText;
+};
+
+struct RunArguments {
+  unsigned shards = 0;  // 0: as many as CPUs that the process may use
+  unsigned drain_timeout_s = 30;
+};
+
+struct CheckArguments {
+  std::vector<std::string> files;  // empty: the namespace's input
+};
+
+struct LinkGenerateArguments {
+  std::string name;
+  std::string host;
+  std::uint32_t cost = 1;
+};
+
+struct LinkStatusArguments {
+  std::string name;  // empty: all
+  OutputFormat format = OutputFormat::kTable;
+};
+
+struct VersionArguments {};
+
+using CommandArguments =
+    std::variant<RunArguments, CheckArguments, LinkGenerateArguments, LinkStatusArguments, VersionArguments>;
+
+struct Arguments {
+  CommonArguments common;
+  CommandArguments command;
+};
+
+// Prints help or what is wrong, and returns the exit code instead, if there is nothing to run.
+std::variant<Arguments, int> parse_arguments(int argc, char** argv);
+
+}  // namespace fairlead

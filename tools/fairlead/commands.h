@@ -1,0 +1,14 @@
+// One function per command. Each prints its results to stdout, what is wrong to stderr, and returns the exit code.
+#pragma once
+
+#include "tools/fairlead/arguments.h"
+
+namespace fairlead {
+
+int run_gateway(const CommonArguments& common, const RunArguments& arguments);
+int check_resources(const CommonArguments& common, const CheckArguments& arguments);
+int print_generated_link(const CommonArguments& common, const LinkGenerateArguments& arguments);
+int print_link_status(const CommonArguments& common, const LinkStatusArguments& arguments);
+int print_version();
+
+}  // namespace fairlead

@@ -1,0 +1,232 @@
+// `fairlead link status`: what runtime/status.json says while a gateway runs, and otherwise the links that are configured,
+// with the fact that none runs. Old figures are never shown as if they were true.
+
+#include <cstdio>
+#include <ctime>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include "router/site/conditions.h"
+#include "router/site/files.h"
+#include "router/site/names.h"
+#include "router/site/site_loader.h"
+#include "router/site/status_documents.h"
+#include "router/site/yaml_writer.h"
+#include "tools/fairlead/commands.h"
+#include "tools/fairlead/report.h"
+#include "tools/fairlead/table.h"
+
+namespace fairlead {
+
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+constexpr std::size_t kSnapshotBytesMax = 256UL * 1024 * 1024;
+
+struct Links {
+  std::vector<Json> outgoing;
+  std::vector<Json> incoming;
+};
+
+std::string text_at(const Json& object, const char* pointer) {
+  const Json::json_pointer path(pointer);
+  if (!object.contains(path)) return {};
+  const Json& value = object.at(path);
+  return value.is_string() ? value.get<std::string>()
+                           : value.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
+}
+
+std::uint64_t number_at(const Json& object, const char* pointer) {
+  const Json::json_pointer path(pointer);
+  if (!object.contains(path) || !object.at(path).is_number_unsigned()) return 0;
+  return object.at(path).get<std::uint64_t>();
+}
+
+std::vector<Json> of_kind(const Json& objects, std::string_view kind) {
+  std::vector<Json> result;
+  for (const Json& object : objects) {
+    if (text_at(object, "/kind") == kind) result.push_back(object);
+  }
+  return result;
+}
+
+// From the snapshot of the gateway that runs.
+Result<Links> read_snapshot(const NamespacePaths& paths) {
+  const auto text = read_file(paths.status(), kSnapshotBytesMax);
+  if (!text && text.error().code == ErrorCode::kNotFound) {
+    return fail(ErrorCode::kNotFound, "the gateway is starting and has no status yet; ask again in a moment");
+  }
+  if (!text) return std::unexpected(text.error());
+  try {
+    const Json snapshot = Json::parse(*text);
+    return Links{of_kind(snapshot.at("resources"), Link::kKind), of_kind(snapshot.at("incomingLinks"), "IncomingLink")};
+  } catch (const Json::exception& exception) {
+    return fail(ErrorCode::kInvalid, fmt::format("{} is not a status: {}", paths.status().string(), exception.what()));
+  }
+}
+
+// From the input, for a gateway that does not run.
+Links configured_links(const LoadedSite& site, const NamespacePaths& paths) {
+  TransitionTimes times;
+  const StatusInput input{site.resources, paths.name(), nullptr, std::time(nullptr)};
+  return {of_kind(make_status_documents(input, times).resources, Link::kKind), {}};
+}
+
+std::string age_since(const std::string& rfc3339) {
+  std::tm time{};
+  if (strptime(rfc3339.c_str(), "%Y-%m-%dT%H:%M:%SZ", &time) == nullptr) return {};
+  return format_age(std::time(nullptr) - timegm(&time));
+}
+
+// "TLSv1.3 AES_128_GCM".
+std::string tls_text(const Json& link) {
+  std::string cipher = text_at(link, "/status/tls/cipher");
+  if (cipher.starts_with("TLS_")) cipher.erase(0, 4);
+  if (const auto hash = cipher.rfind("_SHA"); hash != std::string::npos) cipher.erase(hash);
+  const std::string version = text_at(link, "/status/tls/version");
+  return version.empty() ? "" : fmt::format("{} {}", version, cipher);
+}
+
+std::string sessions_text(const Json& link) {
+  if (!link["status"].contains("sessions")) return {};
+  return fmt::format("{}/{}", number_at(link, "/status/sessions/up"), number_at(link, "/status/sessions/wanted"));
+}
+
+TableRow row_of(const Json& link) {
+  const bool known = link["status"].contains("streams");
+  const std::string cost = text_at(link, "/status/cost");
+  return {text_at(link, "/metadata/name"),
+          text_at(link, "/status/status"),
+          cost.empty() ? text_at(link, "/spec/cost") : cost,
+          text_at(link, "/status/remoteSiteName"),
+          text_at(link, "/status/rtt"),
+          tls_text(link),
+          sessions_text(link),
+          text_at(link, "/status/streams/open"),
+          known ? format_bytes(number_at(link, "/status/bytes/in")) : "",
+          known ? format_bytes(number_at(link, "/status/bytes/out")) : "",
+          age_since(text_at(link, "/status/since")),
+          text_at(link, "/status/message")};
+}
+
+std::string table_of(const std::vector<Json>& links) {
+  std::vector<TableRow> rows = {{"NAME", "STATUS", "COST", "REMOTE-SITE", "RTT", "TLS", "SESSIONS", "STREAMS", "IN",
+                                 "OUT", "SINCE", "MESSAGE"}};
+  for (const Json& link : links) rows.push_back(row_of(link));
+  return format_table(rows);
+}
+
+void print_tables(const Links& links) {
+  if (links.outgoing.empty()) {
+    fmt::print("No outgoing links.\n");
+  } else {
+    fmt::print("{}", table_of(links.outgoing));
+  }
+  if (!links.incoming.empty()) fmt::print("\nIncoming links:\n{}", table_of(links.incoming));
+}
+
+// "key : value" lines, as for one link there is room for all that is known.
+void print_details(const Json& link) {
+  const std::vector<std::pair<const char*, std::string>> lines = {
+      {"Name", text_at(link, "/metadata/name")},
+      {"Direction", text_at(link, "/status/direction")},
+      {"Status", text_at(link, "/status/status")},
+      {"Message", text_at(link, "/status/message")},
+      {"Cost", row_of(link)[2]},
+      {"Url", text_at(link, "/status/url")},
+      {"Remote site", text_at(link, "/status/remoteSiteName")},
+      {"Remote site id", text_at(link, "/status/remoteSiteId")},
+      {"Since", text_at(link, "/status/since")},
+      {"RTT", text_at(link, "/status/rtt")},
+      {"TLS", tls_text(link)},
+      {"Records sent", text_at(link, "/status/tls/protection/tx")},
+      {"Records received", text_at(link, "/status/tls/protection/rx")},
+      {"Sessions", sessions_text(link)},
+      {"Streams open", text_at(link, "/status/streams/open")},
+      {"Streams total", text_at(link, "/status/streams/total")},
+      {"Bytes in", text_at(link, "/status/bytes/in")},
+      {"Bytes out", text_at(link, "/status/bytes/out")},
+      {"Last error", text_at(link, "/status/lastError/message")},
+      {"Last error reason", text_at(link, "/status/lastError/reason")},
+      {"Last error since", text_at(link, "/status/lastError/since")},
+  };
+  std::vector<TableRow> rows;
+  for (const auto& [key, value] : lines) {
+    if (!value.empty()) rows.push_back({key, ": " + value});
+  }
+  fmt::print("{}", format_table(rows));
+}
+
+std::string dump(const Json& value) {
+  return value.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n";
+}
+
+void print_all(const Links& links, OutputFormat format) {
+  if (format == OutputFormat::kTable) return print_tables(links);
+  Json all = links.outgoing;
+  for (const Json& link : links.incoming) all.push_back(link);
+  if (format == OutputFormat::kJson) {
+    fmt::print("{}", dump(all.empty() ? Json::array() : all));
+    return;
+  }
+  const char* separator = "";
+  for (const Json& link : all) fmt::print("{}{}", std::exchange(separator, "---\n"), to_yaml(link));
+}
+
+void print_one(const Json& link, OutputFormat format) {
+  if (format == OutputFormat::kTable) return print_details(link);
+  fmt::print("{}", format == OutputFormat::kJson ? dump(link) : to_yaml(link));
+}
+
+int print_named(const Links& links, const LinkStatusArguments& arguments, const NamespacePaths& paths) {
+  std::vector<std::string> names;
+  for (const auto* list : {&links.outgoing, &links.incoming}) {
+    for (const Json& link : *list) {
+      names.push_back(text_at(link, "/metadata/name"));
+      if (names.back() != arguments.name) continue;
+      print_one(link, arguments.format);
+      return kExitOk;
+    }
+  }
+  const std::vector<std::string_view> candidates(names.begin(), names.end());
+  const std::string_view meant = closest(arguments.name, candidates);
+  fmt::print(stderr, "fairlead: there is no link '{}' in namespace '{}'{}\n", arguments.name, paths.name(),
+             meant.empty() ? "; 'fairlead link status' shows all of them" : fmt::format("; did you mean '{}'?", meant));
+  return kExitFailed;
+}
+
+int print_links(const Links& links, const LinkStatusArguments& arguments, const NamespacePaths& paths) {
+  if (!arguments.name.empty()) return print_named(links, arguments, paths);
+  print_all(links, arguments.format);
+  return kExitOk;
+}
+
+}  // namespace
+
+int print_link_status(const CommonArguments& common, const LinkStatusArguments& arguments) {
+  const auto paths = find_namespace(common);
+  if (!paths) return kExitFailed;
+  if (is_gateway_running(paths->lock())) {
+    const auto links = read_snapshot(*paths);
+    if (links) return print_links(*links, arguments, *paths);
+    print_error(links.error());
+    return kExitFailed;
+  }
+  const auto site = load_namespace(*paths);
+  if (site->diagnostics.has_errors()) {
+    print_diagnostics(site->diagnostics);
+  } else {
+    static_cast<void>(print_links(configured_links(*site, *paths), arguments, *paths));
+  }
+  std::fflush(stdout);
+  fmt::print(stderr, "fairlead: the gateway of namespace '{0}' is not running; start it with: fairlead run -n {0}\n",
+             paths->name());
+  return kExitFailed;
+}
+
+}  // namespace fairlead

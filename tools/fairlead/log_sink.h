@@ -1,0 +1,19 @@
+// Where log lines go: stderr, as text for people or as one JSON object per line. Lines are queued and written by a thread
+// of the library's, so that no shard waits for a slow terminal; when the queue is full the oldest are dropped.
+#pragma once
+
+#include "tools/fairlead/arguments.h"
+#include "transport/base/log.h"
+
+namespace fairlead {
+
+// Installs the sink, and flushes at its end. One per process.
+class LogSession {
+ public:
+  LogSession(LogLevel level, LogFormat format);
+  ~LogSession();
+  LogSession(const LogSession&) = delete;
+  LogSession& operator=(const LogSession&) = delete;
+};
+
+}  // namespace fairlead

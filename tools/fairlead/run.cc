@@ -1,0 +1,234 @@
+// `fairlead run`: reads everything, checks everything, then starts the gateway, and from there on only waits: for signals,
+// and for changes of status to write down.
+
+#include <algorithm>
+#include <cerrno>
+#include <chrono>
+#include <csignal>
+#include <ctime>
+#include <memory>
+#include <optional>
+#include <utility>
+
+#include <poll.h>
+#include <sched.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include <fmt/format.h>
+
+#include "router/gateway.h"
+#include "router/site/credentials_store.h"
+#include "router/site/files.h"
+#include "router/site/gateway_config.h"
+#include "router/site/site_loader.h"
+#include "router/site/status_writer.h"
+#include "tools/fairlead/commands.h"
+#include "tools/fairlead/log_sink.h"
+#include "tools/fairlead/report.h"
+#include "transport/base/fd.h"
+
+namespace fairlead {
+
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+// Between two writes of the status. Far below the second within which it must be true, and a link that flaps costs
+// ten writes a second at most.
+constexpr std::chrono::milliseconds kStatusInterval{100};
+constexpr unsigned kShardsMax = 256;
+
+// Blocked before any thread exists, so that all of them inherit it and signals come through the descriptor only.
+Result<Fd> open_signals() {
+  std::signal(SIGPIPE, SIG_IGN);
+  sigset_t signals;
+  sigemptyset(&signals);
+  sigaddset(&signals, SIGTERM);
+  sigaddset(&signals, SIGINT);
+  if (const int error = pthread_sigmask(SIG_BLOCK, &signals, nullptr); error != 0) {
+    return std::unexpected(error_from_errno(error, "cannot block signals"));
+  }
+  Fd fd(signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK));
+  if (!fd) return std::unexpected(error_from_errno(errno, "cannot open a signalfd"));
+  return fd;
+}
+
+// Each connection is a descriptor; the soft limit is often 1024.
+void raise_descriptor_limit() {
+  rlimit limit{};
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == limit.rlim_max) return;
+  const rlim_t before = std::exchange(limit.rlim_cur, limit.rlim_max);
+  if (setrlimit(RLIMIT_NOFILE, &limit) != 0) {
+    log_warning("the limit of open files stays at {}: {}", before, error_from_errno(errno, "setrlimit").message);
+  }
+}
+
+unsigned usable_cpus() {
+  cpu_set_t cpus;
+  CPU_ZERO(&cpus);
+  if (sched_getaffinity(0, sizeof(cpus), &cpus) != 0) return 1;
+  return std::clamp(static_cast<unsigned>(CPU_COUNT(&cpus)), 1U, kShardsMax);
+}
+
+Result<std::unique_ptr<Gateway>> start_gateway(const GatewayConfig& config, const RunArguments& arguments) {
+  TransportOptions options;
+  options.shards = arguments.shards == 0 ? usable_cpus() : arguments.shards;
+  options.site_id = config.site_id;
+  options.site_name = config.site_name;
+  auto gateway = Gateway::start(options);
+  if (!gateway) return gateway;
+  const auto add_all = [](const auto& items, auto add) -> Result<void> {
+    for (const auto& item : items) {
+      if (auto added = add(item); !added) return fail(added.error().code, item.name + ": " + added.error().message);
+    }
+    return {};
+  };
+  Gateway& target = **gateway;
+  // Connectors first and links last, so that the first peer already finds everything.
+  auto added = add_all(config.connectors, [&](const ConnectorConfig& item) { return target.add_connector(item); });
+  if (added) added = add_all(config.listeners, [&](const ListenerConfig& item) { return target.add_listener(item); });
+  if (added) added = add_all(config.accesses, [&](const AccessConfig& item) { return target.add_access(item); });
+  if (added) added = add_all(config.links, [&](const LinkConfig& item) { return target.add_link(item); });
+  if (!added) return std::unexpected(added.error());
+  return gateway;
+}
+
+// What goes on while the gateway runs, on the main thread.
+class Supervisor {
+ public:
+  Supervisor(Gateway& gateway, StatusWriter& writer, const Fd& signals, unsigned drain_timeout_s)
+      : gateway_(gateway), writer_(writer), signals_(signals), drain_timeout_(drain_timeout_s) {}
+
+  // Until the gateway is to end.
+  void run() {
+    write_status();
+    while (!done()) {
+      pollfd fds[] = {{signals_.get(), POLLIN, 0}, {gateway_.status_fd(), POLLIN, 0}};
+      // A negative descriptor is not polled: between two writes the event waits where it is.
+      if (Clock::now() < next_write_) fds[1].fd = -1;
+      if (::poll(fds, std::size(fds), timeout_ms()) < 0 && errno != EINTR) {
+        log_error("{}", error_from_errno(errno, "cannot wait for events").message);
+        return;
+      }
+      if ((fds[0].revents & POLLIN) != 0) on_signal();
+      if ((fds[1].revents & POLLIN) != 0) {
+        std::uint64_t count = 0;
+        static_cast<void>(!::read(gateway_.status_fd(), &count, sizeof(count)));
+        write_status();
+      }
+    }
+  }
+
+ private:
+  bool done() const {
+    if (!drain_deadline_) return false;
+    if (stop_at_once_ || gateway_.drained()) return true;
+    if (Clock::now() < *drain_deadline_) return false;
+    log_warning("{} connections did not finish in time and are reset", gateway_.status()->connections);
+    return true;
+  }
+
+  int timeout_ms() const {
+    // Draining ends by itself, without a change of status.
+    const bool soon = drain_deadline_ || Clock::now() < next_write_;
+    return soon ? static_cast<int>(kStatusInterval.count()) : -1;
+  }
+
+  void on_signal() {
+    signalfd_siginfo info{};
+    if (::read(signals_.get(), &info, sizeof(info)) != sizeof(info)) return;
+    const char* name = info.ssi_signo == SIGINT ? "SIGINT" : "SIGTERM";
+    if (drain_deadline_) {
+      log_info("{} again: ending at once", name);
+      stop_at_once_ = true;
+      return;
+    }
+    drain_deadline_ = Clock::now() + drain_timeout_;
+    gateway_.drain();
+    log_info("{}: draining for at most {} s; a second signal ends at once", name, drain_timeout_.count());
+  }
+
+  void write_status() {
+    next_write_ = Clock::now() + kStatusInterval;
+    const auto written = writer_.write(*gateway_.status(), std::time(nullptr));
+    // A disk that is full stays so for a while; once is enough.
+    if (!written && !write_failed_) log_error("the status is not up to date: {}", written.error().message);
+    if (written && write_failed_) log_info("the status is up to date again");
+    write_failed_ = !written;
+  }
+
+  Gateway& gateway_;
+  StatusWriter& writer_;
+  const Fd& signals_;
+  const std::chrono::seconds drain_timeout_;
+  std::optional<Clock::time_point> drain_deadline_;  // set when the first signal came
+  bool stop_at_once_ = false;
+  bool write_failed_ = false;
+  Clock::time_point next_write_{};
+};
+
+int failed(const Error& error) {
+  log_error("{}", error.message);
+  return kExitFailed;
+}
+
+void log_diagnostics(const Diagnostics& diagnostics) {
+  for (const Diagnostic& diagnostic : diagnostics.items()) {
+    const std::string position = to_string(diagnostic.position);
+    const std::string line = position.empty() ? diagnostic.message : position + ": " + diagnostic.message;
+    if (diagnostic.severity == Severity::kError) {
+      log_error("{}", line);
+    } else {
+      log_warning("{}", line);
+    }
+  }
+}
+
+int run_site(const NamespacePaths& paths, const LoadedSite& site, const RunArguments& arguments, const Fd& signals) {
+  const auto started_at = Clock::now();
+  if (auto made = make_directory(paths.runtime(), kPublicDirectoryMode); !made) return failed(made.error());
+  const auto lock = take_gateway_lock(paths.lock());
+  if (!lock) return failed(lock.error());
+  raise_descriptor_limit();
+
+  const CredentialSource source(site.resources, paths.input_certs(), paths.input_issuers());
+  CredentialsStore store(paths, source);
+  const auto config = make_gateway_config(site.resources, store);
+  if (!config) return failed(config.error());
+  StatusWriter writer(site.resources, paths);
+  if (auto opened = writer.open(); !opened) return failed(opened.error());
+  auto gateway = start_gateway(*config, arguments);
+  if (!gateway) return failed(gateway.error());
+
+  const auto took = std::chrono::duration_cast<std::chrono::milliseconds>(Clock::now() - started_at);
+  log_info("ready: site {} in namespace {}, {} shards, {} listeners, {} connectors, {} links out, {} ports for links in, "
+           "started in {} ms",
+           config->site_name, paths.name(), (*gateway)->status()->shards, config->listeners.size(),
+           config->connectors.size(), config->links.size(), config->accesses.size(), took.count());
+  Supervisor(**gateway, writer, signals, arguments.drain_timeout_s).run();
+  gateway->reset();
+  if (auto closed = writer.close(std::time(nullptr)); !closed) log_error("{}", closed.error().message);
+  log_info("stopped");
+  return kExitOk;
+}
+
+}  // namespace
+
+int run_gateway(const CommonArguments& common, const RunArguments& arguments) {
+  const auto signals = open_signals();
+  const LogSession log(common.log_level, common.log_format);
+  if (!signals) return failed(signals.error());
+  const auto paths = find_namespace(common);
+  if (!paths) return kExitFailed;
+  const auto site = load_namespace(*paths);
+  log_diagnostics(site->diagnostics);
+  if (site->diagnostics.has_errors()) {
+    log_error("not started: {} errors in the resources of namespace {}", site->diagnostics.error_count(), paths->name());
+    return kExitInvalid;
+  }
+  return run_site(*paths, *site, arguments, *signals);
+}
+
+}  // namespace fairlead

@@ -1,0 +1,15 @@
+#include <cstdio>
+
+#include <fmt/format.h>
+
+#include "tools/fairlead/commands.h"
+#include "version.h"
+
+namespace fairlead {
+
+int print_version() {
+  fmt::print("fairlead {}\n", kVersion);
+  return kExitOk;
+}
+
+}  // namespace fairlead
