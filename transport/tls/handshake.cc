@@ -90,7 +90,6 @@ class Handshake::Impl {
   std::string host_;
   WOLFSSL* ssl_ = nullptr;
   bool complete_ = false;
-  bool first_record_seen_ = false;
   bool protocol_demanded_ = false;
 
   std::vector<std::uint8_t> input_;
@@ -173,12 +172,9 @@ int Handshake::Impl::on_refusal(int accepted, WOLFSSL_X509_STORE_CTX* store) {
 Result<Handshake::Progress> Handshake::Impl::feed(std::span<const std::uint8_t> received) {
   CHECK(ssl_ != nullptr && !complete_);
   input_.insert(input_.end(), received.begin(), received.end());
-  if (!first_record_seen_ && !input_.empty()) {
-    if (!may_be_tls(input_)) {
-      return fail(ErrorCode::kTlsNotTls, who() + (client_ ? " does not speak TLS (received " : " speaks plain text (got ") +
-                                             excerpt(input_) + ")");
-    }
-    first_record_seen_ = input_.size() >= kRecordHeader;
+  if (input_total_ == 0 && !may_be_tls(input_)) {
+    return fail(ErrorCode::kTlsNotTls, who() + (client_ ? " does not speak TLS (received " : " speaks plain text (got ") +
+                                           excerpt(input_) + ")");
   }
   const int result = client_ ? wolfSSL_connect(ssl_) : wolfSSL_accept(ssl_);
   const int error = result == WOLFSSL_SUCCESS ? 0 : wolfSSL_get_error(ssl_, result);
