@@ -1,0 +1,41 @@
+# Shared by the scripts of this folder: where the project is, how they speak, how a build folder is made.
+# shellcheck shell=bash
+
+project_root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+
+# Everything said goes to stderr, so that the last line of stdout is the result.
+say() { printf '%s: %s\n' "$(basename "$0")" "$*" >&2; }
+
+die() {
+  say "$*"
+  exit 1
+}
+
+need_program() {  # need_program NAME WHY
+  command -v "$1" >/dev/null 2>&1 || die "$1 is missing ($2): run tools/setup, or install it by hand"
+}
+
+# build_in FOLDER [MESON OPTION...]: configures FOLDER below the project if that has not been done, then builds it.
+build_in() {
+  local folder=$project_root/$1
+  shift
+  local marker=$folder/.configured-as
+  local wanted="$project_root ${CC:-cc} ${CXX:-c++} $*"
+  need_program meson 'the build description is for it'
+  need_program ninja 'meson builds with it'
+  # A folder that was configured otherwise, or for a clone that has since moved, starts anew.
+  if [ -e "$folder" ] && [ "$(cat "$marker" 2>/dev/null)" != "$wanted" ]; then
+    rm -rf "$folder"
+  fi
+  if [ ! -e "$marker" ]; then
+    say "configuring $(basename "$folder")"
+    mkdir -p "$folder"
+    if ! meson setup "$folder" "$project_root" "$@" >"$folder/configure.log" 2>&1; then
+      tail -n 15 "$folder/configure.log" >&2
+      die "meson could not configure $(basename "$folder"): the lines above say what is missing ($folder/configure.log has all of them)"
+    fi
+    printf '%s\n' "$wanted" >"$marker"
+  fi
+  say "building $(basename "$folder")"
+  ninja -C "$folder" >&2 || die "the build in $(basename "$folder") failed: the compiler's message is above"
+}
