@@ -31,12 +31,14 @@ class Prng {
 
   // Uniform in [0, bound); bound > 0. The bias of the multiply-shift is below 2^-32 for the bounds used here.
   std::uint64_t below(std::uint64_t bound) noexcept {
-    return static_cast<std::uint64_t>((static_cast<unsigned __int128>(next()) * bound) >> 64);
+    return static_cast<std::uint64_t>((static_cast<Wide>(next()) * bound) >> 64);
   }
 
   bool chance(unsigned percent) noexcept { return below(100) < percent; }
 
  private:
+  __extension__ using Wide = unsigned __int128;
+
   static constexpr std::uint64_t rotate_left(std::uint64_t x, int k) noexcept { return (x << k) | (x >> (64 - k)); }
 
   std::uint64_t state_[4];
