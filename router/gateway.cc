@@ -1,5 +1,6 @@
 #include "router/gateway.h"
 
+#include <cstdint>
 #include <utility>
 
 #include "router/routing/route_table.h"
@@ -62,7 +63,11 @@ Result<std::unique_ptr<Gateway>> Gateway::start(const TransportOptions& options)
   auto features = probe_kernel(live_kernel());
   if (!features) return std::unexpected(features.error());
   auto impl = std::make_unique<Impl>();
-  auto transport = Transport::open(live_kernel(), options, *features, *impl);
+  TransportOptions complete = options;
+  while (complete.incarnation == 0) {
+    live_kernel().random({reinterpret_cast<std::uint8_t*>(&complete.incarnation), sizeof complete.incarnation});
+  }
+  auto transport = Transport::open(live_kernel(), complete, *features, *impl);
   if (!transport) return std::unexpected(transport.error());
   impl->transport = std::move(*transport);
   if (auto started = impl->transport->start_threads(); !started) return std::unexpected(started.error());
