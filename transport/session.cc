@@ -18,6 +18,8 @@ constexpr std::uint32_t kBatchBytesLong = 240 * 1024;
 // How long after a small frame batches stay short.
 constexpr Duration kInteractiveMemory = Duration::milliseconds(200);
 constexpr std::uint32_t kInteractiveBytes = 1024;
+// A probe timer that fires later than this was kept from running.
+constexpr Duration kLateMax = Duration::milliseconds(20);
 // Shared by the active streams of a session as their backlog.
 constexpr std::uint64_t kSessionBacklogBytes = 16 * 1024 * 1024;
 constexpr std::uint32_t kRouterMessageBytesMax = 4 * 1024 * 1024;
@@ -449,6 +451,8 @@ void Session::on_send(Completion done) noexcept {
 }
 
 void Session::on_probe(Instant now) noexcept {
+  // Time in which this thread did not run (a busy machine, a paused VM) says nothing about the peer.
+  if (const Duration late = now - probe_.deadline(); late > kLateMax) last_heard_ = last_heard_ + late;
   if (now - last_heard_ > shard_.options().silent_limit) {
     return fail({ErrorCode::kSilent, "the peer answered nothing for " +
                                          std::to_string((now - last_heard_).milliseconds()) + " ms"});
