@@ -7,18 +7,18 @@ namespace fairlead {
 void Timers::arm(Timer& timer, Instant deadline) noexcept {
   timer.unlink();
   timer.deadline_ = deadline;
-  place(timer);
+  place(timer, tick_ + 1);
 }
 
-void Timers::place(Timer& timer) noexcept {
+void Timers::place(Timer& timer, std::uint64_t next_tick) noexcept {
   std::uint64_t due = tick_of({timer.deadline_.ns + kTickNs - 1});
-  if (timer.deadline_.ns < 0 || due <= tick_) due = tick_ + 1;
-  const std::uint64_t delta = due - tick_;
+  if (timer.deadline_.ns < 0 || due < next_tick) due = next_tick;
+  const std::uint64_t delta = due - next_tick;
   unsigned level = 0;
   while (level + 1 < kLevels && delta >= (std::uint64_t{1} << (kSlotBits * (level + 1)))) ++level;
   // A deadline beyond the last level waits in its farthest slot and is placed again from there.
   constexpr std::uint64_t kRange = std::uint64_t{1} << (kSlotBits * kLevels);
-  if (delta >= kRange) due = tick_ + kRange - 1;
+  if (delta >= kRange) due = next_tick + kRange - 1;
   const unsigned slot = static_cast<unsigned>(due >> (kSlotBits * level)) & (kSlots - 1);
   wheel_[level][slot].push_back(timer);
   occupied_[level] |= std::uint64_t{1} << slot;
@@ -30,14 +30,11 @@ void Timers::cascade(unsigned level) noexcept {
   List moved;
   moved.swap(wheel_[level][slot]);
   occupied_[level] &= ~(std::uint64_t{1} << slot);
-  // place() counts from tick_ - 1, so that a timer due at this very tick lands in the slot that fires now.
-  --tick_;
   while (!moved.empty()) {
     Timer& timer = moved.front();
     moved.pop_front();
-    place(timer);
+    place(timer, tick_);  // a timer due at this very tick lands in the slot that fires next
   }
-  ++tick_;
 }
 
 unsigned Timers::advance(Instant now) noexcept {

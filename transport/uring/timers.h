@@ -74,7 +74,8 @@ class Timers {
   // Rounded up for deadlines, so that nothing fires early.
   static std::uint64_t tick_of(Instant t) noexcept { return static_cast<std::uint64_t>(t.ns) / kTickNs; }
 
-  void place(Timer& timer) noexcept;
+  // `next_tick`: the first tick that has not fired.
+  void place(Timer& timer, std::uint64_t next_tick) noexcept;
   void cascade(unsigned level) noexcept;
 
   std::uint64_t tick_;  // all ticks <= tick_ have fired
