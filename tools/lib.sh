@@ -32,7 +32,7 @@ build_in() {
     mkdir -p "$folder"
     if ! meson setup "$folder" "$project_root" "$@" >"$folder/configure.log" 2>&1; then
       tail -n 15 "$folder/configure.log" >&2
-      die "meson could not configure $(basename "$folder"): the lines above say what is missing ($folder/configure.log has all of them)"
+      die "meson could not configure $(basename "$folder"): see above, or all of it in $folder/configure.log"
     fi
     printf '%s\n' "$wanted" >"$marker"
   fi

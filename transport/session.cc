@@ -47,7 +47,7 @@ std::unique_ptr<Session> Session::open(Shard& shard, SessionSeed seed) {
 }
 
 void Session::start() noexcept {
-  if (early_too_long_) return fail({ErrorCode::kProtocol, "the peer sent more with its handshake than one block holds"});
+  if (early_too_long_) return fail(ErrorCode::kProtocol, "the peer sent more with its handshake than one block holds");
   process_received();
   arm_receive();
 }
@@ -182,14 +182,14 @@ void Session::on_receive(Completion done) noexcept {
     return arm_receive();
   }
   switch (-done.res) {
-    case 0: return fail({ErrorCode::kReset, "the peer closed the connection without a close_notify"});
+    case 0: return fail(ErrorCode::kReset, "the peer closed the connection without a close_notify");
     case EINTR:
     case EAGAIN:
     case ENOMEM:
     case ENOBUFS:
       wait_first_ = true;
       return shard_.starve(*this);  // tried again with the next turn
-    default: return fail(error_from_errno(-done.res, "connection to the peer"));
+    default: return fail_with_errno(-done.res);
   }
 }
 
@@ -206,10 +206,9 @@ void Session::process_received() noexcept {
           mark_dirty();
         }
         return;
-      case RecordReceiver::Next::kClosed: return fail({ErrorCode::kClosing, "the peer closed the link"});
+      case RecordReceiver::Next::kClosed: return fail(ErrorCode::kClosing, "the peer closed the link");
       case RecordReceiver::Next::kError:
-        ++shard_.counters().protocol_errors;
-        return fail(receiver_->error());
+        return fail_with_received();
     }
   }
 }
@@ -342,7 +341,7 @@ void Session::put_frame(FrameType type, std::uint8_t flags, std::uint32_t stream
   Slice frame = shard_.reserve_small(size);
   if (frame.empty() || control_.bytes() + size > kControlBytesMax) {
     ++shard_.counters().control_overflows;
-    return fail({ErrorCode::kLimit, "the peer does not read: more than 1 MiB of control frames wait for it"});
+    return fail(ErrorCode::kLimit, "the peer does not read: more than 1 MiB of control frames wait for it");
   }
   encode_header({static_cast<std::uint16_t>(payload.size()), type, flags, stream}, frame.data());
   std::copy(payload.begin(), payload.end(), frame.data() + kFrameHeaderSize);
@@ -350,7 +349,7 @@ void Session::put_frame(FrameType type, std::uint8_t flags, std::uint32_t stream
       control_.back().data() + control_.back().size() == frame.data()) {
     control_.grow_back(size);
   } else if (!control_.push(std::move(frame))) {
-    return fail({ErrorCode::kLimit, "no memory left for control frames"});
+    return fail(ErrorCode::kLimit, "no memory left for control frames");
   }
   mark_dirty();
 }
@@ -443,7 +442,7 @@ void Session::on_send(Completion done) noexcept {
       case EAGAIN:
       case ENOMEM:
       case ENOBUFS: break;  // nothing was sent; the next turn tries again
-      default: return fail(error_from_errno(-done.res, "connection to the peer"));
+      default: return fail_with_errno(-done.res);
     }
   }
   if (close_notify_put_ && sender_->pending_bytes() == 0) return end();
@@ -454,8 +453,7 @@ void Session::on_probe(Instant now) noexcept {
   // Time in which this thread did not run (a busy machine, a paused VM) says nothing about the peer.
   if (const Duration late = now - probe_.deadline(); late > kLateMax) last_heard_ = last_heard_ + late;
   if (now - last_heard_ > shard_.options().silent_limit) {
-    return fail({ErrorCode::kSilent, "the peer answered nothing for " +
-                                         std::to_string((now - last_heard_).milliseconds()) + " ms"});
+    return fail_silent(now - last_heard_);
   }
   std::uint8_t payload[8];
   wire::store<std::uint64_t>(payload, static_cast<std::uint64_t>(now.ns));
@@ -468,6 +466,19 @@ void Session::on_probe(Instant now) noexcept {
 void Session::protocol_error(std::string_view what) noexcept {
   ++shard_.counters().protocol_errors;
   fail({ErrorCode::kProtocol, "the peer broke the link protocol: " + std::string(what)});
+}
+
+void Session::fail(ErrorCode code, std::string_view message) noexcept { fail({code, std::string(message)}); }
+
+void Session::fail_with_errno(int errno_value) noexcept { fail(error_from_errno(errno_value, "connection to the peer")); }
+
+void Session::fail_with_received() noexcept {
+  ++shard_.counters().protocol_errors;
+  fail(receiver_->error());
+}
+
+void Session::fail_silent(Duration silence) noexcept {
+  fail({ErrorCode::kSilent, "the peer answered nothing for " + std::to_string(silence.milliseconds()) + " ms"});
 }
 
 void Session::close() noexcept {

@@ -88,7 +88,7 @@ class Session final
   // Ends in order: close_notify, then FIN. Streams still open are reset.
   void close() noexcept;
   // Ends at once.
-  void fail(Error error) noexcept;
+  [[gnu::cold, gnu::noinline]] void fail(Error error) noexcept;
 
   // End-of-turn work of the shard.
   void flush() noexcept;
@@ -143,7 +143,12 @@ class Session final
 
   Stream* find(StreamId id) noexcept;
   Stream* make_stream(StreamId id, const StreamName& name) noexcept;
-  void protocol_error(std::string_view what) noexcept;
+  // Apart from their callers, which run for every byte: these make strings, at the end of a session.
+  [[gnu::cold, gnu::noinline]] void protocol_error(std::string_view what) noexcept;
+  [[gnu::cold, gnu::noinline]] void fail(ErrorCode code, std::string_view message) noexcept;
+  [[gnu::cold, gnu::noinline]] void fail_with_errno(int errno_value) noexcept;
+  [[gnu::cold, gnu::noinline]] void fail_with_received() noexcept;
+  [[gnu::cold, gnu::noinline]] void fail_silent(Duration silence) noexcept;
   void end() noexcept;
   void join() noexcept;
 
