@@ -1,0 +1,81 @@
+// SimSocket: a TCP socket of a simulated host, from socket() over bind, listen or connect to its end.
+//
+//   kFresh ──listen──► kListening ──shutdown──► kClosed
+//   kFresh ──connect─► kConnecting ──► kConnected        (or kClosed with a connect error)
+//   accept makes a socket that is kConnected from the start.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <string>
+
+#include "tests/sim/connection.h"
+#include "tests/sim/sim_file.h"
+#include "transport/uring/kernel.h"
+
+namespace fairlead::sim {
+
+class SimSocket final : public SimFile, public std::enable_shared_from_this<SimSocket> {
+ public:
+  enum class State : std::uint8_t { kFresh, kListening, kConnecting, kConnected, kClosed };
+
+  SimSocket(SimWorld& world, SimKernel& kernel);
+  ~SimSocket() override;
+
+  State state() const noexcept { return state_; }
+  const Address& local() const noexcept { return local_; }
+  const Address& peer() const noexcept { return peer_; }
+  std::size_t send_buffer_bytes() const noexcept { return send_buffer_bytes_; }
+  bool shares_port() const noexcept { return shares_port_; }
+
+  int set_option(int level, int name, int value) noexcept;
+  int bind_and_listen(const Address& address, int backlog);
+  // Starts connecting; the result is connect_result() once it is no longer -EINPROGRESS.
+  int start_connect(const Address& address);
+  int connect_result() noexcept;
+  int shutdown(int how);
+  void reset_on_close() noexcept { reset_on_close_ = true; }
+
+  bool has_client() const noexcept { return !clients_.empty(); }
+  std::shared_ptr<SimSocket> take_client();
+
+  bool readable() const noexcept;
+  bool writable() const noexcept;
+  std::size_t unread() const noexcept { return connection_ ? connection_->unread(side_) : 0; }
+  int receive(std::span<const iovec> to, std::size_t bytes_max);
+  int send(std::span<const iovec> from, std::size_t bytes_max);
+
+  std::string describe() const override;
+
+ private:
+  // SYN retransmissions: Linux gives up after six of them, at 127 s.
+  static constexpr Duration kConnectRetry = Duration::seconds(1);
+  static constexpr Duration kConnectGiveUp = Duration::seconds(127);
+
+  void released() override;
+  void stop_listening();
+  void send_syn(Instant started, Duration latency);
+  void syn_arrives(Instant started, Duration latency);
+  void retry_syn(Instant started, Duration latency);
+  void end_connect(int error);
+  SimSocket* listener_for(const Address& address);
+  static bool conflicts(const SimSocket& a, const Address& address);
+
+  SimWorld& world_;
+  SimKernel& kernel_;
+  State state_ = State::kFresh;
+  Address local_;
+  Address peer_;
+  std::size_t send_buffer_bytes_ = 0;
+  bool shares_port_ = false;
+  bool reuses_address_ = false;
+  bool reset_on_close_ = false;
+  int connect_error_ = 0;
+  std::size_t backlog_ = 0;
+  std::deque<std::shared_ptr<SimSocket>> clients_;  // connected, not yet accepted
+  std::shared_ptr<Connection> connection_;
+  Connection::Side side_ = Connection::kClient;
+};
+
+}  // namespace fairlead::sim
