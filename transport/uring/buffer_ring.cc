@@ -39,9 +39,14 @@ BufferRing::~BufferRing() {
 }
 
 void BufferRing::prepare_receive(io_uring_sqe* sqe, int fd, std::uint32_t bytes_max, bool wait_first) const noexcept {
-  const bool bundle = ring_.bundles();
+  const bool bundle = ring_.bundles() && bytes_max > buffer_size_;
   const std::uint32_t limit = bundle ? kReceiveBytesMax : buffer_size_;
-  io_uring_prep_recv(sqe, fd, nullptr, bytes_max < limit ? bytes_max : limit, 0);
+  std::uint32_t length = bytes_max < limit ? bytes_max : limit;
+  // A bundle whose length ends exactly with a buffer is not bounded by it: while the socket has more, Linux goes on into
+  // further buffers. Any other length leaves the last, cut buffer unused and ends the receive. (The one division here:
+  // nothing beside the receive itself.)
+  if (bundle && length % buffer_size_ == 0) --length;
+  io_uring_prep_recv(sqe, fd, nullptr, length, 0);
   sqe->flags |= IOSQE_BUFFER_SELECT;
   sqe->buf_group = group_;
   if (bundle) sqe->ioprio |= abi::kRecvSendBundle;
