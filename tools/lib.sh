@@ -15,7 +15,9 @@ need_program() {  # need_program NAME WHY
   command -v "$1" >/dev/null 2>&1 || die "$1 is missing ($2): run tools/setup, or install it by hand"
 }
 
-# build_in FOLDER [MESON OPTION...]: configures FOLDER below the project if that has not been done, then builds it.
+# build_in FOLDER [MESON OPTION...]: configures FOLDER below the project if that has not been done, then builds it: the
+# ninja targets named in the array `targets`, or everything.
+targets=()
 build_in() {
   local folder=$project_root/$1
   shift
@@ -37,5 +39,7 @@ build_in() {
     printf '%s\n' "$wanted" >"$marker"
   fi
   say "building $(basename "$folder")"
-  ninja -C "$folder" >&2 || die "the build in $(basename "$folder") failed: the compiler's message is above"
+  local quiet=--quiet
+  if [ -t 2 ]; then quiet=; fi  # a terminal shows ninja's progress in one line
+  ninja -C "$folder" $quiet "${targets[@]}" >&2 || die "the build in $(basename "$folder") failed: the compiler's message is above"
 }
