@@ -38,7 +38,7 @@ class Gateway {
   bool drained() const;
 
  private:
-  class Impl;
+  struct Impl;
   explicit Gateway(std::unique_ptr<Impl> impl);
   std::unique_ptr<Impl> impl_;
 };
