@@ -10,13 +10,14 @@
 #include <cstdio>
 #include <filesystem>
 #include <fstream>
+#include <iterator>
 
 namespace fairlead {
 
 namespace {
 
 // Nothing waits for this long unless something hangs: it bounds a broken test.
-constexpr int kHangLimitMs = 60'000;
+constexpr int kHangLimitMs = 20'000;
 
 [[noreturn]] void die(const char* what) {
   std::perror(what);
@@ -34,6 +35,11 @@ TempDir::TempDir() {
 TempDir::~TempDir() { std::filesystem::remove_all(path_); }
 
 void TempDir::write(std::string_view name, std::string_view content) const { std::ofstream(path(name)) << content; }
+
+std::string TempDir::read(std::string_view name) const {
+  std::ifstream file(path(name));
+  return {std::istreambuf_iterator<char>(file), {}};
+}
 
 Process::Process(const std::vector<std::string>& command) {
   int to_child[2];
@@ -89,8 +95,8 @@ bool Process::read_some() {
   return true;
 }
 
-bool Process::wait_for(std::string_view text) {
-  while (output_.find(text) == std::string::npos) {
+bool Process::wait_for(std::string_view text, std::size_t from) {
+  while (output_.find(text, from) == std::string::npos) {
     if (!read_some()) return false;
   }
   return true;

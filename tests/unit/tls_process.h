@@ -20,6 +20,7 @@ class TempDir {
 
   std::string path(std::string_view name) const { return path_ + "/" + std::string(name); }
   void write(std::string_view name, std::string_view content) const;
+  std::string read(std::string_view name) const;
 
  private:
   std::string path_;
@@ -36,8 +37,8 @@ class Process {
 
   void write(std::string_view text) const;
   void close_input();
-  // Reads until the output so far contains `text`; false if the output ends first or nothing comes for a long time.
-  bool wait_for(std::string_view text);
+  // Reads until the output contains `text` at or behind `from`; false if it ends first or nothing comes for a long time.
+  bool wait_for(std::string_view text, std::size_t from = 0);
   // Reads to the end of the output and returns the exit status (-1: ended by a signal).
   int finish();
   const std::string& output() const { return output_; }
