@@ -50,7 +50,8 @@ void Diagnostics::warning(Position position, std::string_view message) {
 }
 
 std::string in_quotes(std::string_view text) {
-  std::string result = "'" + printable(text.substr(0, kQuotedBytesMax));
+  std::string result = "'";
+  result += printable(text.substr(0, kQuotedBytesMax));
   // A cut in the middle of a UTF-8 sequence would garble the terminal: the incomplete tail goes too.
   if (text.size() > kQuotedBytesMax) {
     while ((static_cast<unsigned char>(result.back()) & 0xc0) == 0x80) result.pop_back();

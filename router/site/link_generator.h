@@ -10,8 +10,8 @@
 namespace fairlead {
 
 struct LinkRequest {
-  std::string name;   // of the Link and the Secret; empty: link-<site>
-  std::string host;   // that the other site dials; empty: the first name of the server certificate
+  std::string name{};  // of the Link and the Secret; empty: link-<site>
+  std::string host{};  // that the other site dials; empty: the first name of the server certificate
   std::uint32_t cost = 1;
   CredentialsStore::Renewal renewal = CredentialsStore::Renewal::kAsNeeded;
 };

@@ -25,13 +25,14 @@ bool has_name_syntax(std::string_view name, std::string_view inner) {
       name, [&](char c) { return is_lower_alphanumeric(c) || inner.find(c) != std::string_view::npos; });
 }
 
-// Letters and digits, with single '-' or '.' between them.
+// Labels of letters, digits and '-' inside, with '.' between them.
 bool has_host_syntax(std::string_view host) {
-  if (!has_name_syntax(host, "-.")) return false;
-  for (std::size_t i = 1; i < host.size(); i++) {
-    if (!is_lower_alphanumeric(host[i]) && !is_lower_alphanumeric(host[i - 1])) return false;
+  for (;;) {
+    const std::size_t dot = host.find('.');
+    if (!has_name_syntax(host.substr(0, dot), "-")) return false;
+    if (dot == std::string_view::npos) return true;
+    host.remove_prefix(dot + 1);
   }
-  return true;
 }
 
 // Restricted Damerau-Levenshtein: insertions, deletions, replacements and swaps of neighbours count one each.

@@ -143,18 +143,20 @@ class Validator {
 
   void check_router_access(const RouterAccess& access) {
     const Site* site = resources_.site();
-    if (site != nullptr && site->edge) {
+    // An implied one is an error of the Site's, reported there.
+    if (site != nullptr && site->edge && !access.implied) {
       diagnostics_.error(access.source.position,
                          fmt::format("{}: {} is an edge site, which accepts no links; remove one of them",
                                      label(access), label(*site)));
     }
     for (std::size_t i = 0; i < access.roles.size(); i++) {
       const RouterAccessRole& role = access.roles[i];
-      claim_port(access, role.field, access.bind_host, role.port);
       const auto same_name = [&](const RouterAccessRole& other) { return other.name == role.name; };
       const auto first = std::ranges::find_if(access.roles, same_name);
       if (first != access.roles.begin() + static_cast<std::ptrdiff_t>(i) && !role.name.empty()) {
         error(access, role.field, fmt::format("the role {} is there twice; keep one of them", role.name));
+      } else {
+        claim_port(access, role.field, access.bind_host, role.port);
       }
     }
     check_server_bundle(access, site);

@@ -48,8 +48,10 @@ void emit(YAML::Emitter& emitter, const nlohmann::ordered_json& value) {
     const auto& text = value.get_ref<const std::string&>();
     if (!is_plain_text(text)) emitter << YAML::DoubleQuoted;
     emitter << text;
+  } else if (value.is_null()) {
+    emitter << YAML::Null;
   } else {
-    // Numbers, true, false and null are spelled alike in both languages.
+    // Numbers, true and false are spelled alike in both languages.
     emitter << value.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
   }
 }

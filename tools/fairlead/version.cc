@@ -8,7 +8,7 @@
 namespace fairlead {
 
 int print_version() {
-  fmt::print("fairlead {}\n", kVersion);
+  fmt::print("fairlead {}\n", FAIRLEAD_VERSION);
   return kExitOk;
 }
 
