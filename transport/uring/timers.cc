@@ -11,7 +11,8 @@ void Timers::arm(Timer& timer, Instant deadline) noexcept {
 }
 
 void Timers::place(Timer& timer, std::uint64_t next_tick) noexcept {
-  std::uint64_t due = tick_of({timer.deadline_.ns + kTickNs - 1});
+  // Rounded up, so that nothing fires early; Instant::max() is a deadline like any other.
+  std::uint64_t due = tick_of(timer.deadline_) + (timer.deadline_.ns % kTickNs != 0 ? 1 : 0);
   if (timer.deadline_.ns < 0 || due < next_tick) due = next_tick;
   const std::uint64_t delta = due - next_tick;
   unsigned level = 0;
