@@ -99,14 +99,28 @@ void PendingSession::finish_handshake() {
 
 // ---- HELLO
 
-void PendingSession::queue_hello() {
-  std::vector<std::uint8_t> frame = hello_.encode();
+void PendingSession::queue_frame(std::vector<std::uint8_t> frame) {
   const std::size_t size = frame.size();
   frame.push_back(0);  // sealing puts the content type behind the text
   const std::size_t at = queued_.size();
   queued_.resize(at + size + kRecordOverhead);
   sealer_->seal(ContentType::kApplicationData, frame.data(), size, queued_.data() + at);
+}
+
+void PendingSession::queue_hello() {
+  queue_frame(hello_.encode());
   hello_queued_ = true;
+}
+
+// Instead of a HELLO: tells the dialler why.
+void PendingSession::queue_go_away(const Error& error) {
+  const ResetCode code = error.code == ErrorCode::kClosing ? ResetCode::kClosing : ResetCode::kProtocol;
+  const std::string_view reason = std::string_view(error.message).substr(0, kReasonSizeMax);
+  std::vector<std::uint8_t> frame(kFrameHeaderSize + 4);
+  encode_header({static_cast<std::uint16_t>(4 + reason.size()), FrameType::kGoAway, 0, 0}, frame.data());
+  wire::store<std::uint32_t>(frame.data() + kFrameHeaderSize, static_cast<std::uint32_t>(code));
+  frame.insert(frame.end(), reason.begin(), reason.end());
+  queue_frame(std::move(frame));
 }
 
 void PendingSession::process_records() {
@@ -165,7 +179,10 @@ void PendingSession::process_hello(const RecordOpener::Opened& opened) {
   peer_hello_seen_ = true;
   if (dialled_) return;
   auto answer = owner_ != nullptr ? owner_->answer_hello(*this) : Result<Hello>(std::unexpected(Error{}));
-  if (!answer) return fail(answer.error());
+  if (!answer) {
+    queue_go_away(answer.error());
+    return fail(answer.error());
+  }
   hello_ = std::move(*answer);
   queue_hello();
   send_queued();

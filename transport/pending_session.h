@@ -96,7 +96,9 @@ class PendingSession {
   void start_handshake();
   void feed_handshake(std::span<const std::uint8_t> bytes);
   void finish_handshake();
+  void queue_frame(std::vector<std::uint8_t> frame);
   void queue_hello();
+  void queue_go_away(const Error& error);
   void process_records();
   void process_hello(const RecordOpener::Opened& opened);
   void finish_when_sent();

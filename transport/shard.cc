@@ -17,6 +17,7 @@ constexpr std::uint32_t kEdgeBlockSize = 64 * 1024;
 constexpr std::uint32_t kLinkBlockSize = 256 * 1024 + sizeof(Block);
 constexpr std::uint32_t kSliceNodeCount = 512 * 1024;
 constexpr std::uint16_t kBufferGroup = 1;
+constexpr std::uint32_t kSmallReserve = 16;  // a sixteenth of the small blocks
 // One turn's sends. A send takes at most kVectorsPerSend.
 constexpr std::size_t kVectorsPerTurn = 16 * 1024;
 constexpr std::size_t kMessagesPerTurn = 2048;
@@ -195,6 +196,7 @@ Slice Shard::reserve_small(std::uint32_t size) noexcept {
 }
 
 Slice Shard::copy_small(std::span<const std::uint8_t> bytes) noexcept {
+  if (small_pool_->available() < small_pool_->count() / kSmallReserve) [[unlikely]] return {};
   Slice slice = reserve_small(static_cast<std::uint32_t>(bytes.size()));
   if (!slice.empty()) std::memcpy(slice.data(), bytes.data(), bytes.size());
   return slice;
@@ -345,7 +347,7 @@ ResetCode Shard::connect_edge(Channel& to, std::uint32_t connector_id) noexcept 
                                       [&](const auto& candidate) { return candidate->id == connector_id; });
   if (connector == connectors_.end() || (*connector)->addresses.empty()) return ResetCode::kConnectFailed;
   ShardConnector& target = **connector;
-  const Address& address = target.addresses[target.next_address % target.addresses.size()];
+  const Address& address = target.addresses[target.group.failed % target.addresses.size()];
   const int fd = kernel_.open_socket(address.family());
   if (fd < 0) {
     ++counters_.descriptors_exhausted;

@@ -36,9 +36,8 @@ class Transport;
 // A connector as a shard knows it.
 struct ShardConnector {
   std::uint32_t id = 0;
-  std::vector<Address> addresses;  // of its server, resolved by the control thread; tried in turn
+  std::vector<Address> addresses;  // of its server, resolved by the control thread; each failure goes on to the next
   std::vector<Address> replaced;   // the list before: a connect queued in this turn may still point into it
-  std::size_t next_address = 0;
   EdgeGroup group;
 };
 
@@ -136,7 +135,8 @@ class Shard {
   // A stream came in over a link: gives it its other end, or says why not.
   ResetCode connect_stream(Stream& stream, const OpenFrame& open, std::uint32_t arrived_on) noexcept;
 
-  // `size` bytes of a small block, to be written by the caller; empty when there is none, or not of this size.
+  // `size` bytes of a small block, to be written by the caller; empty when there is none, or not of this size. Copies
+  // leave the last blocks of the pool to control frames, without which sessions end.
   static constexpr std::uint32_t kSmallBlockSize = 4096;
   Slice reserve_small(std::uint32_t size) noexcept;
   Slice copy_small(std::span<const std::uint8_t> bytes) noexcept;

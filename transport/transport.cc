@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <latch>
 
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -66,33 +67,63 @@ Result<void> Transport::start_threads() {
   sigset_t before;
   sigfillset(&all);
   pthread_sigmask(SIG_BLOCK, &all, &before);
+  // A ring belongs to the thread that enables it, so each thread says whether that worked before it goes on.
+  std::vector<Result<void>> enabled(shards_.size() + 1);
+  std::latch decided(static_cast<std::ptrdiff_t>(enabled.size()));
+  std::latch go(1);
+  std::latch left_start(static_cast<std::ptrdiff_t>(enabled.size()));  // nobody uses these locals any more
+  bool all_enabled = false;
+  const auto run = [&](std::size_t index, auto enable, auto loop) {
+    enabled[index] = enable();
+    decided.count_down();
+    go.wait();
+    const bool on = all_enabled;
+    left_start.count_down();
+    if (on) loop();
+  };
   shards_running_ = static_cast<unsigned>(shards_.size());
-  for (const auto& shard : shards_) threads_.emplace_back([this, &shard] { shard_loop(*shard); });
-  threads_.emplace_back([this] { control_loop(); });
+  for (std::size_t index = 0; index < shards_.size(); ++index) {
+    threads_.emplace_back([&run, this, index] {
+      name_and_pin_shard_thread(index);
+      run(index, [&] { return shards_[index]->enable(); }, [this, index] { shard_loop(*shards_[index]); });
+    });
+  }
+  threads_.emplace_back([&run, this] {
+    pthread_setname_np(pthread_self(), "fl-control");
+    run(shards_.size(), [this] { return enable_control(); }, [this] { control_loop(); });
+  });
   pthread_sigmask(SIG_SETMASK, &before, nullptr);
-  return {};
+  decided.wait();
+  const auto failed = std::find_if(enabled.begin(), enabled.end(), [](const auto& result) { return !result; });
+  all_enabled = failed == enabled.end();
+  go.count_down();
+  if (all_enabled) {
+    left_start.wait();
+    return {};
+  }
+  for (std::thread& thread : threads_) thread.join();
+  threads_.clear();
+  return std::unexpected(failed->error());
+}
+
+void Transport::name_and_pin_shard_thread(std::size_t index) {
+  pthread_setname_np(pthread_self(), ("fl-shard-" + std::to_string(index)).c_str());
+  if (!options_.pin_threads) return;
+  // One of the CPUs this process may use; a container or a systemd unit may have chosen.
+  cpu_set_t allowed;
+  if (sched_getaffinity(0, sizeof allowed, &allowed) != 0 || CPU_COUNT(&allowed) == 0) return;
+  std::size_t nth = index % static_cast<std::size_t>(CPU_COUNT(&allowed));
+  for (std::size_t cpu = 0; cpu < CPU_SETSIZE; ++cpu) {
+    if (!CPU_ISSET(cpu, &allowed) || nth-- > 0) continue;
+    cpu_set_t one;
+    CPU_ZERO(&one);
+    CPU_SET(cpu, &one);
+    pthread_setaffinity_np(pthread_self(), sizeof one, &one);
+    return;
+  }
 }
 
 void Transport::shard_loop(Shard& shard) {
-  const auto index = static_cast<std::size_t>(
-      std::find_if(shards_.begin(), shards_.end(), [&](const auto& s) { return s.get() == &shard; }) - shards_.begin());
-  pthread_setname_np(pthread_self(), ("fl-shard-" + std::to_string(index)).c_str());
-  if (options_.pin_threads) {
-    // One of the CPUs this process may use; a container or a systemd unit may have chosen.
-    cpu_set_t allowed;
-    if (sched_getaffinity(0, sizeof allowed, &allowed) == 0 && CPU_COUNT(&allowed) > 0) {
-      std::size_t nth = index % static_cast<std::size_t>(CPU_COUNT(&allowed));
-      for (std::size_t cpu = 0; cpu < CPU_SETSIZE; ++cpu) {
-        if (!CPU_ISSET(cpu, &allowed) || nth-- > 0) continue;
-        cpu_set_t one;
-        CPU_ZERO(&one);
-        CPU_SET(cpu, &one);
-        pthread_setaffinity_np(pthread_self(), sizeof one, &one);
-        break;
-      }
-    }
-  }
-  if (auto enabled = shard.enable(); !enabled) return log_error("shard {}: {}", index, enabled.error().message);
   while (shard.turn(Duration::max())) {
   }
   shards_running_.fetch_sub(1);
@@ -100,8 +131,6 @@ void Transport::shard_loop(Shard& shard) {
 }
 
 void Transport::control_loop() {
-  pthread_setname_np(pthread_self(), "fl-control");
-  if (auto enabled = enable_control(); !enabled) return log_error("control: {}", enabled.error().message);
   while (control_turn(Duration::max())) {
   }
 }

@@ -138,6 +138,7 @@ class Transport {
 
   Transport(Kernel& kernel, const TransportOptions& options, KernelFeatures features, TransportEvents& events);
 
+  void name_and_pin_shard_thread(std::size_t index);
   void control_loop();
   void shard_loop(Shard& shard);
   void on_event(Completion done) noexcept;
