@@ -1,0 +1,1 @@
+GROUP = 'command_line'

@@ -1,0 +1,383 @@
+"""Streams themselves: who ends when and how, how many, how long, and beside what."""
+
+import asyncio
+import os
+import socket
+import struct
+import time
+
+import traffic
+from harness import expect, expect_equal, scenario, wait_until
+from traffic import Background, Server, Sink, Source
+
+GROUP = "flows"
+MIB = 1024 * 1024
+GIB = 1024 * MIB
+
+
+# ---- half close
+
+@scenario(GROUP)
+def half_close_client_first(context):
+    """The client sends and finishes; only then the server answers, at length."""
+    service = context.group.pair().service()
+    source = Source(32 * MIB)
+
+    def serve(connection):
+        question = traffic.read_to_end(connection)
+        source.send(connection)
+        connection.shutdown(socket.SHUT_WR)
+        return question
+
+    server = Server(context, service.server, service.server_port, serve)
+    with service.connect() as client:
+        client.sendall(b"what is there?")
+        client.shutdown(socket.SHUT_WR)
+        answer = Sink().take(client)
+    expect_equal(server.check(1), [b"what is there?"], "question")
+    expect_equal((answer.size, answer.digest()), (source.size, source.digest()), "size and checksum of the answer")
+
+
+@scenario(GROUP)
+def half_close_server_first(context):
+    """The server speaks first and finishes; the client goes on sending for long after."""
+    service = context.group.pair().service()
+
+    def serve(connection):
+        connection.sendall(b"220 ready\r\n")
+        connection.shutdown(socket.SHUT_WR)
+        took = Sink().take(connection)
+        return took.size, took.digest()
+
+    server = Server(context, service.server, service.server_port, serve)
+    with service.connect() as client:
+        expect_equal(traffic.read_to_end(client), b"220 ready\r\n", "greeting")
+        source = Source(32 * MIB)
+        source.send(client)
+        client.shutdown(socket.SHUT_WR)
+        expect_equal(server.check(1), [(source.size, source.digest())], "size and checksum at the server")
+
+
+@scenario(GROUP)
+def half_close_both_at_once(context):
+    """Both ends send and finish before either of them reads."""
+    service = context.group.pair().service()
+    data = os.urandom(48 * 1024)  # fits into the buffers on the way, so that neither end must read first
+
+    def serve(connection):
+        connection.sendall(data)
+        connection.shutdown(socket.SHUT_WR)
+        return traffic.read_to_end(connection) == data
+
+    server = Server(context, service.server, service.server_port, serve)
+    with service.connect() as client:
+        client.sendall(data)
+        client.shutdown(socket.SHUT_WR)
+        expect(traffic.read_to_end(client) == data, "the server's bytes came otherwise than they were sent")
+        expect_equal(server.check(1), [True], "the client's bytes came as they were sent")
+
+
+@scenario(GROUP)
+def half_close_without_a_byte(context):
+    """Either end, or both, finish without having sent anything; an empty stream is an orderly one."""
+    service = context.group.pair().service()
+    sent = []
+
+    def serve(connection):
+        expect_equal(traffic.read_to_end(connection), b"", "at the server")
+        connection.sendall(sent[-1])
+
+    server = Server(context, service.server, service.server_port, serve)
+    for count, answer in enumerate((b"", b"only the server spoke"), 1):
+        sent.append(answer)
+        with service.connect() as client:
+            client.shutdown(socket.SHUT_WR)
+            expect_equal(traffic.read_to_end(client), answer, "at the client")
+        server.check(count)
+
+
+# ---- reset
+
+@scenario(GROUP)
+def reset_by_client_reaches_server(context):
+    """RST from the client arrives at the server as one, in silence as well as amidst a transfer it does not read."""
+    for direction in ("forward", "backward"):
+        service = context.group.pair().service(direction)
+
+        def serve(connection):
+            traffic.echo_once_served(connection)
+            traffic.expect_reset(connection, "the server")
+
+        with_data = []
+
+        def serve_bulk(connection):
+            with_data.append(traffic.read_exactly(connection, 1))
+            try:
+                while True:
+                    connection.sendall(bytes(MIB))
+            except (ConnectionResetError, BrokenPipeError):
+                return
+
+        server = Server(context, service.server, service.server_port, serve)
+        client = service.connect()
+        traffic.echo_once(client, b"x")
+        traffic.reset(client)
+        server.check(1)
+        server.close()
+
+        server = Server(context, service.server, service.server_port, serve_bulk)
+        client = service.connect()
+        client.sendall(b"x")
+        traffic.read_exactly(client, MIB)
+        traffic.reset(client)
+        server.check(1)
+        server.close()
+
+
+@scenario(GROUP)
+def reset_by_server_reaches_client(context):
+    """RST from the server arrives at the client as one, in silence as well as amidst a transfer."""
+    service = context.group.pair().service()
+
+    def serve(connection):
+        traffic.echo_once_served(connection)
+        traffic.reset(connection)
+
+    server = Server(context, service.server, service.server_port, serve)
+    with service.connect() as client:
+        traffic.echo_once(client, b"x")
+        traffic.expect_reset(client, "the client")
+    with service.connect() as client:
+        sending = Background(traffic.send_for_ever, client)
+        traffic.expect_reset(client, "the client amidst a transfer")
+        sending.join()
+    server.wait_served(2)
+
+
+@scenario(GROUP)
+def server_that_refuses_resets_client(context):
+    """Nobody listens behind the connector: clients are reset, also with data under way, and the connector says why."""
+    pair = context.group.pair()
+    service = pair.service()
+    for data in (b"", b"early", bytes(MIB)):
+        with service.connect() as client:
+            try:
+                client.sendall(data)
+            except (ConnectionResetError, BrokenPipeError):
+                continue
+            traffic.expect_reset(client, "the client")
+
+    def reason():
+        return pair.east.resource("Connector", service.key)["status"]["lastError"]["message"]
+    wait_until("the connector to say why", lambda: "refused" in reason())
+    expect(f":{service.server_port}" in reason(), lambda: f"the address is missing: {reason()}")
+    context.note(reason())
+
+
+# ---- many
+
+async def one_echo(loop, make_socket, address, message):
+    """Connects, sends, finishes, and must get exactly the same back and then the end."""
+    connection = make_socket()
+    try:
+        connection.setblocking(False)
+        await loop.sock_connect(connection, address)
+        await loop.sock_sendall(connection, message)
+        connection.shutdown(socket.SHUT_WR)
+        answer = bytearray()
+        while piece := await loop.sock_recv(connection, 65536):
+            answer += piece
+        return bytes(answer) == message
+    finally:
+        connection.close()
+
+
+def start_echo_server(context, service):
+    """One that stands thousands of connections: all on one thread."""
+    listening = service.server.listen(service.server_port)
+    loop = asyncio.new_event_loop()
+
+    async def serve(reader, writer):
+        try:
+            while data := await reader.read(65536):
+                writer.write(data)
+                await writer.drain()
+            writer.write_eof()
+            await writer.drain()
+        except ConnectionError:
+            pass
+        finally:
+            writer.close()
+
+    loop.run_until_complete(asyncio.start_server(serve, sock=listening, backlog=1024))
+    thread = Background(loop.run_forever)
+
+    def stop():
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join()
+        listening.close()
+    context.defer(stop)
+
+
+@scenario(GROUP)
+def connections_1000_concurrent(context):
+    """1,000 connections open at the same time, each echoing several times what is its own."""
+    pair = context.group.pair()
+    service = pair.service()
+    start_echo_server(context, service)
+    clients = [service.connect() for _ in range(1000)]
+    try:
+        messages = [struct.pack("<I", i) + os.urandom(2044) for i in range(len(clients))]
+        for turn in range(3):
+            for client, message in zip(clients, messages):
+                client.sendall(message)
+            for i, (client, message) in enumerate(zip(clients, messages)):
+                expect(traffic.read_exactly(client, len(message)) == message, f"connection {i}, turn {turn}: other bytes")
+        wait_until("the status to show 1,000 streams", lambda: pair.west.link()["streams"]["open"] == 1000)
+        for client in clients:
+            client.shutdown(socket.SHUT_WR)
+        for client in clients:
+            expect_equal(client.recv(1), b"", "end of the stream")
+    finally:
+        for client in clients:
+            client.close()
+
+
+@scenario(GROUP)
+def connections_10000_short(context):
+    """10,000 connections one after the other, 64 at a time: none fails."""
+    service = context.group.pair().service()
+    start_echo_server(context, service)
+    count, at_a_time = 10_000, 64
+    address = (service.client.local, service.port)
+
+    async def run_all():
+        loop = asyncio.get_running_loop()
+        numbers = iter(range(count))
+        failed = []
+
+        async def worker():
+            for number in numbers:
+                try:
+                    if not await asyncio.wait_for(
+                            one_echo(loop, service.client.socket, address, struct.pack("<Q", number) * 8), 30):
+                        failed.append((number, "other bytes"))
+                except (OSError, asyncio.TimeoutError) as error:
+                    failed.append((number, repr(error)))
+
+        await asyncio.gather(*(worker() for _ in range(at_a_time)))
+        return failed
+
+    started = time.monotonic()
+    failed = asyncio.run(run_all())
+    expect(not failed, lambda: f"{len(failed)} of {count} failed: {failed[:5]}")
+    context.note(f"{count / (time.monotonic() - started):.0f} connections/s")
+
+
+# ---- long
+
+@scenario(GROUP)
+def one_stream_4_gib(context):
+    """4 GiB in one stream, checksum compared."""
+    service = context.group.pair().service()
+    server = Server(context, service.server, service.server_port, traffic.sink)
+    started = time.monotonic()
+    with service.connect() as client:
+        traffic.upload(client, 4 * GIB)
+    expect_equal(server.check(1), [4 * GIB], "bytes at the server")
+    context.note(f"{4 * GIB * 8 / (time.monotonic() - started) / 1e9:.1f} Gbit/s")
+
+
+@scenario(GROUP)
+def both_directions_at_once(context):
+    """Eight streams, four in each direction of opening, all carrying bulk both ways at the same time."""
+    pair = context.group.pair()
+    size = 48 * MIB
+
+    def exchange(connection):
+        source = Source(size)
+        sending = Background(lambda: (source.send(connection), connection.shutdown(socket.SHUT_WR)))
+        took = Sink().take(connection)
+        sending.join()
+        return source.digest(), took.digest()
+
+    transfers = []
+    for service in [pair.service("forward"), pair.service("backward")]:
+        server = Server(context, service.server, service.server_port, exchange)
+        clients = [service.connect() for _ in range(4)]
+        for client in clients:
+            context.defer(client.close)
+        transfers.append((server, [Background(exchange, client) for client in clients]))
+    for server, running in transfers:
+        ours = {each.join() for each in running}
+        theirs = {(taken, sent) for sent, taken in server.check(4)}
+        expect_equal(ours, theirs, "checksums of what was sent and taken")
+
+
+# ---- beside each other
+
+@scenario(GROUP)
+def stalled_reader_stops_only_itself(context):
+    """A client that does not read holds up neither others nor its own later reading; both directions."""
+    for direction in ("forward", "backward"):
+        service = context.group.pair().service(direction)
+        size = 64 * MIB
+        digests = []
+
+        def serve(connection):
+            source = Source(size)
+            digests.append(source.send(connection))
+            connection.shutdown(socket.SHUT_WR)
+            traffic.read_to_end(connection)
+
+        server = Server(context, service.server, service.server_port, serve)
+        with service.connect() as stalled:
+            begun = traffic.Sink().take(stalled, MIB)
+            for number in range(3):
+                with service.connect() as other:
+                    took = Sink().take(other)
+                expect_equal((took.size, took.digest()), (size, digests[number]), f"transfer {number} beside it")
+            begun.take(stalled)
+            stalled.shutdown(socket.SHUT_WR)
+            server.check(4)
+            expect_equal((begun.size, begun.digest()), (size, digests[3]), "the stalled one, once it reads")
+        server.close()
+
+
+@scenario(GROUP)
+def ping_pong_beside_bulk(context):
+    """2,000 requests of 64 bytes beside four bulk streams: each is answered, in order, with its own bytes."""
+    pair = context.group.pair()
+    bulk, requests = pair.service(), pair.service()
+    expect(bulk is not requests, "two services are needed")
+    server = Server(context, bulk.server, bulk.server_port, traffic.sink)
+    Server(context, requests.server, requests.server_port, traffic.echo)
+    going_on = [True]
+
+    def stream():
+        with bulk.connect() as client:
+            source = Source(1 << 50)
+            sent = 0
+            for piece in source.chunks():
+                client.sendall(piece)
+                sent += len(piece)
+                if not going_on[0]:
+                    break
+            client.shutdown(socket.SHUT_WR)
+            expect_equal(traffic.read_to_end(client).decode(), f"{sent} {source.digest()}", "bulk beside requests")
+            return sent
+
+    streams = [Background(stream) for _ in range(4)]
+    took = []
+    try:
+        with requests.connect() as client:
+            for number in range(2000):
+                started = time.monotonic()
+                traffic.echo_once(client, struct.pack("<Q", number) * 8)
+                took.append(time.monotonic() - started)
+    finally:
+        going_on[0] = False
+    sent = sum(each.join() for each in streams)
+    server.check(4)
+    took.sort()
+    context.note(f"round trip p50 {took[1000] * 1e6:.0f} us, p99 {took[1980] * 1e6:.0f} us beside {sent / MIB:.0f} MiB")

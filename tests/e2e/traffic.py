@@ -1,0 +1,232 @@
+"""Servers and clients of a few lines, for what real programs do not show: who ends when and how, and every byte counted."""
+
+import errno
+import hashlib
+import os
+import socket
+import struct
+import threading
+
+from harness import Failure, expect, expect_equal
+
+CHUNK = 1024 * 1024
+
+
+class Server:
+    """Accepts on a host; each connection gets a thread that runs handler(socket). What a handler raises fails the
+    scenario in check(); what it returns is in results."""
+
+    def __init__(self, context, host, port, handler):
+        self.results = []
+        self.errors = []
+        self._handler = handler
+        self._changed = threading.Condition()
+        self._sockets = set()
+        self._listening = host.listen(port)
+        self._thread = threading.Thread(target=self._accept, daemon=True)
+        self._thread.start()
+        context.defer(self.close)
+
+    def _accept(self):
+        while True:
+            try:
+                connection, _ = self._listening.accept()
+            except OSError:
+                return
+            connection.settimeout(60)
+            self._sockets.add(connection)
+            threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
+
+    def _serve(self, connection):
+        try:
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            result, target = self._handler(connection), self.results
+        except Exception as error:  # pylint: disable=broad-except; whatever it is, it is the scenario's to judge
+            result, target = error, self.errors
+        connection.close()
+        with self._changed:
+            self._sockets.discard(connection)
+            target.append(result)
+            self._changed.notify_all()
+
+    def wait_served(self, count, seconds=60):
+        with self._changed:
+            done = self._changed.wait_for(lambda: len(self.results) + len(self.errors) >= count, seconds)
+        expect(done, f"{len(self.results)} of {count} connections were served in {seconds} s")
+        return self
+
+    def check(self, count):
+        self.wait_served(count)
+        expect(not self.errors, f"the server failed: {self.errors[:3]}")
+        return self.results
+
+    def close(self):
+        # Shut down first: only that wakes a thread that waits in accept().
+        for each in [self._listening, *self._sockets]:
+            try:
+                each.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                pass
+        self._listening.close()
+
+
+# ---- bytes with a checksum
+
+class Source:
+    """A stream of given length in which every MiB differs, and its checksum when all of it is sent."""
+
+    def __init__(self, size):
+        self.size = size
+        self._digest = hashlib.sha256()
+        self._block = bytearray(os.urandom(CHUNK))
+
+    def chunks(self):
+        left, index = self.size, 0
+        while left > 0:
+            struct.pack_into("<Q", self._block, 0, index)
+            piece = memoryview(self._block)[:min(left, CHUNK)]
+            self._digest.update(piece)
+            yield piece
+            left -= len(piece)
+            index += 1
+
+    def send(self, connection):
+        for piece in self.chunks():
+            connection.sendall(piece)
+        return self.digest()
+
+    def digest(self):
+        return self._digest.hexdigest()
+
+
+class Sink:
+    """Counts and sums what comes, until the peer finishes."""
+
+    def __init__(self):
+        self.size = 0
+        self._digest = hashlib.sha256()
+        self._buffer = bytearray(CHUNK)
+
+    def take(self, connection, size_max=None):
+        """Until the end of the stream, or size_max bytes more."""
+        view = memoryview(self._buffer)
+        taken = 0
+        while size_max is None or taken < size_max:
+            wanted = CHUNK if size_max is None else min(CHUNK, size_max - taken)
+            count = connection.recv_into(view[:wanted])
+            if count == 0:
+                break
+            self._digest.update(view[:count])
+            self.size += count
+            taken += count
+        return self
+
+    def digest(self):
+        return self._digest.hexdigest()
+
+
+def read_exactly(connection, size):
+    data = bytearray()
+    while len(data) < size:
+        piece = connection.recv(size - len(data))
+        if not piece:
+            raise Failure(f"the stream ended after {len(data)} of {size} bytes")
+        data += piece
+    return bytes(data)
+
+
+def read_to_end(connection):
+    data = bytearray()
+    while piece := connection.recv(CHUNK):
+        data += piece
+    return bytes(data)
+
+
+# ---- handlers
+
+def echo(connection):
+    while data := connection.recv(65536):
+        connection.sendall(data)
+    connection.shutdown(socket.SHUT_WR)
+
+
+def echo_once_served(connection):
+    """The server's side of echo_once() with one byte."""
+    connection.sendall(read_exactly(connection, 1))
+
+
+def send_for_ever(connection):
+    """Until the connection is gone."""
+    block = bytes(CHUNK)
+    try:
+        while True:
+            connection.sendall(block)
+    except (ConnectionResetError, BrokenPipeError):
+        return
+
+
+def sink(connection):
+    """Takes everything, answers with size and checksum."""
+    took = Sink().take(connection)
+    connection.sendall(f"{took.size} {took.digest()}".encode())
+    connection.shutdown(socket.SHUT_WR)
+    return took.size
+
+
+def upload(connection, size):
+    """The client's side of sink()."""
+    source = Source(size)
+    source.send(connection)
+    connection.shutdown(socket.SHUT_WR)
+    expect_equal(read_to_end(connection).decode(), f"{size} {source.digest()}", "size and checksum at the server")
+
+
+def echo_once(connection, message):
+    connection.sendall(message)
+    expect_equal(read_exactly(connection, len(message)), message, "echo")
+
+
+# ---- ends
+
+def reset(connection):
+    """Closes with RST."""
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    connection.close()
+
+
+def expect_reset(connection, who):
+    """Reads until the peer is known to be gone; an orderly end is a failure."""
+    try:
+        while connection.recv(CHUNK):
+            pass
+    except ConnectionResetError:
+        return
+    except TimeoutError:
+        raise Failure(f"{who} neither got data nor was it reset") from None
+    except OSError as error:
+        expect(error.errno in (errno.EPIPE, errno.ECONNRESET), f"{who} got {error}")
+        return
+    raise Failure(f"{who} saw an orderly end of a stream that was reset")
+
+
+class Background:
+    """Work in a thread; join() gives its result or raises what it raised."""
+
+    def __init__(self, work, *arguments):
+        self._result = None
+        self._error = None
+        self._thread = threading.Thread(target=self._run, args=(work, arguments), daemon=True)
+        self._thread.start()
+
+    def _run(self, work, arguments):
+        try:
+            self._result = work(*arguments)
+        except BaseException as error:  # pylint: disable=broad-except; handed to whoever joins
+            self._error = error
+
+    def join(self, seconds=90):
+        self._thread.join(seconds)
+        expect(not self._thread.is_alive(), f"a transfer did not end within {seconds} s")
+        if self._error is not None:
+            raise self._error
+        return self._result
