@@ -4,7 +4,10 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <atomic>
 #include <string>
+#include <thread>
+#include <vector>
 
 #include "tests/unit/tls_fixtures.h"
 #include "transport/tls/post_handshake.h"
@@ -367,6 +370,29 @@ TEST(Handshake, BoundsWhatItTakesIn) {
   }
   ASSERT_FALSE(progress);
   EXPECT_LE(fed, Handshake::kReceivedMax + 2 * record.size());
+}
+
+TEST(Handshake, ThreadsShareCredentials) {
+  const auto server_credentials = load(TestPki::get().server);
+  const auto client_credentials = load(TestPki::get().client);
+  std::atomic<int> complete = 0;
+  const auto work = [&] {
+    for (int i = 0; i < 5; ++i) {
+      End client;
+      End server;
+      client.handshake = Handshake::client(client_credentials, {.host = "server.test"}).value();
+      server.handshake = Handshake::server(server_credentials, {}).value();
+      while (!client.handshake->output().empty() || !server.handshake->output().empty()) {
+        server.take_from(client, 1 << 20);
+        client.take_from(server, 1 << 20);
+      }
+      if (client.complete && server.complete) ++complete;
+    }
+  };
+  std::vector<std::thread> threads;
+  for (int i = 0; i < 4; ++i) threads.emplace_back(work);
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_EQ(complete, 20);
 }
 
 // Whatever a peer changes on the way, neither end completes, crashes or hangs.

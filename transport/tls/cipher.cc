@@ -50,6 +50,7 @@ Aead::Aead(CipherSuite suite, std::span<const std::uint8_t> key) noexcept : suit
   static_assert(sizeof(Aes) <= kStateSize && alignof(Aes) <= 64);
   static_assert(kTagSize == AES_BLOCK_SIZE && kTagSize == CHACHA20_POLY1305_AEAD_AUTHTAG_SIZE);
   static_assert(kNonceSize == GCM_NONCE_MID_SZ && kNonceSize == CHACHA20_POLY1305_AEAD_IV_SIZE);
+  ensure_wolfssl();
   if (suite_ != CipherSuite::kChaCha20Poly1305) CHECK(wc_AesInit(new (state_) Aes, nullptr, INVALID_DEVID) == 0);
   set_key(key);
 }

@@ -116,7 +116,9 @@ Result<void> set_policy(WOLFSSL_CTX* context, bool server) {
       wolfSSL_CTX_SetMinRsaKey_Sz(context, kRsaBitsMin) != WOLFSSL_SUCCESS) {
     return fail(ErrorCode::kUnsupported, "this wolfSSL lacks a key exchange that we need");
   }
-  // Links are long-lived: resumption gains nothing, and tickets would only be records to count. 0 is success here.
+  // Links are long-lived: resumption gains nothing. Sessions in a cache would only be secrets that stay behind, and tickets
+  // records to count. 0 is success for the latter.
+  wolfSSL_CTX_set_session_cache_mode(context, WOLFSSL_SESS_CACHE_OFF);
   if (server && wolfSSL_CTX_no_ticket_TLSv13(context) != 0) {
     return fail(ErrorCode::kUnsupported, "this wolfSSL cannot do without session tickets");
   }
