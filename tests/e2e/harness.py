@@ -124,6 +124,13 @@ class Context:
     def path(self, name):
         return self.folder / name
 
+    def nested(self, name):
+        """One for a part of a scenario; ended with it at the latest."""
+        inner = Context(name, self.network, self.binary, self.folder)
+        inner.processes = self.processes  # so that a failure shows their logs
+        self.defer(inner.close)
+        return inner
+
     def folder_for(self, user, name):
         folder = self.path(name)
         folder.mkdir()

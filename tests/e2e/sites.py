@@ -92,6 +92,11 @@ class Site:
             self.wait_ready()
         return self
 
+    def run_again(self):
+        """A second gateway for the same namespace."""
+        return self.context.start(f"{self.name}-second", [self.context.binary, "run"], host=self.host,
+                                  env=self.environment())
+
     def wait_ready(self):
         def ready():
             if not self.process.alive():

@@ -1,11 +1,18 @@
-"""Servers and clients of a few lines, for what real programs do not show: who ends when and how, and every byte counted."""
+"""Servers and clients of a few lines, for what real programs do not show: who ends when and how, and every byte counted.
+
+As a program, for what must not share this interpreter's lock with bulk:
+  traffic.py echo ADDRESS PORT           echoes one connection after the other
+  traffic.py ping ADDRESS PORT COUNT     64 bytes there and back COUNT times; prints p50 and p99 in microseconds
+"""
 
 import errno
 import hashlib
 import os
 import socket
 import struct
+import sys
 import threading
+import time
 
 from harness import Failure, expect, expect_equal
 
@@ -155,14 +162,14 @@ def echo_once_served(connection):
     connection.sendall(read_exactly(connection, 1))
 
 
-def send_for_ever(connection):
-    """Until the connection is gone."""
+def send_until_gone(connection):
+    """What the connection ended with."""
     block = bytes(CHUNK)
     try:
         while True:
             connection.sendall(block)
-    except (ConnectionResetError, BrokenPipeError):
-        return
+    except (ConnectionResetError, BrokenPipeError) as error:
+        return error
 
 
 def sink(connection):
@@ -230,3 +237,30 @@ class Background:
         if self._error is not None:
             raise self._error
         return self._result
+
+
+# ---- as a program
+
+def serve_echo(address, port):
+    with socket.create_server((address, int(port))) as listening:
+        while True:
+            connection, _ = listening.accept()
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            with connection:
+                echo(connection)
+
+
+def ping(address, port, count):
+    took = []
+    with socket.create_connection((address, int(port)), timeout=60) as connection:
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        for number in range(int(count)):
+            started = time.monotonic()
+            echo_once(connection, struct.pack("<Q", number) * 8)
+            took.append(time.monotonic() - started)
+    took.sort()
+    print(f"{took[len(took) // 2] * 1e6:.0f} {took[len(took) * 99 // 100] * 1e6:.0f}")
+
+
+if __name__ == "__main__":
+    {"echo": serve_echo, "ping": ping}[sys.argv[1]](*sys.argv[2:])

@@ -1,1 +1,255 @@
-GROUP = 'trust'
+"""Who is let in, and what a user reads when somebody is not: in the status of the link at the side that dials, and in
+status and log of the side that accepts."""
+
+
+import traffic
+from certificates import Authority
+from harness import expect, expect_equal, need_program, scenario, wait_until
+from sites import Site
+from traffic import Server
+
+GROUP = "trust"
+KEY = "echo"
+
+
+class Linked:
+    """West with one link to east, whose credentials are those given: bundles as Authority.issue() makes them."""
+
+    def __init__(self, context, client, server, access=None, link=None, host=None):
+        need_program("openssl")
+        self.context = context
+        self.west = Site(context, context.network.west, "west")
+        self.east = Site(context, context.network.east, "east")
+        self.east.add_access(tlsCredentials="server", **(access or {}))
+        self.east.add_credentials("server", server)
+        self.west.add_credentials("client", client)
+        self.west.add_link("to-east", self.east.access_port, "client", host=host, **(link or {}))
+        self.port = self.west.add_listener(KEY)
+        self.server_port = self.east.add_connector(KEY)
+
+    def start(self):
+        self.east.start()
+        self.west.start()
+        return self
+
+    def expect_echo(self):
+        self.west.wait_link()
+        self.west.wait_matched(KEY)
+        server = Server(self.context, self.east.host, self.server_port, traffic.echo)
+        with self.west.host.connect(self.port) as client:
+            traffic.echo_once(client, b"hello")
+        server.check(1)
+        server.close()
+
+    def expect_down(self, dialler_says, acceptor_says):
+        """Both messages, shown for whoever reads the test's output."""
+        if dialler_says:
+            self.context.note(f"west: {self.west.wait_link_error(*dialler_says)}")
+            shown = self.west.command("link", "status", "to-east").stdout.decode()
+            expect(all(word.lower() in shown.lower() for word in dialler_says), lambda: f"link status shows:\n{shown}")
+            expect("Ready" not in shown, lambda: f"link status shows:\n{shown}")
+        if acceptor_says:
+            self.context.note(f"east: {self.east.wait_refusal(*acceptor_says)}")
+            wait_until("the log of east to say it",
+                       lambda: all(word.lower() in self.east.log().lower() for word in acceptor_says))
+        expect(not self.west.link()["active"], "the link is up")
+
+
+def bundles(context, **server_options):
+    authority = Authority(context)
+    hosts = server_options.pop("hosts", [context.network.east.address])
+    return authority, authority.issue("west"), authority.issue("east", hosts=hosts, **server_options)
+
+
+@scenario(GROUP)
+def certificates_made_with_openssl(context):
+    """Credentials from elsewhere, in input/certs of both sites, make a link."""
+    _, client, server = bundles(context)
+    linked = Linked(context, client, server).start()
+    linked.expect_echo()
+    tls = linked.east.link(incoming=True)["tls"]
+    expect_equal((tls["version"], tls["peerAuthenticated"], tls["peerSubject"]), ("TLSv1.3", True, "west"), "TLS status")
+
+
+@scenario(GROUP)
+def older_spelling_of_a_link(context):
+    """A Link with tlsSecret, interRouter and edge instead of tlsCredentials and endpoints makes a link."""
+    _, client, server = bundles(context)
+    linked = Linked(context, client, server)
+    endpoint = {"host": context.network.east.address, "port": linked.east.access_port}
+    linked.west.add("Link", "to-east", {"tlsSecret": "client", "cost": 3, "interRouter": endpoint,
+                                        "edge": {**endpoint, "port": 45671}})
+    linked.start().expect_echo()
+    expect_equal(linked.west.link()["cost"], 3, "cost")
+
+
+@scenario(GROUP)
+def wrong_ca(context):
+    """West trusts another CA than the one that signed east's certificate."""
+    _, client, server = bundles(context)
+    other = Authority(context, "other-ca")
+    Linked(context, {**client, "ca.crt": other.certificate}, server).start().expect_down(["CA"], ["CA"])
+
+
+@scenario(GROUP)
+def client_of_another_ca(context):
+    """East trusts another CA than the one that signed west's certificate."""
+    authority, _, server = bundles(context)
+    other = Authority(context, "other-ca")
+    client = {**other.issue("west"), "ca.crt": authority.certificate}
+    Linked(context, client, server).start().expect_down(["certificate"], ["CA", "west"])
+
+
+@scenario(GROUP)
+def wrong_host_name(context):
+    """East's certificate is for another host than the one that west dials."""
+    _, client, server = bundles(context, hosts=["gateway.example", "192.0.2.7"])
+    Linked(context, client, server).start().expect_down(
+        [context.network.east.address, "gateway.example", "192.0.2.7"], ["refused"])
+
+
+@scenario(GROUP)
+def expired_server_certificate(context):
+    """East's certificate has expired; west says so, with the date."""
+    _, client, server = bundles(context, expired=True)
+    Linked(context, client, server).start().expect_down(["expired", "2021"], ["expired"])
+
+
+@scenario(GROUP)
+def expired_client_certificate(context):
+    """West's certificate has expired; east says so, and west learns it from the alert."""
+    authority, _, server = bundles(context)
+    client = authority.issue("west", expired=True)
+    Linked(context, client, server).start().expect_down(["expired"], ["expired"])
+
+
+@scenario(GROUP)
+def server_certificate_swapped(context):
+    """East comes back with a certificate of another CA: the link that was up stays down and says why; with the first
+    certificate again it is up."""
+    _, client, server = bundles(context)
+    linked = Linked(context, client, server).start()
+    linked.expect_echo()
+    linked.east.kill()
+    linked.west.wait_link(active=False)
+    linked.east.add_credentials("server", Authority(context, "other-ca").issue("east", [context.network.east.address]))
+    linked.east.start()
+    linked.expect_down(["CA"], ["CA"])
+    linked.east.kill()
+    linked.east.add_credentials("server", server)
+    linked.east.start()
+    linked.expect_echo()
+
+
+@scenario(GROUP)
+def anonymous_refused(context):
+    """noClientAuth where the RouterAccess does not allow it: both sides say what is missing."""
+    _, client, server = bundles(context)
+    linked = Linked(context, {"ca.crt": client["ca.crt"]}, server, link={"noClientAuth": True}).start()
+    linked.expect_down(["certificate"], ["certificate"])
+
+
+@scenario(GROUP)
+def anonymous_allowed(context):
+    """noClientAuth where the RouterAccess allows it: the link is up, and known as not authenticated."""
+    _, client, server = bundles(context)
+    linked = Linked(context, {"ca.crt": client["ca.crt"]}, server, access={"allowAnonymousLinks": True},
+                    link={"noClientAuth": True}).start()
+    linked.expect_echo()
+    expect_equal(linked.east.link(incoming=True)["tls"]["peerAuthenticated"], False, "peerAuthenticated")
+
+
+@scenario(GROUP)
+def name_that_does_not_resolve(context):
+    """The link's host is no host: west says which name."""
+    _, client, server = bundles(context)
+    linked = Linked(context, client, server, host="no-such-host.invalid").start()
+    context.note(linked.west.wait_link_error("no-such-host.invalid"))
+
+
+# ---- strangers at the port
+
+def accepting_site(context):
+    authority, client, server = bundles(context)
+    linked = Linked(context, client, server)
+    linked.east.start()
+    return authority, linked
+
+
+def s_client(context, site, *words, ok=True):
+    return context.run(["openssl", "s_client", "-connect", f"{site.host.address}:{site.access_port}", *words],
+                       host=context.network.west, ok=ok, input=b"", seconds=20)
+
+
+def write_bundle(context, bundle):
+    paths = []
+    for file, option in (("ca.crt", "-CAfile"), ("tls.crt", "-cert"), ("tls.key", "-key")):
+        path = context.path(file)
+        path.write_text(bundle[file])
+        paths += [option, path]
+    return paths
+
+
+@scenario(GROUP)
+def openssl_client_completes_handshake(context):
+    """`openssl s_client` with the right certificates: TLS 1.3, mutual, ALPN agreed, each of our ciphers."""
+    authority, linked = accepting_site(context)
+    bundle = write_bundle(context, authority.issue("stranger"))
+    for cipher in ("TLS_AES_128_GCM_SHA256", "TLS_AES_256_GCM_SHA384", "TLS_CHACHA20_POLY1305_SHA256"):
+        done = s_client(context, linked.east, *bundle, "-alpn", "fairlead/1", "-verify_return_error", "-verify_ip",
+                        linked.east.host.address, "-ciphersuites", cipher, "-tls1_3")
+        text = done.stdout.decode()
+        for line in ("Verify return code: 0 (ok)", "ALPN protocol: fairlead/1", f"New, TLSv1.3, Cipher is {cipher}"):
+            expect(line in text, lambda line=line: f"'{line}' is missing:\n{text}{done.stderr.decode()}")
+    # The handshake alone is no link: it ends without HELLO, and that is said.
+    context.note(f"east: {linked.east.wait_refusal('HELLO')}")
+
+
+@scenario(GROUP)
+def plain_http_at_the_link_port(context):
+    """curl http:// at the link's port is refused at once, and the log tells what came."""
+    _, linked = accepting_site(context)
+    done = context.run([need_program("curl"), "--silent", "--max-time", "10",
+                        f"http://{linked.east.host.address}:{linked.east.access_port}/"], host=context.network.west, ok=False)
+    expect(done.returncode not in (0, 28), f"curl ended with {done.returncode}; 28 is its time-out")
+    context.note(f"east: {linked.east.wait_refusal('TLS')}")
+
+
+@scenario(GROUP)
+def tls_1_2_at_the_link_port(context):
+    """A client that speaks TLS 1.2 at most gets an alert, and the log names the version."""
+    _, linked = accepting_site(context)
+    done = s_client(context, linked.east, "-tls1_2", ok=False)
+    expect(done.returncode != 0 and b"alert" in done.stderr + done.stdout, f"openssl says: {done}")
+    context.note(f"east: {linked.east.wait_refusal('version')}")
+
+
+@scenario(GROUP)
+def other_protocol_at_the_link_port(context):
+    """A TLS client that wants HTTP (ALPN h2) is refused, and the log says so."""
+    authority, linked = accepting_site(context)
+    done = s_client(context, linked.east, *write_bundle(context, authority.issue("browser")), "-alpn", "h2", ok=False)
+    expect(b"ALPN protocol: h2" not in done.stdout, "it agreed on h2")
+    context.note(f"east: {linked.east.wait_refusal('protocol')}")
+
+
+@scenario(GROUP)
+def strangers_do_not_disturb(context):
+    """Hundreds of connections that say nothing, or garbage, at the link's port: a link comes up beside them."""
+    _, linked = accepting_site(context)
+    strangers = []
+    for number in range(400):
+        stranger = context.network.west.connect(linked.east.access_port, linked.east.host.address)
+        context.defer(stranger.close)
+        strangers.append(stranger)
+        if number % 2:
+            stranger.sendall(bytes([number % 256]) * 100)
+    linked.west.start()
+    linked.expect_echo()
+    for stranger in strangers[1::2]:
+        try:
+            while stranger.recv(4096):
+                pass
+        except ConnectionResetError:
+            pass
+    expect(linked.east.process.alive(), "the gateway ended")

@@ -1,0 +1,45 @@
+"""Certificates made with openssl, good ones and bad ones."""
+
+NOT_YET_EXPIRED_DAYS = 30
+
+
+class Authority:
+    def __init__(self, context, name="test-ca"):
+        self.context = context
+        self.name = name
+        self.folder = context.path(name)
+        self.folder.mkdir()
+        self._serial = 0
+        self._openssl("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout",
+                      "ca.key", "-out", "ca.crt", "-days", str(NOT_YET_EXPIRED_DAYS), "-subj", f"/CN={name}",
+                      "-addext", "keyUsage=critical,keyCertSign,cRLSign")
+
+    def _openssl(self, *words):
+        self.context.run(["openssl", *words], cwd=self.folder)
+
+    def _text(self, file):
+        return (self.folder / file).read_text()
+
+    @property
+    def certificate(self):
+        return self._text("ca.crt")
+
+    def issue(self, name, hosts=(), expired=False):
+        """A bundle as a folder of input/certs has it. hosts: IP addresses or DNS names."""
+        self._serial += 1
+        names = [f"IP:{host}" if host[-1].isdigit() else f"DNS:{host}" for host in hosts] or [f"DNS:{name}"]
+        (self.folder / "extensions").write_text(f"subjectAltName={','.join(names)}\n")
+        stem = f"{name}-{self._serial}"
+        self._openssl("req", "-new", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout",
+                      f"{stem}.key", "-out", f"{stem}.csr", "-subj", f"/CN={name}")
+        (self.folder / "database").write_text("")
+        (self.folder / "serial").write_text(f"{self._serial + 16:02X}\n")
+        (self.folder / "ca.conf").write_text(
+            "[ca]\ndefault_ca=it\n[it]\ndatabase=database\nserial=serial\nnew_certs_dir=.\ndefault_md=sha256\n"
+            "policy=any\nunique_subject=no\n[any]\ncommonName=supplied\n")
+        # The one command that can make a certificate which has expired already.
+        ended = ["-startdate", "20200101000000Z", "-enddate", "20210101000000Z"]
+        self._openssl("ca", "-batch", "-config", "ca.conf", "-cert", "ca.crt", "-keyfile", "ca.key", "-in", f"{stem}.csr",
+                      "-out", f"{stem}.crt", "-notext", "-extfile", "extensions",
+                      *(ended if expired else ["-days", str(NOT_YET_EXPIRED_DAYS)]))
+        return {"ca.crt": self.certificate, "tls.crt": self._text(f"{stem}.crt"), "tls.key": self._text(f"{stem}.key")}
