@@ -37,7 +37,7 @@ struct TransportOptions {
   Duration handshake_timeout = Duration::seconds(5);        // from accept or connect to the end of HELLO
   Duration connect_timeout = Duration::seconds(10);         // a connector to its server
   Duration redial_min = Duration::milliseconds(50);         // first retry; doubles, with jitter, up to the maximum
-  Duration redial_max = Duration::seconds(5);
+  Duration redial_max = Duration::milliseconds(1500);       // a peer that returns is linked within two seconds
 
   std::uint32_t initial_window_bytes = 64 * 1024;           // credit of a stream before the receiver has said anything
   std::uint32_t window_bytes_max = 16 * 1024 * 1024;        // what a stream's window may grow to

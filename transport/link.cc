@@ -108,8 +108,8 @@ void Link::pending_ready(PendingSession& pending) {
   slots_[index] = Slot::kUp;
   record_.note_peer(peer, pending.tls());
   transport_.adopt(record_, pending);
-  if (!first) return;
   failures_ = 0;
+  if (!first) return;
   ++record_.status.ups;
   redial_.cancel();
   const std::uint16_t wanted = std::max<std::uint16_t>(peer.shards, static_cast<std::uint16_t>(transport_.options().shards));

@@ -339,7 +339,8 @@ void Session::put_frame(FrameType type, std::uint8_t flags, std::uint32_t stream
   if (state_ == State::kEnding || state_ == State::kEnded) return;
   const std::uint32_t size = kFrameHeaderSize + static_cast<std::uint32_t>(payload.size());
   Slice frame = shard_.reserve_small(size);
-  if (frame.empty() || control_.bytes() + size > kControlBytesMax) {
+  const std::uint64_t limit = kControlBytesMax + (type == FrameType::kControl ? kRouterMessageBytesMax : 0);
+  if (frame.empty() || control_.bytes() + size > limit) {
     ++shard_.counters().control_overflows;
     return fail(ErrorCode::kLimit, "the peer does not read: more than 1 MiB of control frames wait for it");
   }

@@ -86,8 +86,10 @@ bool Shard::turn(Duration wait_max) noexcept {
   }
   const bool work_left = !dirty_edges_.empty() || !dirty_sessions_.empty();
   ring_->turn(work_left ? Duration{} : std::min(wait_max, timers_.until_next(now_)));
-  vectors_used_ = 0;
-  messages_used_ = 0;
+  if (ring_->all_submitted()) {
+    vectors_used_ = 0;
+    messages_used_ = 0;
+  }
   now_ = kernel_.now();
   run_tasks();
   timers_.advance(now_);
@@ -128,7 +130,8 @@ void Shard::flush_all() noexcept {
 }
 
 void Shard::relieve_pressure() noexcept {
-  if (link_pool_->available() >= link_pool_->count() / 4 || now_ - relieved_ < kReliefInterval) return;
+  const auto low = [](const BlockPool& pool) { return pool.available() < pool.count() / 4; };
+  if ((!low(*link_pool_) && !low(*edge_pool_)) || now_ - relieved_ < kReliefInterval) return;
   relieved_ = now_;
   for (auto it = all_edges_.begin(); it != all_edges_.end();) {
     EdgeSocket& edge = *it++;  // relieve() may end the connection, which leaves the list only when it is reaped
@@ -437,6 +440,20 @@ void Shard::on_stop_deadline(Instant) noexcept {
 }
 
 // ---- reports
+
+Shard::Usage Shard::usage() const noexcept {
+  const auto taken = [](const BlockPool& pool) { return pool.count() - pool.available(); };
+  return {.sessions = static_cast<std::uint32_t>(sessions_.size()),
+          .listeners = static_cast<std::uint32_t>(listeners_.size()),
+          .edges = edges_.in_use(),
+          .streams = streams_.in_use(),
+          .edge_blocks = taken(*edge_pool_) - buffers_->lent(),
+          .link_blocks = taken(*link_pool_),
+          .small_blocks = taken(*small_pool_),
+          .slice_nodes = slice_nodes_.in_use(),
+          .requests = ring_->in_flight(),
+          .window_growth_bytes = options_.window_budget_bytes - window_budget_bytes_};
+}
 
 void Shard::session_ended(Session& session, const Error& error) noexcept {
   // Taken out of the list at the end of the turn: the caller may be walking through it.

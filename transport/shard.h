@@ -101,6 +101,21 @@ class Shard {
   // Tasks for this shard.
   Mailbox<Shard>& mailbox() noexcept { return mailbox_; }
 
+  // What is in use now; for tests.
+  struct Usage {
+    std::uint32_t sessions = 0;
+    std::uint32_t listeners = 0;
+    std::uint32_t edges = 0;
+    std::uint32_t streams = 0;
+    std::uint32_t edge_blocks = 0;  // beyond those lent to the kernel
+    std::uint32_t link_blocks = 0;
+    std::uint32_t small_blocks = 0;
+    std::uint32_t slice_nodes = 0;
+    std::uint32_t requests = 0;
+    std::uint64_t window_growth_bytes = 0;
+  };
+  Usage usage() const noexcept;
+
   // ---- tasks, run on the shard's thread
 
   void adopt_session(SessionSeed seed);

@@ -57,6 +57,8 @@ class Ring {
   unsigned turn(Duration wait) noexcept;
 
   unsigned in_flight() const noexcept { return in_flight_; }
+  // Whether the kernel has taken everything queued: until then what an entry points to must stay.
+  bool all_submitted() const noexcept { return parked_count_ == 0 && io_uring_sq_ready(&ring_) == 0; }
   bool bundles() const noexcept { return bundles_; }
   Kernel& kernel() const noexcept { return kernel_; }
   io_uring& raw() noexcept { return ring_; }
