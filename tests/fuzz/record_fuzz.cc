@@ -1,8 +1,8 @@
-// The record layer's receiving side, fed in two ways: with arbitrary bytes from the wire, and with arbitrary contents that
-// are properly sealed, as a hostile peer that has the keys would send them.
+// The record layer's receiving side, fed in two ways: with arbitrary bytes from the wire, and with arbitrary contents
+// that are properly sealed, as a hostile peer that has the keys would send them.
 //
-// First byte of the input: bit 0 the way, bits 1-2 the cipher suite, bit 3 our role. The wire's bytes follow, or a row of
-// records: length (2 bytes), then the inner plaintext with its content type and padding.
+// First byte of the input: bit 0 the way, bits 1-2 the cipher suite, bit 3 our role. The wire's bytes follow, or a row
+// of records: length (2 bytes), then the inner plaintext with its content type and padding.
 #include <algorithm>
 #include <cstdint>
 #include <cstdlib>

@@ -1,13 +1,12 @@
-#include "transport/tls/certificates.h"
-
-#include <gtest/gtest.h>
-
 #include <ctime>
 #include <set>
+
+#include <gtest/gtest.h>
 
 #include "tests/unit/tls_fixtures.h"
 #include "tests/unit/tls_process.h"
 #include "transport/tls/certificate_info.h"
+#include "transport/tls/certificates.h"
 #include "transport/tls/pem.h"
 
 namespace fairlead {
@@ -69,11 +68,11 @@ TEST_P(CertificatesOfEveryKind, OpensslAcceptsThem) {
                                "-CAfile", dir.path("ca.crt"), dir.path("tls.crt")});
     EXPECT_EQ(verified.status, 0) << verified.output;
   }
-  const auto wrong_name = run({"openssl", "verify", "-verify_hostname", "east.example", "-CAfile", dir.path("ca.crt"),
-                               dir.path("tls.crt")});
+  const auto wrong_name = run(
+      {"openssl", "verify", "-verify_hostname", "east.example", "-CAfile", dir.path("ca.crt"), dir.path("tls.crt")});
   EXPECT_NE(wrong_name.status, 0);
-  const auto self = run({"openssl", "verify", "-x509_strict", "-check_ss_sig", "-CAfile", dir.path("ca.crt"),
-                         dir.path("ca.crt")});
+  const auto self =
+      run({"openssl", "verify", "-x509_strict", "-check_ss_sig", "-CAfile", dir.path("ca.crt"), dir.path("ca.crt")});
   EXPECT_EQ(self.status, 0) << self.output;
   const auto key = run({"openssl", "pkey", "-in", dir.path("tls.key"), "-pubout"});
   const auto certificate = run({"openssl", "x509", "-in", dir.path("tls.crt"), "-noout", "-pubkey"});
@@ -118,12 +117,14 @@ TEST(Certificates, DatesBeyond2050AreWrittenInFull) {
 
 TEST(Certificates, LongNamesAreCutAndManyHostsFit) {
   CertificateRequest request{.common_name = std::string(200, 'n')};
-  for (int i = 0; i < 300; ++i) request.hosts.push_back("host" + std::to_string(i) + ".example");
+  for (int i = 0; i < 300; ++i)
+    request.hosts.push_back("host" + std::to_string(i) + ".example");
   const auto bundle = make_certificate(TestPki::get().ca, request);
   ASSERT_TRUE(bundle) << bundle.error().message;
   EXPECT_EQ(info_of(bundle->cert).dns_names.size(), 300U);
   EXPECT_EQ(info_of(bundle->cert).subject, std::string(64, 'n'));
-  for (int i = 0; i < 2000; ++i) request.hosts.push_back("more" + std::to_string(i) + ".example");
+  for (int i = 0; i < 2000; ++i)
+    request.hosts.push_back("more" + std::to_string(i) + ".example");
   EXPECT_EQ(make_certificate(TestPki::get().ca, request).error().code, ErrorCode::kLimit);
 }
 
@@ -150,8 +151,8 @@ TEST(Certificates, RefusesAKeyThatIsNotTheCas) {
 }
 
 TEST(Certificates, CanBeExpired) {
-  const CertificateInfo info = info_of(
-      TestPki::get().issue({.common_name = "x", .validity_days = 5, .valid_from_days = -10}).cert);
+  const CertificateInfo info =
+      info_of(TestPki::get().issue({.common_name = "x", .validity_days = 5, .valid_from_days = -10}).cert);
   EXPECT_LT(info.not_after_unix_s, std::time(nullptr));
 }
 
@@ -169,8 +170,8 @@ TEST(CertificateInfo, MatchesHosts) {
   info.dns_names = {"one.example", "*.wild.example", "*.com", "f*o.example", "*"};
   info.ip_addresses = {"10.0.0.2", "2001:db8::1"};
   info.subject = "subject.example";
-  for (const char* good : {"one.example", "ONE.Example", "one.example.", "a.wild.example", "10.0.0.2", "2001:db8::1",
-                           "2001:DB8:0:0::1"}) {
+  for (const char* good :
+       {"one.example", "ONE.Example", "one.example.", "a.wild.example", "10.0.0.2", "2001:db8::1", "2001:DB8:0:0::1"}) {
     EXPECT_TRUE(is_valid_for_host(info, good)) << good;
   }
   for (const char* bad : {"two.example", "a.b.wild.example", "wild.example", ".wild.example", "x.com", "foo.example",
@@ -189,7 +190,9 @@ TEST(CertificateInfo, ListsNames) {
   EXPECT_EQ(info.names(), "a, 10.0.0.2");
 }
 
-TEST(CertificateInfo, FormatsDates) { EXPECT_EQ(format_date(1'785'664'800), "2026-08-02 10:00:00 UTC"); }
+TEST(CertificateInfo, FormatsDates) {
+  EXPECT_EQ(format_date(1'785'664'800), "2026-08-02 10:00:00 UTC");
+}
 
 TEST(Credentials, SaysWhatIsMissingOrBroken) {
   const TestPki& pki = TestPki::get();

@@ -1,12 +1,11 @@
-#include "transport/tls/cipher.h"
-
-#include <gtest/gtest.h>
-
 #include <cstring>
 #include <string>
 #include <vector>
 
+#include <gtest/gtest.h>
+
 #include "tests/unit/tls_fixtures.h"
+#include "transport/tls/cipher.h"
 
 namespace fairlead {
 namespace {
@@ -45,7 +44,8 @@ TEST(Aead, SealsAesGcmAsTheSpecificationsTestCase4) {
 
 TEST(Aead, SealsChaCha20Poly1305AsRfc8439Section282) {
   const std::string text =
-      "Ladies and Gentlemen of the class of '99: If I could offer you only one tip for the future, sunscreen would be it.";
+      "Ladies and Gentlemen of the class of '99: If I could offer you only one tip for the future, sunscreen would be "
+      "it.";
   const Bytes key = from_hex("808182838485868788898a8b8c8d8e8f909192939495969798999a9b9c9d9e9f");
   const Bytes nonce = from_hex("070000004041424344454647");
   const Bytes aad = from_hex("50515253c0c1c2c3c4c5c6c7");
@@ -65,8 +65,10 @@ TEST_P(AeadOfEverySuite, WorksInPlaceAtEverySize) {
   const Bytes aad = numbered_bytes(5, 3);
   Aead aead(GetParam(), key);
   std::vector<std::size_t> sizes;
-  for (std::size_t size = 0; size <= 600; ++size) sizes.push_back(size);
-  for (std::size_t size = 16384 - 70; size <= 16384 + 70; ++size) sizes.push_back(size);
+  for (std::size_t size = 0; size <= 600; ++size)
+    sizes.push_back(size);
+  for (std::size_t size = 16384 - 70; size <= 16384 + 70; ++size)
+    sizes.push_back(size);
   for (const std::size_t size : sizes) {
     Bytes text = numbered_bytes(size, static_cast<std::uint8_t>(size));
     text.reserve(1);

@@ -1,14 +1,14 @@
 #include "tests/unit/tls_connection.h"
 
+#include <algorithm>
+#include <cstdio>
+#include <cstdlib>
+
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
-
-#include <algorithm>
-#include <cstdio>
-#include <cstdlib>
 
 namespace fairlead {
 
@@ -38,7 +38,9 @@ LoopbackListener::LoopbackListener() : fd_(socket(AF_INET, SOCK_STREAM | SOCK_CL
   }
 }
 
-LoopbackListener::~LoopbackListener() { close(fd_); }
+LoopbackListener::~LoopbackListener() {
+  close(fd_);
+}
 
 std::string LoopbackListener::address() const {
   sockaddr_in address{};
@@ -65,7 +67,9 @@ int connect_to_loopback(int port) {
 TlsConnection::TlsConnection(int fd, std::unique_ptr<Handshake> handshake, PostHandshake::Role role)
     : fd_(fd), handshake_(std::move(handshake)), post_(role) {}
 
-TlsConnection::~TlsConnection() { close(fd_); }
+TlsConnection::~TlsConnection() {
+  close(fd_);
+}
 
 void TlsConnection::send_bytes(const std::uint8_t* data, std::size_t size) const {
   while (size > 0) {

@@ -16,7 +16,9 @@ T must(Result<T> result, const char* what) {
   return std::move(*result);
 }
 
-int hex_value(char digit) { return digit <= '9' ? digit - '0' : digit - 'a' + 10; }
+int hex_value(char digit) {
+  return digit <= '9' ? digit - '0' : digit - 'a' + 10;
+}
 
 }  // namespace
 
@@ -47,7 +49,8 @@ std::string to_hex(std::span<const std::uint8_t> bytes) {
 
 Bytes numbered_bytes(std::size_t size, std::uint8_t seed) {
   Bytes bytes(size);
-  for (std::size_t i = 0; i < size; ++i) bytes[i] = static_cast<std::uint8_t>(i * 7 + (i >> 8) + seed * 31u + 1);
+  for (std::size_t i = 0; i < size; ++i)
+    bytes[i] = static_cast<std::uint8_t>(i * 7 + (i >> 8) + seed * 31u + 1);
   return bytes;
 }
 

@@ -1,9 +1,9 @@
 // Handshake and records against OpenSSL's s_server and s_client: that what we speak is TLS 1.3.
-#include <gtest/gtest.h>
-
 #include <algorithm>
 #include <memory>
 #include <string>
+
+#include <gtest/gtest.h>
 
 #include "tests/unit/tls_connection.h"
 #include "tests/unit/tls_fixtures.h"
@@ -69,8 +69,8 @@ class Openssl : public testing::Test {
   std::unique_ptr<Process> peer_;
 };
 
-// Has the program renew its sending key, and with 'K' ask for ours. It takes a command only if nothing else is in the same
-// read, so the key update is waited for before more is written.
+// Has the program renew its sending key, and with 'K' ask for ours. It takes a command only if nothing else is in the
+// same read, so the key update is waited for before more is written.
 void renew_key(Process& program, TlsConnection& connection, char command) {
   program.write(std::string{command, '\n'});
   EXPECT_TRUE(connection.receive_key_update()) << program.output();
@@ -89,9 +89,8 @@ void expect_echoes(TlsConnection& connection) {
 
 TEST_F(Openssl, EchoesOurClientInEverySuite) {
   for (const CipherSuite suite : kDefaultSuites) {
-    const auto connection =
-        client_of(identity(TestPki::get().server) + kAlpn + kDemandClient +
-                  Arguments{"-ciphersuites", std::string(name_of(suite)), "-rev"});
+    const auto connection = client_of(identity(TestPki::get().server) + kAlpn + kDemandClient +
+                                      Arguments{"-ciphersuites", std::string(name_of(suite)), "-rev"});
     const auto error = connection->shake_hands();
     ASSERT_FALSE(error) << error->message;
     EXPECT_EQ(connection->result().suite, suite);
@@ -106,10 +105,9 @@ TEST_F(Openssl, EchoesOurClientInEverySuite) {
 
 TEST_F(Openssl, TalksWithOurServerInEverySuite) {
   for (const CipherSuite suite : kDefaultSuites) {
-    const auto connection =
-        server_of(identity(TestPki::get().client) + kAlpn +
-                  Arguments{"-verify_return_error", "-verify_hostname", "server.test", "-ciphersuites",
-                            std::string(name_of(suite))});
+    const auto connection = server_of(identity(TestPki::get().client) + kAlpn +
+                                      Arguments{"-verify_return_error", "-verify_hostname", "server.test",
+                                                "-ciphersuites", std::string(name_of(suite))});
     const auto error = connection->shake_hands();
     ASSERT_FALSE(error) << error->message;
     EXPECT_EQ(connection->result().suite, suite);

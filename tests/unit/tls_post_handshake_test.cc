@@ -1,8 +1,7 @@
-#include "transport/tls/post_handshake.h"
-
 #include <gtest/gtest.h>
 
 #include "tests/unit/tls_fixtures.h"
+#include "transport/tls/post_handshake.h"
 
 namespace fairlead {
 namespace {
@@ -21,9 +20,13 @@ Bytes message(std::uint8_t type, std::size_t body_size, std::uint8_t filling = 0
   return bytes;
 }
 
-Bytes ticket(std::size_t body_size = 200) { return message(4, body_size); }
+Bytes ticket(std::size_t body_size = 200) {
+  return message(4, body_size);
+}
 
-Bytes key_update(std::uint8_t request) { return message(24, 1, request); }
+Bytes key_update(std::uint8_t request) {
+  return message(24, 1, request);
+}
 
 Bytes operator+(Bytes a, const Bytes& b) {
   a.insert(a.end(), b.begin(), b.end());
@@ -70,7 +73,8 @@ TEST(PostHandshake, RefusesTicketsThatAreTooLongTooShortOrTooMany) {
   PostHandshake two(Role::kClient);
   EXPECT_EQ(give(two, ticket(13)).error(), RecordFault::kMessageMalformed);
   PostHandshake three(Role::kClient);
-  for (std::uint32_t i = 0; i < PostHandshake::kTicketsMax; ++i) ASSERT_EQ(give(three, ticket(20)), Action::kNone);
+  for (std::uint32_t i = 0; i < PostHandshake::kTicketsMax; ++i)
+    ASSERT_EQ(give(three, ticket(20)), Action::kNone);
   EXPECT_EQ(give(three, ticket(20)).error(), RecordFault::kMessageFlood);
 }
 

@@ -1,16 +1,16 @@
 #include "tests/unit/tls_process.h"
 
+#include <cstdio>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/wait.h>
 #include <unistd.h>
-
-#include <cstdio>
-#include <filesystem>
-#include <fstream>
-#include <iterator>
 
 namespace fairlead {
 
@@ -32,9 +32,13 @@ TempDir::TempDir() {
   path_ = name;
 }
 
-TempDir::~TempDir() { std::filesystem::remove_all(path_); }
+TempDir::~TempDir() {
+  std::filesystem::remove_all(path_);
+}
 
-void TempDir::write(std::string_view name, std::string_view content) const { std::ofstream(path(name)) << content; }
+void TempDir::write(std::string_view name, std::string_view content) const {
+  std::ofstream(path(name)) << content;
+}
 
 std::string TempDir::read(std::string_view name) const {
   std::ifstream file(path(name));
@@ -46,7 +50,8 @@ Process::Process(const std::vector<std::string>& command) {
   int from_child[2];
   if (pipe2(to_child, O_CLOEXEC) != 0 || pipe2(from_child, O_CLOEXEC) != 0) die("pipe2");
   std::vector<char*> arguments;
-  for (const std::string& argument : command) arguments.push_back(const_cast<char*>(argument.c_str()));
+  for (const std::string& argument : command)
+    arguments.push_back(const_cast<char*>(argument.c_str()));
   arguments.push_back(nullptr);
   signal(SIGPIPE, SIG_IGN);
   pid_ = fork();

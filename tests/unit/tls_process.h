@@ -1,12 +1,12 @@
 // Programs that tests run, and temporary directories: for comparing ourselves with openssl.
 #pragma once
 
-#include <sys/types.h>
-
 #include <cstdint>
 #include <string>
 #include <string_view>
 #include <vector>
+
+#include <sys/types.h>
 
 namespace fairlead {
 
@@ -26,8 +26,8 @@ class TempDir {
   std::string path_;
 };
 
-// A running program with its standard input and its output (both streams in one) at hand. Killed at the end of its scope
-// if it still runs.
+// A running program with its standard input and its output (both streams in one) at hand. Killed at the end of its
+// scope if it still runs.
 class Process {
  public:
   explicit Process(const std::vector<std::string>& command);
@@ -37,7 +37,8 @@ class Process {
 
   void write(std::string_view text) const;
   void close_input();
-  // Reads until the output contains `text` at or behind `from`; false if it ends first or nothing comes for a long time.
+  // Reads until the output contains `text` at or behind `from`; false if it ends first or nothing comes for a long
+  // time.
   bool wait_for(std::string_view text, std::size_t from = 0);
   // Reads to the end of the output and returns the exit status (-1: ended by a signal).
   int finish();

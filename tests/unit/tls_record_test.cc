@@ -1,12 +1,11 @@
-#include "transport/tls/record.h"
-
-#include <gtest/gtest.h>
-
 #include <cstring>
 #include <string>
 #include <vector>
 
+#include <gtest/gtest.h>
+
 #include "tests/unit/tls_fixtures.h"
+#include "transport/tls/record.h"
 
 namespace fairlead {
 namespace {
@@ -22,9 +21,9 @@ TEST(KeySchedule, DerivesTheKeysOfRfc8448) {
   const TrafficKeys client = derive_keys(CipherSuite::kAes128Gcm, TrafficSecret(from_hex(kRfcClientSecret)));
   EXPECT_EQ(to_hex(std::span(client.key).first(16)), "17422dda596ed5d9acd890e3c63f5051");
   EXPECT_EQ(to_hex(client.iv), "5b78923dee08579033e523d9");
-  const TrafficKeys server = derive_keys(
-      CipherSuite::kAes128Gcm,
-      TrafficSecret(from_hex("a11af9f05531f856ad47116b45a950328204b4f44bfb6b3a4b4f1f3fcb631643")));
+  const TrafficKeys server =
+      derive_keys(CipherSuite::kAes128Gcm,
+                  TrafficSecret(from_hex("a11af9f05531f856ad47116b45a950328204b4f44bfb6b3a4b4f1f3fcb631643")));
   EXPECT_EQ(to_hex(std::span(server.key).first(16)), "9f02283b6c9c07efc26bb9f2ac92e356");
   EXPECT_EQ(to_hex(server.iv), "cf782b88dd83549aadf1e984");
 }
@@ -32,7 +31,8 @@ TEST(KeySchedule, DerivesTheKeysOfRfc8448) {
 TEST(RecordSealer, SealsTheClientsRecordOfRfc8448) {
   RecordSealer sealer(CipherSuite::kAes128Gcm, TrafficSecret(from_hex(kRfcClientSecret)), 0);
   Bytes text;
-  for (std::uint8_t i = 0; i < 50; ++i) text.push_back(i);
+  for (std::uint8_t i = 0; i < 50; ++i)
+    text.push_back(i);
   text.push_back(0xee);
   Bytes record(50 + kRecordOverhead);
   ASSERT_EQ(sealer.seal(ContentType::kApplicationData, text.data(), 50, record.data()), record.size());
@@ -65,7 +65,8 @@ class RecordsOfEverySuite : public testing::TestWithParam<CipherSuite> {
     nonce[kNonceSize - 1] = static_cast<std::uint8_t>(nonce[kNonceSize - 1] ^ sequence);
     Bytes record(kRecordHeader + inner.size() + kTagSize);
     const std::size_t payload = inner.size() + kTagSize;
-    const std::uint8_t header[] = {23, 3, 3, static_cast<std::uint8_t>(payload >> 8), static_cast<std::uint8_t>(payload)};
+    const std::uint8_t header[] = {23, 3, 3, static_cast<std::uint8_t>(payload >> 8),
+                                   static_cast<std::uint8_t>(payload)};
     std::memcpy(record.data(), header, sizeof header);
     aead.seal(nonce.data(), header, inner.data(), inner.size(), record.data() + kRecordHeader,
               record.data() + kRecordHeader + inner.size());
@@ -158,9 +159,11 @@ TEST_P(RecordsOfEverySuite, RefusesEmptyControlRecordsAndRowsOfEmptyData) {
     sealer.seal(ContentType::kApplicationData, text.data(), size, record.data());
     return opener.open(record.data(), record.size());
   };
-  for (int i = 0; i < 32; ++i) ASSERT_TRUE(send(0)) << i;
+  for (int i = 0; i < 32; ++i)
+    ASSERT_TRUE(send(0)) << i;
   ASSERT_TRUE(send(1)) << "data ends the row";
-  for (int i = 0; i < 32; ++i) ASSERT_TRUE(send(0)) << i;
+  for (int i = 0; i < 32; ++i)
+    ASSERT_TRUE(send(0)) << i;
   EXPECT_EQ(send(0).error(), RecordFault::kEmpty);
 }
 

@@ -1,10 +1,10 @@
 #include "transport/tls/certificate_info.h"
 
-#include <arpa/inet.h>
-
 #include <algorithm>
 #include <ctime>
 #include <optional>
+
+#include <arpa/inet.h>
 
 #include "transport/tls/wolfssl.h"
 
@@ -41,7 +41,8 @@ std::string common_name_in(std::string_view distinguished_name) {
 // Names come from a peer and end up in messages and on terminals.
 std::string printable(std::string_view text) {
   std::string result(text);
-  std::ranges::replace_if(result, [](char c) { return c < 0x20 || c > 0x7e; }, '?');
+  std::ranges::replace_if(
+      result, [](char c) { return c < 0x20 || c > 0x7e; }, '?');
   return result;
 }
 
@@ -121,7 +122,8 @@ std::optional<std::string> canonical_ip(const std::string& host) {
 std::string CertificateInfo::names() const {
   std::string text;
   for (const auto* list : {&dns_names, &ip_addresses}) {
-    for (const std::string& name : *list) text.append(text.empty() ? "" : ", ").append(name);
+    for (const std::string& name : *list)
+      text.append(text.empty() ? "" : ", ").append(name);
   }
   return text.empty() ? "nothing" : text;
 }
@@ -154,9 +156,8 @@ bool is_valid_for_host(const CertificateInfo& certificate, std::string_view host
   }
   // "host." is the same name as "host": the dot only ends the resolver's search.
   if (host.ends_with('.')) host.remove_suffix(1);
-  return !host.empty() && std::ranges::any_of(certificate.dns_names, [host](std::string_view name) {
-    return dns_name_matches(name, host);
-  });
+  return !host.empty() && std::ranges::any_of(certificate.dns_names,
+                                              [host](std::string_view name) { return dns_name_matches(name, host); });
 }
 
 std::string format_date(std::int64_t unix_s) {

@@ -19,7 +19,7 @@ struct CertificateInfo {
   bool is_ca = false;                     // says that it may sign others
   std::int64_t not_before_unix_s = 0;
   std::int64_t not_after_unix_s = 0;
-  std::string fingerprint;                // SHA-256 of the DER form, lower-case hex
+  std::string fingerprint;  // SHA-256 of the DER form, lower-case hex
 
   // For messages: all alternative names ("a, 10.0.0.2"), or "nothing".
   std::string names() const;

@@ -1,13 +1,13 @@
-// The X.509 structure (RFC 5280) is written here and not by wolfCrypt, whose generator cannot mark extensions as critical,
-// which RFC 5280 demands of a CA's basic constraints. Keys and signatures are wolfCrypt's.
+// The X.509 structure (RFC 5280) is written here and not by wolfCrypt, whose generator cannot mark extensions as
+// critical, which RFC 5280 demands of a CA's basic constraints. Keys and signatures are wolfCrypt's.
 #include "transport/tls/certificates.h"
-
-#include <arpa/inet.h>
 
 #include <algorithm>
 #include <ctime>
 #include <memory>
 #include <span>
+
+#include <arpa/inet.h>
 
 #include "transport/tls/certificate_info.h"
 #include "transport/tls/der.h"
@@ -114,7 +114,8 @@ Outline outline(std::string_view name, std::int64_t from_days, std::int64_t days
 Result<std::string> serial_number(Random& random) {
   constexpr word32 kBytes = 16;
   std::string serial(kBytes, '\0');
-  if (const int error = wc_RNG_GenerateBlock(random.get(), reinterpret_cast<byte*>(serial.data()), kBytes); error != 0) {
+  if (const int error = wc_RNG_GenerateBlock(random.get(), reinterpret_cast<byte*>(serial.data()), kBytes);
+      error != 0) {
     return fail(ErrorCode::kSystem, "no random numbers to be had: " + wolfssl_error_text(error));
   }
   // A serial number is positive, and DER has no leading zeros.
@@ -126,7 +127,8 @@ Result<std::string> sign(const Outline& outline, PrivateKey& issuer, Random& ran
   const auto serial = serial_number(random);
   if (!serial) return serial;
   constexpr char kVersion3 = 2;
-  const std::string validity = der::sequence(der::time(outline.not_before_unix_s) + der::time(outline.not_after_unix_s));
+  const std::string validity =
+      der::sequence(der::time(outline.not_before_unix_s) + der::time(outline.not_after_unix_s));
   return issuer.sign(
       der::sequence(der::element(der::constructed(0), der::small_integer(kVersion3)) + *serial +
                     std::string(issuer.signature_algorithm()) + outline.issuer + validity + outline.subject +
@@ -146,7 +148,8 @@ struct Authority {
   std::unique_ptr<PrivateKey> key;
 };
 
-// The SubjectKeyIdentifier has to be repeated as it is, and wolfCrypt keeps a hash of one that is not of the usual length.
+// The SubjectKeyIdentifier has to be repeated as it is, and wolfCrypt keeps a hash of one that is not of the usual
+// length.
 std::string find_key_id(std::string_view extensions) {
   const std::size_t at = extensions.find(kSubjectKeyId);
   if (at == std::string_view::npos) return {};
@@ -205,17 +208,16 @@ Result<std::string> issue(const Authority& authority, const CertificateRequest& 
   auto public_key = key.public_der();
   if (!public_key) return public_key;
   const std::string key_id = key_id_of(*public_key);
-  Outline made =
-      outline(request.common_name, request.valid_from_days, request.validity_days, std::move(*public_key));
+  Outline made = outline(request.common_name, request.valid_from_days, request.validity_days, std::move(*public_key));
   made.issuer = authority.subject;
-  made.extensions = extension(kBasicConstraints, Critical::kYes, der::sequence({})) +
-                    extension(kKeyUsage, Critical::kYes, der::element(der::kBitString, kMaySign)) +
-                    extension(kExtendedKeyUsage, Critical::kNo,
-                              der::sequence(std::string(kServerAuth) + std::string(kClientAuth))) +
-                    extension(kSubjectKeyId, Critical::kNo, der::element(der::kOctetString, key_id));
+  made.extensions =
+      extension(kBasicConstraints, Critical::kYes, der::sequence({})) +
+      extension(kKeyUsage, Critical::kYes, der::element(der::kBitString, kMaySign)) +
+      extension(kExtendedKeyUsage, Critical::kNo, der::sequence(std::string(kServerAuth) + std::string(kClientAuth))) +
+      extension(kSubjectKeyId, Critical::kNo, der::element(der::kOctetString, key_id));
   if (!authority.key_id.empty()) {
-    made.extensions += extension(kAuthorityKeyId, Critical::kNo,
-                                 der::sequence(der::element(der::primitive(0), authority.key_id)));
+    made.extensions +=
+        extension(kAuthorityKeyId, Critical::kNo, der::sequence(der::element(der::primitive(0), authority.key_id)));
   }
   if (!request.hosts.empty()) made.extensions += extension(kAlternativeNames, Critical::kNo, *hosts);
   auto certificate = sign(made, *authority.key, random);
@@ -246,11 +248,11 @@ Result<CertificateAuthority> make_ca(const CaRequest& request) {
   Outline made = outline(request.common_name, 0, request.validity_days, std::move(*public_key));
   made.issuer = made.subject;
   constexpr char kNoFurtherCa = 0;
-  made.extensions =
-      extension(kBasicConstraints, Critical::kYes, der::sequence(der::boolean_true() + der::small_integer(kNoFurtherCa))) +
-      extension(kKeyUsage, Critical::kYes, der::element(der::kBitString, kMayCertifyAndRevoke)) +
-      extension(kSubjectKeyId, Critical::kNo, der::element(der::kOctetString, key_id)) +
-      extension(kAuthorityKeyId, Critical::kNo, der::sequence(der::element(der::primitive(0), key_id)));
+  made.extensions = extension(kBasicConstraints, Critical::kYes,
+                              der::sequence(der::boolean_true() + der::small_integer(kNoFurtherCa))) +
+                    extension(kKeyUsage, Critical::kYes, der::element(der::kBitString, kMayCertifyAndRevoke)) +
+                    extension(kSubjectKeyId, Critical::kNo, der::element(der::kOctetString, key_id)) +
+                    extension(kAuthorityKeyId, Critical::kNo, der::sequence(der::element(der::primitive(0), key_id)));
   const auto certificate = sign(made, **key, **random);
   if (!certificate) return std::unexpected(certificate.error());
   return to_pem(*certificate, **key);

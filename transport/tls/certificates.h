@@ -1,5 +1,6 @@
-// Making CAs and certificates: what a site that accepts links does when it was given none, and `fairlead link generate`.
-// Everything is PEM text in and out; writing files, with their modes, is up to the caller. Not for a hot thread.
+// Making CAs and certificates: what a site that accepts links does when it was given none, and `fairlead link
+// generate`. Everything is PEM text in and out; writing files, with their modes, is up to the caller. Not for a hot
+// thread.
 #pragma once
 
 #include <cstdint>
@@ -27,7 +28,7 @@ struct CertificateAuthority {
 
 struct CertificateRequest {
   std::string common_name{};
-  std::vector<std::string> hosts{}; // subject alternative names: IP literals become IP names, all others DNS names
+  std::vector<std::string> hosts{};  // subject alternative names: IP literals become IP names, all others DNS names
   std::int32_t validity_days = 365;
   std::int32_t valid_from_days = 0;  // shifts the beginning; tests make expired certificates with a negative number
   KeyKind kind = KeyKind::kP256;

@@ -17,9 +17,13 @@ word32 word_size(std::size_t size) noexcept {
   return static_cast<word32>(size);
 }
 
-Aes* as_aes(std::byte* state) noexcept { return std::launder(reinterpret_cast<Aes*>(state)); }
+Aes* as_aes(std::byte* state) noexcept {
+  return std::launder(reinterpret_cast<Aes*>(state));
+}
 
-const byte* as_key(const std::byte* state) noexcept { return reinterpret_cast<const byte*>(state); }
+const byte* as_key(const std::byte* state) noexcept {
+  return reinterpret_cast<const byte*>(state);
+}
 
 }  // namespace
 
@@ -71,24 +75,22 @@ void Aead::set_key(std::span<const std::uint8_t> key) noexcept {
 
 void Aead::seal(const std::uint8_t* nonce, std::span<const std::uint8_t> aad, const std::uint8_t* in, std::size_t size,
                 std::uint8_t* out, std::uint8_t* tag) noexcept {
-  const int result =
-      suite_ == CipherSuite::kChaCha20Poly1305
-          ? wc_ChaCha20Poly1305_Encrypt(as_key(state_), nonce, aad.data(), word_size(aad.size()), in, word_size(size),
-                                        out, tag)
-          : wc_AesGcmEncrypt(as_aes(state_), out, in, word_size(size), nonce, kNonceSize, tag, kTagSize, aad.data(),
-                             word_size(aad.size()));
+  const int result = suite_ == CipherSuite::kChaCha20Poly1305
+                         ? wc_ChaCha20Poly1305_Encrypt(as_key(state_), nonce, aad.data(), word_size(aad.size()), in,
+                                                       word_size(size), out, tag)
+                         : wc_AesGcmEncrypt(as_aes(state_), out, in, word_size(size), nonce, kNonceSize, tag, kTagSize,
+                                            aad.data(), word_size(aad.size()));
   // wolfCrypt refuses nothing but bad arguments here, and a record that is not sealed must not go out.
   CHECK(result == 0);
 }
 
 bool Aead::open(const std::uint8_t* nonce, std::span<const std::uint8_t> aad, const std::uint8_t* in, std::size_t size,
                 const std::uint8_t* tag, std::uint8_t* out) noexcept {
-  const int result =
-      suite_ == CipherSuite::kChaCha20Poly1305
-          ? wc_ChaCha20Poly1305_Decrypt(as_key(state_), nonce, aad.data(), word_size(aad.size()), in, word_size(size),
-                                        tag, out)
-          : wc_AesGcmDecrypt(as_aes(state_), out, in, word_size(size), nonce, kNonceSize, tag, kTagSize, aad.data(),
-                             word_size(aad.size()));
+  const int result = suite_ == CipherSuite::kChaCha20Poly1305
+                         ? wc_ChaCha20Poly1305_Decrypt(as_key(state_), nonce, aad.data(), word_size(aad.size()), in,
+                                                       word_size(size), tag, out)
+                         : wc_AesGcmDecrypt(as_aes(state_), out, in, word_size(size), nonce, kNonceSize, tag, kTagSize,
+                                            aad.data(), word_size(aad.size()));
   return result == 0;
 }
 

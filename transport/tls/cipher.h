@@ -30,9 +30,13 @@ std::string_view name_of(CipherSuite suite) noexcept;
 std::optional<CipherSuite> cipher_suite_named(std::string_view name) noexcept;
 std::optional<CipherSuite> cipher_suite_with_id(std::uint16_t id) noexcept;
 
-constexpr std::size_t key_size(CipherSuite suite) noexcept { return suite == CipherSuite::kAes128Gcm ? 16 : 32; }
+constexpr std::size_t key_size(CipherSuite suite) noexcept {
+  return suite == CipherSuite::kAes128Gcm ? 16 : 32;
+}
 // Of the suite's hash, and so of its traffic secrets: SHA-384 goes with AES-256-GCM, SHA-256 with the others.
-constexpr std::size_t hash_size(CipherSuite suite) noexcept { return suite == CipherSuite::kAes256Gcm ? 48 : 32; }
+constexpr std::size_t hash_size(CipherSuite suite) noexcept {
+  return suite == CipherSuite::kAes256Gcm ? 48 : 32;
+}
 
 class Aead {
  public:

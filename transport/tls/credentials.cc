@@ -35,7 +35,9 @@ Result<std::vector<Certificate>> read_certificates(std::string_view pem, std::st
   return certificates;
 }
 
-std::string quoted(const std::string& name) { return "'" + name + "'"; }
+std::string quoted(const std::string& name) {
+  return "'" + name + "'";
+}
 
 // Empty if the certificate is valid now.
 std::string why_not_valid_now(const CertificateInfo& info) {
@@ -73,8 +75,12 @@ Result<CertificateInfo> check_own_certificate(const std::string& pem) {
 }
 
 // wolfSSL's interfaces for PEM texts.
-const unsigned char* bytes_of(const std::string& text) { return reinterpret_cast<const unsigned char*>(text.data()); }
-long size_of(const std::string& text) { return static_cast<long>(text.size()); }
+const unsigned char* bytes_of(const std::string& text) {
+  return reinterpret_cast<const unsigned char*>(text.data());
+}
+long size_of(const std::string& text) {
+  return static_cast<long>(text.size());
+}
 
 Result<void> load_ca(WOLFSSL_CTX* context, const std::string& pem) {
   const auto certificates = read_certificates(pem, "ca.crt");
@@ -98,10 +104,11 @@ Result<void> load_own(WOLFSSL_CTX* context, const PemBundle& bundle) {
   if (bundle.key.find("ENCRYPTED") != std::string::npos) {
     return fail(ErrorCode::kCredentials, "tls.key is encrypted with a password: it is needed in the clear");
   }
-  if (const int result = wolfSSL_CTX_use_PrivateKey_buffer(context, bytes_of(bundle.key), size_of(bundle.key),
-                                                           WOLFSSL_FILETYPE_PEM);
+  if (const int result =
+          wolfSSL_CTX_use_PrivateKey_buffer(context, bytes_of(bundle.key), size_of(bundle.key), WOLFSSL_FILETYPE_PEM);
       result != WOLFSSL_SUCCESS) {
-    return fail(ErrorCode::kCredentials, "tls.key holds no private key that can be read: " + wolfssl_error_text(result));
+    return fail(ErrorCode::kCredentials,
+                "tls.key holds no private key that can be read: " + wolfssl_error_text(result));
   }
   if (wolfSSL_CTX_check_private_key(context) != WOLFSSL_SUCCESS) {
     return fail(ErrorCode::kCredentials, "tls.key does not belong to the certificate in tls.crt");
@@ -116,8 +123,8 @@ Result<void> set_policy(WOLFSSL_CTX* context, bool server) {
       wolfSSL_CTX_SetMinRsaKey_Sz(context, kRsaBitsMin) != WOLFSSL_SUCCESS) {
     return fail(ErrorCode::kUnsupported, "this wolfSSL lacks a key exchange that we need");
   }
-  // Links are long-lived: resumption gains nothing. Sessions in a cache would only be secrets that stay behind, and tickets
-  // records to count. 0 is success for the latter.
+  // Links are long-lived: resumption gains nothing. Sessions in a cache would only be secrets that stay behind, and
+  // tickets records to count. 0 is success for the latter.
   wolfSSL_CTX_set_session_cache_mode(context, WOLFSSL_SESS_CACHE_OFF);
   if (server && wolfSSL_CTX_no_ticket_TLSv13(context) != 0) {
     return fail(ErrorCode::kUnsupported, "this wolfSSL cannot do without session tickets");

@@ -13,8 +13,8 @@ struct WOLFSSL_CTX;
 
 namespace fairlead {
 
-// PEM texts, under the names that they have in a bundle: ca.crt, tls.crt, tls.key. The last two go together and may both
-// be empty (a dialler that presents no certificate).
+// PEM texts, under the names that they have in a bundle: ca.crt, tls.crt, tls.key. The last two go together and may
+// both be empty (a dialler that presents no certificate).
 struct PemBundle {
   std::string ca;
   std::string cert;

@@ -14,7 +14,8 @@ std::string element(std::uint8_t tag, std::string_view value) {
   } else {
     const unsigned bytes = value.size() > 0xffff ? 3 : value.size() > 0xff ? 2 : 1;
     out += static_cast<char>(0x80 | bytes);
-    for (unsigned i = bytes; i > 0; --i) out += static_cast<char>(value.size() >> (8 * (i - 1)));
+    for (unsigned i = bytes; i > 0; --i)
+      out += static_cast<char>(value.size() >> (8 * (i - 1)));
   }
   return out.append(value);
 }
@@ -26,7 +27,8 @@ std::string time(std::int64_t unix_s) {
   std::tm calendar{};
   CHECK(gmtime_r(&seconds, &calendar) != nullptr);
   char digits[32];
-  const std::size_t size = std::strftime(digits, sizeof digits, is_short ? "%y%m%d%H%M%SZ" : "%Y%m%d%H%M%SZ", &calendar);
+  const std::size_t size =
+      std::strftime(digits, sizeof digits, is_short ? "%y%m%d%H%M%SZ" : "%Y%m%d%H%M%SZ", &calendar);
   return element(is_short ? kUtcTime : kGeneralizedTime, {digits, size});
 }
 

@@ -1,5 +1,5 @@
-// Writing DER (X.690), as much of it as certificates need. Values are byte strings that are put together from the inside
-// to the outside. Pure; any thread.
+// Writing DER (X.690), as much of it as certificates need. Values are byte strings that are put together from the
+// inside to the outside. Pure; any thread.
 #pragma once
 
 #include <cstdint>
@@ -20,16 +20,26 @@ inline constexpr std::uint8_t kSequence = 0x30;
 inline constexpr std::uint8_t kSet = 0x31;
 
 // Tags of context-specific elements: [n] around other elements, and [n] in place of a string's own tag.
-constexpr std::uint8_t constructed(unsigned n) noexcept { return static_cast<std::uint8_t>(0xa0 | n); }
-constexpr std::uint8_t primitive(unsigned n) noexcept { return static_cast<std::uint8_t>(0x80 | n); }
+constexpr std::uint8_t constructed(unsigned n) noexcept {
+  return static_cast<std::uint8_t>(0xa0 | n);
+}
+constexpr std::uint8_t primitive(unsigned n) noexcept {
+  return static_cast<std::uint8_t>(0x80 | n);
+}
 
 // Tag, length and value; a value has less than 16 MiB.
 std::string element(std::uint8_t tag, std::string_view value);
 
-inline std::string sequence(std::string_view elements) { return element(kSequence, elements); }
-inline std::string boolean_true() { return element(kBoolean, "\xff"); }
+inline std::string sequence(std::string_view elements) {
+  return element(kSequence, elements);
+}
+inline std::string boolean_true() {
+  return element(kBoolean, "\xff");
+}
 // Of one byte below 128.
-inline std::string small_integer(char value) { return element(kInteger, {&value, 1}); }
+inline std::string small_integer(char value) {
+  return element(kInteger, {&value, 1});
+}
 
 // UTCTime until 2049 and GeneralizedTime from then on, as RFC 5280 4.1.2.5 demands.
 std::string time(std::int64_t unix_s);

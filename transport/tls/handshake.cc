@@ -12,7 +12,9 @@ namespace fairlead {
 
 namespace {
 
-std::string quoted(std::string_view text) { return std::string("'").append(text).append("'"); }
+std::string quoted(std::string_view text) {
+  return std::string("'").append(text).append("'");
+}
 
 // The beginning of what came instead of TLS, fit for a message.
 std::string excerpt(std::span<const std::uint8_t> bytes) {
@@ -36,7 +38,8 @@ bool may_be_tls(std::span<const std::uint8_t> bytes) {
 
 std::string suite_list(const std::vector<CipherSuite>& suites) {
   std::string list;
-  for (const CipherSuite suite : suites) list.append(list.empty() ? "" : ":").append(name_of(suite));
+  for (const CipherSuite suite : suites)
+    list.append(list.empty() ? "" : ":").append(name_of(suite));
   return list;
 }
 
@@ -173,8 +176,9 @@ Result<Handshake::Progress> Handshake::Impl::feed(std::span<const std::uint8_t> 
   CHECK(ssl_ != nullptr && !complete_);
   input_.insert(input_.end(), received.begin(), received.end());
   if (input_total_ == 0 && !may_be_tls(input_)) {
-    return fail(ErrorCode::kTlsNotTls, who() + (client_ ? " does not speak TLS (received " : " speaks plain text (got ") +
-                                           excerpt(input_) + ")");
+    return fail(
+        ErrorCode::kTlsNotTls,
+        who() + (client_ ? " does not speak TLS (received " : " speaks plain text (got ") + excerpt(input_) + ")");
   }
   const int result = client_ ? wolfSSL_connect(ssl_) : wolfSSL_accept(ssl_);
   const int error = result == WOLFSSL_SUCCESS ? 0 : wolfSSL_get_error(ssl_, result);
@@ -190,8 +194,8 @@ Result<Handshake::Progress> Handshake::Impl::feed(std::span<const std::uint8_t> 
   return Progress::kNeedMore;
 }
 
-// A client that offers protocols without ours among them is refused by wolfSSL; one that offers none at all is not, so it
-// is refused here: when the answer to its hello is made but not sent, and an alert can still go out in the clear.
+// A client that offers protocols without ours among them is refused by wolfSSL; one that offers none at all is not, so
+// it is refused here: when the answer to its hello is made but not sent, and an alert can still go out in the clear.
 Result<void> Handshake::Impl::demand_common_protocol() {
   if (client_ || protocol_demanded_ || server_handshake_secret_.empty()) return {};
   protocol_demanded_ = true;
@@ -283,10 +287,11 @@ std::unexpected<Error> Handshake::Impl::explain(int error) const {
     case NO_PEER_CERT: return fail(ErrorCode::kTlsNoCertificate, who() + " presented no certificate");
     case VERSION_ERROR: return fail(ErrorCode::kTlsNotTls, who() + " does not speak TLS 1.3");
     case UNKNOWN_ALPN_PROTOCOL_NAME_E:
-      return fail(ErrorCode::kTlsFailed, "no common protocol: " + who() +
-                                             (client_ ? " does not choose ALPN " : " offers no ALPN ") + alpn_);
+      return fail(ErrorCode::kTlsFailed,
+                  "no common protocol: " + who() + (client_ ? " does not choose ALPN " : " offers no ALPN ") + alpn_);
     case MATCH_SUITE_ERROR: return fail(ErrorCode::kTlsFailed, "no cipher suite in common with " + who());
-    default: return fail(ErrorCode::kTlsFailed, "TLS handshake with " + who() + " failed: " + wolfssl_error_text(error));
+    default:
+      return fail(ErrorCode::kTlsFailed, "TLS handshake with " + who() + " failed: " + wolfssl_error_text(error));
   }
 }
 
@@ -298,15 +303,17 @@ std::unexpected<Error> Handshake::Impl::explain_refusal() const {
     case ASN_AFTER_DATE_E:
       return fail(ErrorCode::kTlsExpired, subject + " expired on " + format_date(certificate.not_after_unix_s));
     case ASN_BEFORE_DATE_E:
-      return fail(ErrorCode::kTlsExpired, subject + " is not valid before " + format_date(certificate.not_before_unix_s));
+      return fail(ErrorCode::kTlsExpired,
+                  subject + " is not valid before " + format_date(certificate.not_before_unix_s));
     case ASN_NO_SIGNER_E:
       return fail(ErrorCode::kTlsUntrusted, subject + " is signed by an unknown CA (" + quoted(certificate.issuer) +
                                                 "; ours is " + quoted(credentials_->ca().subject) + ")");
     case ASN_SIG_CONFIRM_E:
-      return fail(ErrorCode::kTlsUntrusted, subject + " is not signed by our CA " +
-                                                quoted(credentials_->ca().subject) + ", although it says so");
+      return fail(ErrorCode::kTlsUntrusted,
+                  subject + " is not signed by our CA " + quoted(credentials_->ca().subject) + ", although it says so");
     case EXTKEYUSE_AUTH_E:
-      return fail(ErrorCode::kTlsUntrusted, subject + (client_ ? " is not one for a server" : " is not one for a client"));
+      return fail(ErrorCode::kTlsUntrusted,
+                  subject + (client_ ? " is not one for a server" : " is not one for a client"));
     default:
       return fail(ErrorCode::kTlsUntrusted, subject + " cannot be verified: " + wolfssl_error_text(refusal_->error));
   }
@@ -330,8 +337,8 @@ void Handshake::Impl::say_sealed(AlertDescription description) {
 
 Error Handshake::Impl::closed_by_peer() const {
   if (input_total_ == 0) {
-    return {ErrorCode::kReset, who() + " closed the connection before the TLS handshake" +
-                                   (client_ ? ": it may not speak TLS" : "")};
+    return {ErrorCode::kReset,
+            who() + " closed the connection before the TLS handshake" + (client_ ? ": it may not speak TLS" : "")};
   }
   return {ErrorCode::kReset, who() + " closed the connection during the TLS handshake"};
 }
@@ -377,12 +384,20 @@ Result<std::unique_ptr<Handshake>> Handshake::server(std::shared_ptr<const Crede
   return std::unique_ptr<Handshake>(new Handshake(std::move(impl)));
 }
 
-Result<Handshake::Progress> Handshake::feed(std::span<const std::uint8_t> received) { return impl_->feed(received); }
+Result<Handshake::Progress> Handshake::feed(std::span<const std::uint8_t> received) {
+  return impl_->feed(received);
+}
 
-Error Handshake::closed_by_peer() const { return impl_->closed_by_peer(); }
+Error Handshake::closed_by_peer() const {
+  return impl_->closed_by_peer();
+}
 
-std::vector<std::uint8_t>& Handshake::output() noexcept { return impl_->output(); }
+std::vector<std::uint8_t>& Handshake::output() noexcept {
+  return impl_->output();
+}
 
-HandshakeResult Handshake::take() { return impl_->take(); }
+HandshakeResult Handshake::take() {
+  return impl_->take();
+}
 
 }  // namespace fairlead

@@ -1,8 +1,9 @@
-// Handshake: one TLS 1.3 handshake as a state machine over byte buffers: bytes in, bytes out, no descriptor, no clock but
-// the certificates' dates. Its product are the traffic secrets; records are protected by others (record.h, the kernel).
+// Handshake: one TLS 1.3 handshake as a state machine over byte buffers: bytes in, bytes out, no descriptor, no clock
+// but the certificates' dates. Its product are the traffic secrets; records are protected by others (record.h, the
+// kernel).
 //
-// A handshake costs a good part of a millisecond of computing: feed() is not for a shard's hot turn. One thread at a time
-// touches it; it may be handed from thread to thread.
+// A handshake costs a good part of a millisecond of computing: feed() is not for a shard's hot turn. One thread at a
+// time touches it; it may be handed from thread to thread.
 #pragma once
 
 #include <cstddef>
@@ -25,8 +26,8 @@ namespace fairlead {
 inline constexpr char kLinkAlpn[] = "fairlead/1";
 
 struct ClientHandshakeOptions {
-  std::string host{};              // name or IP literal that the server's certificate must be valid for
-  std::string peer{};              // "10.0.0.1:55671"; for messages only
+  std::string host{};  // name or IP literal that the server's certificate must be valid for
+  std::string peer{};  // "10.0.0.1:55671"; for messages only
   std::string alpn = kLinkAlpn;
   bool present_certificate = true;
   std::vector<CipherSuite> suites{std::begin(kDefaultSuites), std::end(kDefaultSuites)};  // most wanted first
@@ -35,7 +36,7 @@ struct ClientHandshakeOptions {
 struct ServerHandshakeOptions {
   std::string peer{};
   std::string alpn = kLinkAlpn;
-  bool allow_anonymous = false;    // take a client without a certificate; one that is presented is verified all the same
+  bool allow_anonymous = false;  // take a client without a certificate; one that is presented is verified all the same
   std::vector<CipherSuite> suites{std::begin(kDefaultSuites), std::end(kDefaultSuites)};  // ours decides
 };
 

@@ -10,7 +10,9 @@ namespace {
 constexpr std::string_view kLabelPrefix = "tls13 ";
 
 // wolfCrypt takes the labels as bytes.
-const byte* bytes_of(std::string_view text) noexcept { return reinterpret_cast<const byte*>(text.data()); }
+const byte* bytes_of(std::string_view text) noexcept {
+  return reinterpret_cast<const byte*>(text.data());
+}
 
 }  // namespace
 

@@ -1,5 +1,5 @@
-// The part of TLS 1.3's key schedule that goes on after the handshake: keys from a traffic secret (RFC 8446 7.3) and the
-// next generation of it (7.2). Pure; any thread.
+// The part of TLS 1.3's key schedule that goes on after the handshake: keys from a traffic secret (RFC 8446 7.3) and
+// the next generation of it (7.2). Pure; any thread.
 #pragma once
 
 #include <array>

@@ -9,7 +9,8 @@
 
 namespace fairlead {
 
-// The blocks "-----BEGIN <label>-----" ... "-----END <label>-----" in their order; what stands between blocks is skipped.
+// The blocks "-----BEGIN <label>-----" ... "-----END <label>-----" in their order; what stands between blocks is
+// skipped.
 std::vector<std::string_view> pem_blocks(std::string_view text, std::string_view label);
 
 // One block's certificate.

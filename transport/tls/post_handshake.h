@@ -1,5 +1,6 @@
 // PostHandshake: what a peer may say with records other than application data once the handshake is over: session
-// tickets (taken and dropped: links are long-lived), key updates, alerts. Sans-I/O, no allocation; bounded against floods.
+// tickets (taken and dropped: links are long-lived), key updates, alerts. Sans-I/O, no allocation; bounded against
+// floods.
 //
 // It is given the contents of the records that RecordOpener opened, in order, and tells what the session has to do.
 #pragma once
@@ -60,8 +61,8 @@ class PostHandshake {
 
   Role role_;
   std::uint8_t header_[kMessageHeader] = {};
-  std::size_t header_size_ = 0;   // bytes of the present message's header so far; 0 between messages
-  std::uint32_t body_left_ = 0;   // valid once the header is whole
+  std::size_t header_size_ = 0;  // bytes of the present message's header so far; 0 between messages
+  std::uint32_t body_left_ = 0;  // valid once the header is whole
   std::uint32_t tickets_ = 0;
   std::uint32_t key_updates_in_a_row_ = 0;
 };

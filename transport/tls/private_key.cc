@@ -39,9 +39,8 @@ PrivateKey::~PrivateKey() {
 
 Result<std::unique_ptr<PrivateKey>> PrivateKey::generate(KeyKind kind, Random& random) {
   std::unique_ptr<PrivateKey> key(new PrivateKey(kind));
-  const int error = kind == KeyKind::kP256
-                        ? wc_ecc_make_key_ex(random.get(), kP256Bytes, &key->ecc_, ECC_SECP256R1)
-                        : wc_ed25519_make_key(random.get(), ED25519_KEY_SIZE, &key->ed25519_);
+  const int error = kind == KeyKind::kP256 ? wc_ecc_make_key_ex(random.get(), kP256Bytes, &key->ecc_, ECC_SECP256R1)
+                                           : wc_ed25519_make_key(random.get(), ED25519_KEY_SIZE, &key->ed25519_);
   if (error != 0) return failed("cannot make a key", error);
   return key;
 }
@@ -88,8 +87,8 @@ Result<std::string> PrivateKey::to_pem() {
     result = wc_Ed25519PrivateKeyToDer(&ed25519_, der.data(), size);
     size = result > 0 ? static_cast<word32>(result) : 0;
   }
-  auto pem = result < 0 ? failed("cannot write the key", result)
-                        : pem_of(std::span(der).first(size), PKCS8_PRIVATEKEY_TYPE);
+  auto pem =
+      result < 0 ? failed("cannot write the key", result) : pem_of(std::span(der).first(size), PKCS8_PRIVATEKEY_TYPE);
   wipe(der.data(), der.size());
   return pem;
 }
@@ -97,8 +96,9 @@ Result<std::string> PrivateKey::to_pem() {
 Result<std::string> PrivateKey::public_der() {
   std::array<byte, kKeyDerMax> der;
   constexpr int kWithAlgorithm = 1;
-  const int size = kind_ == KeyKind::kP256 ? wc_EccPublicKeyToDer(&ecc_, der.data(), kKeyDerMax, kWithAlgorithm)
-                                           : wc_Ed25519PublicKeyToDer(&ed25519_, der.data(), kKeyDerMax, kWithAlgorithm);
+  const int size = kind_ == KeyKind::kP256
+                       ? wc_EccPublicKeyToDer(&ecc_, der.data(), kKeyDerMax, kWithAlgorithm)
+                       : wc_Ed25519PublicKeyToDer(&ed25519_, der.data(), kKeyDerMax, kWithAlgorithm);
   if (size <= 0) return failed("cannot write the public key", size);
   return std::string(der.begin(), der.begin() + size);
 }
@@ -106,18 +106,19 @@ Result<std::string> PrivateKey::public_der() {
 std::string_view PrivateKey::signature_algorithm() const noexcept {
   using namespace std::string_view_literals;
   // SEQUENCE { OBJECT IDENTIFIER ecdsa-with-SHA256 } and SEQUENCE { OBJECT IDENTIFIER id-Ed25519 }.
-  return kind_ == KeyKind::kP256 ? "\x30\x0a\x06\x08\x2a\x86\x48\xce\x3d\x04\x03\x02"sv : "\x30\x05\x06\x03\x2b\x65\x70"sv;
+  return kind_ == KeyKind::kP256 ? "\x30\x0a\x06\x08\x2a\x86\x48\xce\x3d\x04\x03\x02"sv
+                                 : "\x30\x05\x06\x03\x2b\x65\x70"sv;
 }
 
 Result<std::string> PrivateKey::sign(std::string_view to_be_signed, Random& random) {
   constexpr std::size_t kSignatureMax = 256;  // with its algorithm and the headers around all
   std::string certificate(to_be_signed);
   certificate.resize(to_be_signed.size() + kSignatureMax);
-  const int size = wc_SignCert_ex(static_cast<int>(to_be_signed.size()),
-                                  kind_ == KeyKind::kP256 ? CTC_SHA256wECDSA : CTC_ED25519,
-                                  reinterpret_cast<byte*>(certificate.data()), static_cast<word32>(certificate.size()),
-                                  kind_ == KeyKind::kP256 ? ECC_TYPE : ED25519_TYPE,
-                                  kind_ == KeyKind::kP256 ? static_cast<void*>(&ecc_) : &ed25519_, random.get());
+  const int size =
+      wc_SignCert_ex(static_cast<int>(to_be_signed.size()), kind_ == KeyKind::kP256 ? CTC_SHA256wECDSA : CTC_ED25519,
+                     reinterpret_cast<byte*>(certificate.data()), static_cast<word32>(certificate.size()),
+                     kind_ == KeyKind::kP256 ? ECC_TYPE : ED25519_TYPE,
+                     kind_ == KeyKind::kP256 ? static_cast<void*>(&ecc_) : &ed25519_, random.get());
   if (size <= 0) return failed("cannot sign", size);
   certificate.resize(static_cast<std::size_t>(size));
   return certificate;

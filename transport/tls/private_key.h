@@ -1,4 +1,5 @@
-// PrivateKey: a P-256 or Ed25519 key pair of wolfCrypt, for making certificates. Included by .cc files of this folder only.
+// PrivateKey: a P-256 or Ed25519 key pair of wolfCrypt, for making certificates. Included by .cc files of this folder
+// only.
 #pragma once
 
 #include <memory>

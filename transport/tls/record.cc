@@ -123,8 +123,8 @@ std::expected<RecordOpener::Opened, RecordFault> RecordOpener::open(std::uint8_t
 
 std::expected<RecordOpener::Opened, RecordFault> RecordOpener::open_plain(const std::uint8_t* record,
                                                                           std::size_t length) noexcept {
-  // A peer in "middlebox compatibility mode" (RFC 8446 D.4) sends this for show. It carries no number and no meaning, and
-  // anybody on the way could add one, so it is tolerated only where an honest peer may have put it.
+  // A peer in "middlebox compatibility mode" (RFC 8446 D.4) sends this for show. It carries no number and no meaning,
+  // and anybody on the way could add one, so it is tolerated only where an honest peer may have put it.
   const bool is_change_cipher_spec = record[0] == static_cast<std::uint8_t>(ContentType::kChangeCipherSpec) &&
                                      length == kRecordHeader + 1 && record[kRecordHeader] == 1;
   if (!is_change_cipher_spec || protected_seen_ || change_cipher_specs_ == kPlainChangeCipherSpecMax) {
@@ -135,7 +135,8 @@ std::expected<RecordOpener::Opened, RecordFault> RecordOpener::open_plain(const 
 }
 
 std::expected<RecordOpener::Opened, RecordFault> RecordOpener::unpad(std::uint8_t* inner, std::size_t size) noexcept {
-  while (size > 0 && inner[size - 1] == 0) --size;
+  while (size > 0 && inner[size - 1] == 0)
+    --size;
   if (size == 0) return std::unexpected(RecordFault::kNoContentType);
   const auto type = static_cast<ContentType>(inner[--size]);
   if (size > kPlaintextMax) return std::unexpected(RecordFault::kTooLong);

@@ -1,5 +1,6 @@
 // The record layer of TLS 1.3 in user space, one class per direction, fed from the traffic secrets that the handshake
-// leaves behind. It works straight on the caller's buffers and stays on the byte path: no allocation, no log, no string.
+// leaves behind. It works straight on the caller's buffers and stays on the byte path: no allocation, no log, no
+// string.
 //
 //   | type 23 | 3 3 | length (2) | encrypted: plaintext, content type, zeros of padding | tag (16) |
 //   |<---- kRecordHeader = 5 --->|<------------- what `length` counts -------------------------->|
@@ -22,14 +23,14 @@ enum class ContentType : std::uint8_t { kChangeCipherSpec = 20, kAlert = 21, kHa
 
 inline constexpr std::size_t kRecordHeader = 5;
 inline constexpr std::size_t kPlaintextMax = 16384;
-inline constexpr std::size_t kRecordOverhead = kRecordHeader + 1 + kTagSize;               // of a record without padding
-inline constexpr std::size_t kRecordMax = kRecordHeader + kPlaintextMax + 256;             // that a peer may send
+inline constexpr std::size_t kRecordOverhead = kRecordHeader + 1 + kTagSize;    // of a record without padding
+inline constexpr std::size_t kRecordMax = kRecordHeader + kPlaintextMax + 256;  // that a peer may send
 inline constexpr std::size_t kKeyUpdateRecord = kRecordOverhead + 5;
 inline constexpr std::size_t kAlertRecord = kRecordOverhead + 2;
 
-// Records that a key may protect before it has to be replaced. RFC 8446 5.5 allows AES-GCM about 2^24.5; at 2^23 there is
-// time left for the peer, or the session's owner, to act. ChaCha20-Poly1305 has no such limit; it is renewed at the same
-// count, so that one path serves all suites.
+// Records that a key may protect before it has to be replaced. RFC 8446 5.5 allows AES-GCM about 2^24.5; at 2^23 there
+// is time left for the peer, or the session's owner, to act. ChaCha20-Poly1305 has no such limit; it is renewed at the
+// same count, so that one path serves all suites.
 inline constexpr std::uint64_t kRecordsPerKey = std::uint64_t{1} << 23;
 // Beyond this our sealer does not go at all.
 inline constexpr std::uint64_t kRecordsPerKeyMax = std::uint64_t{1} << 24;
@@ -40,18 +41,18 @@ constexpr std::uint64_t peer_records_per_key_max(CipherSuite suite) noexcept {
 
 // Why a record, or what was in it, is not acceptable. Each ends the session.
 enum class RecordFault : std::uint8_t {
-  kUnprotected,      // a record that should be encrypted is not
-  kVersion,          // header does not say TLS 1.2 (as TLS 1.3 does on the wire)
-  kTooLong,          // more than kRecordMax, or a plaintext of more than kPlaintextMax
-  kTooShort,         // no room for content type and tag
-  kBadTag,           // not sealed under the key and number we expect
-  kNoContentType,    // nothing but padding
-  kContentType,      // an inner content type that must not be there
-  kEmpty,            // an empty alert or handshake record, or a long row of empty application records
-  kKeyExhausted,     // the peer went on with one key for too long
-  kMessage,          // a handshake message that has no place after the handshake
-  kMessageMalformed, // a handshake message or alert that does not fit its format
-  kMessageFlood,     // more tickets or key updates than a peer has reason for
+  kUnprotected,       // a record that should be encrypted is not
+  kVersion,           // header does not say TLS 1.2 (as TLS 1.3 does on the wire)
+  kTooLong,           // more than kRecordMax, or a plaintext of more than kPlaintextMax
+  kTooShort,          // no room for content type and tag
+  kBadTag,            // not sealed under the key and number we expect
+  kNoContentType,     // nothing but padding
+  kContentType,       // an inner content type that must not be there
+  kEmpty,             // an empty alert or handshake record, or a long row of empty application records
+  kKeyExhausted,      // the peer went on with one key for too long
+  kMessage,           // a handshake message that has no place after the handshake
+  kMessageMalformed,  // a handshake message or alert that does not fit its format
+  kMessageFlood,      // more tickets or key updates than a peer has reason for
 };
 
 Error error_of(RecordFault fault);
@@ -83,9 +84,9 @@ class RecordSealer {
   bool needs_key_update() const noexcept { return sequence_ >= kRecordsPerKey; }
 
   CipherSuite suite() const noexcept { return suite_; }
-  std::uint64_t records() const noexcept { return sequence_; }          // under the present key
-  std::uint64_t generation() const noexcept { return generation_; }     // key updates so far
-  const TrafficSecret& secret() const noexcept { return secret_; }      // of the present key
+  std::uint64_t records() const noexcept { return sequence_; }       // under the present key
+  std::uint64_t generation() const noexcept { return generation_; }  // key updates so far
+  const TrafficSecret& secret() const noexcept { return secret_; }   // of the present key
 
  private:
   CipherSuite suite_;

@@ -12,7 +12,9 @@
 namespace fairlead {
 
 // Zeroes memory in a way that the optimiser keeps although the memory is not read again.
-inline void wipe(void* memory, std::size_t size) noexcept { explicit_bzero(memory, size); }
+inline void wipe(void* memory, std::size_t size) noexcept {
+  explicit_bzero(memory, size);
+}
 
 // An application traffic secret of TLS 1.3 (RFC 8446 7.1): as long as the suite's hash. Empty by default.
 class TrafficSecret {

@@ -1,5 +1,5 @@
-// The one place where wolfSSL's headers come in, in the order they need, and where its build is checked. Included by the
-// .cc files of this folder only.
+// The one place where wolfSSL's headers come in, in the order they need, and where its build is checked. Included by
+// the .cc files of this folder only.
 #pragma once
 
 #include <wolfssl/wolfcrypt/settings.h>
@@ -17,6 +17,8 @@
 #error "this wolfSSL is built without WOLFSSL_AESNI: its AES is some thirty times too slow"
 #endif
 
+#include <string>
+
 #include <wolfssl/error-ssl.h>
 #include <wolfssl/ssl.h>
 #include <wolfssl/wolfcrypt/aes.h>
@@ -29,8 +31,6 @@
 #include <wolfssl/wolfcrypt/kdf.h>
 #include <wolfssl/wolfcrypt/random.h>
 #include <wolfssl/wolfcrypt/sha256.h>
-
-#include <string>
 
 namespace fairlead {
 
