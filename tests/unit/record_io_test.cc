@@ -210,6 +210,21 @@ TEST_F(RecordIoTest, FillsRecordsToTheirVeryEnd) {
   EXPECT_TRUE(expected_.empty());
 }
 
+TEST_F(RecordIoTest, BeginsANewRecordForWhatNoLongerFits) {
+  Prng prng(17);
+  for (std::size_t left = 0; left < 2 * kFrameHeaderSize; ++left) {
+    SCOPED_TRACE(left);
+    const std::uint64_t records = sender_->records();
+    for (std::uint32_t i = 0; i < 3; ++i) put_data(i, 0, random_bytes(prng, kPlaintextMax / 4 - kFrameHeaderSize));
+    put_data(3, 0, random_bytes(prng, kPlaintextMax / 4 - kFrameHeaderSize - left));
+    put_data(4, kFlagFin, {});
+    sender_->flush();
+    EXPECT_EQ(sender_->records() - records, left < kFrameHeaderSize ? 2U : 1U);
+    receive(take_sent());
+    EXPECT_TRUE(expected_.empty());
+  }
+}
+
 TEST_F(RecordIoTest, KeepsTheOrderOfCopiedAndDirectFrames) {
   Prng prng(4);
   put_data(1, 0, random_bytes(prng, 100));
@@ -362,6 +377,39 @@ TEST_F(RecordIoTest, LeavesBytesAloneThatSomebodyHolds) {
     ASSERT_EQ(receiver_->next(run), Next::kNeedMore);
     if (prng.chance(30)) held.erase(held.begin() + static_cast<std::ptrdiff_t>(prng.below(held.size())));
     if (held.size() > 40) held.erase(held.begin(), held.begin() + 30);
+    for (const auto& [slice, bytes] : held) {
+      ASSERT_TRUE(std::equal(bytes.begin(), bytes.end(), slice.data(), slice.data() + slice.size()));
+    }
+  }
+}
+
+TEST_F(RecordIoTest, TakesAPartOfARecordAlongToTheNextBlock) {
+  Prng prng(18);
+  std::deque<std::pair<Slice, Bytes>> held;
+  Bytes wire;
+  for (int round = 0; round < 400; ++round) {
+    put_data(1, 0, random_bytes(prng, 5'000 + prng.below(9'000)));
+    sender_->flush();
+    const Bytes record = take_sent();
+    wire.insert(wire.end(), record.begin(), record.end());
+    // Always up to somewhere within the newest record, so that each receive leaves a part of one.
+    const std::size_t part = wire.size() - prng.below(record.size());
+    ASSERT_TRUE(receiver_->make_room());
+    io_uring_sqe sqe{};
+    receiver_->prepare_receive(&sqe, 1, false);
+    ASSERT_GE(sqe.len, part);
+    std::memcpy(reinterpret_cast<void*>(sqe.addr), wire.data(), part);
+    receiver_->received(static_cast<std::uint32_t>(part));
+    wire.erase(wire.begin(), wire.begin() + static_cast<std::ptrdiff_t>(part));
+    RecordReceiver::Run run;
+    Next next = receiver_->next(run);
+    for (; next == Next::kFrames; next = receiver_->next(run)) {
+      held.emplace_back(Slice::share(run.block, run.data + kFrameHeaderSize, run.size - kFrameHeaderSize),
+                        expected_.front().payload);
+      expected_.pop_front();
+    }
+    ASSERT_EQ(next, Next::kNeedMore);
+    while (held.size() > 30) held.pop_front();
     for (const auto& [slice, bytes] : held) {
       ASSERT_TRUE(std::equal(bytes.begin(), bytes.end(), slice.data(), slice.data() + slice.size()));
     }
