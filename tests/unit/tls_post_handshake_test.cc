@@ -14,9 +14,11 @@ std::expected<Action, RecordFault> give(PostHandshake& post, const Bytes& bytes)
 }
 
 Bytes message(std::uint8_t type, std::size_t body_size, std::uint8_t filling = 0xab) {
-  Bytes bytes = {type, static_cast<std::uint8_t>(body_size >> 16), static_cast<std::uint8_t>(body_size >> 8),
-                 static_cast<std::uint8_t>(body_size)};
-  bytes.resize(4 + body_size, filling);
+  Bytes bytes(4 + body_size, filling);
+  bytes[0] = type;
+  bytes[1] = static_cast<std::uint8_t>(body_size >> 16);
+  bytes[2] = static_cast<std::uint8_t>(body_size >> 8);
+  bytes[3] = static_cast<std::uint8_t>(body_size);
   return bytes;
 }
 
