@@ -19,6 +19,7 @@ import xml.etree.ElementTree as ET
 
 COUNTS = re.compile(r"^(\d+) passed, (\d+) failed, (\d+) skipped$", re.MULTILINE)
 SKIP_LINE = re.compile(r"^SKIP\w*:?\s*(.*)$", re.MULTILINE)
+SOURCE_LINE = re.compile(r"^\S+:\d+$")
 OUTPUT_LINES_MAX = 40
 
 
@@ -27,8 +28,10 @@ def tail(text):
     return "\n".join(lines[-OUTPUT_LINES_MAX:])
 
 
-def first_line(text):
-    return (text or "").strip().split("\n", 1)[0]
+def reason_line(text):
+    """The sentence of a skip: GoogleTest puts the place in the source on a line before it."""
+    lines = [line for line in (text or "").strip().splitlines() if not SOURCE_LINE.match(line)]
+    return lines[0] if lines else ""
 
 
 def case_outcome(case):
@@ -69,8 +72,9 @@ def program_results(run, suites):
         what = f"{run['result'].lower()}, exit code {run.get('returncode')}"
         results.append((program, "failed", f"{what}\n{tail(output)}\n{tail(run.get('stderr'))}", 1))
     elif not results:
-        skipped = run["result"] == "SKIP"
-        results.append((program, "skipped" if skipped else "passed", tail(output) if skipped else "", 1))
+        # A program that is one test says why it is skipped in its last line.
+        outcome = "skipped" if run["result"] == "SKIP" else "passed"
+        results.append((program, outcome, "".join(output.rstrip().splitlines()[-1:]), 1))
     return results
 
 
@@ -108,7 +112,7 @@ def summary(results_path):
             if outcome == "failed":
                 failures.append((label, name, reason))
             elif outcome == "skipped":
-                skips.setdefault((name, first_line(reason)), []).append(label)
+                skips.setdefault((name, reason_line(reason)), []).append(label)
     if skips:
         print("Skipped:")
     for (name, reason), labels in sorted(skips.items()):
