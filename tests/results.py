@@ -88,7 +88,9 @@ def add(results_path, build, logbase, label, code):
         with open(log + ".json", encoding="utf-8") as lines:
             for line in lines:
                 results += program_results(json.loads(line), suites)
-    if code != "0" and not any(outcome == "failed" and count for _, outcome, _, count in results):
+    if not results:
+        results.append(("meson test", "failed", "no test ran", 1))
+    elif code != "0" and not any(outcome == "failed" and count for _, outcome, _, count in results):
         results.append(("meson test", "failed", f"exit code {code}, and no test says why", 1))
     write(results_path, label, results)
     totals = {outcome: sum(count for _, o, _, count in results if o == outcome)
