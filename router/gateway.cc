@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "router/router.h"
+#include "transport/base/log.h"
 #include "transport/transport.h"
 #include "transport/uring/probe.h"
 
@@ -21,6 +22,9 @@ Gateway::~Gateway() { impl_->transport->stop(); }
 Result<std::unique_ptr<Gateway>> Gateway::start(const TransportOptions& options) {
   auto features = probe_kernel(live_kernel());
   if (!features) return std::unexpected(features.error());
+  for (const std::string& sentence : features->lacking) {
+    log_info("Linux {} lacks {}", features->release, sentence);
+  }
   auto impl = std::make_unique<Impl>();
   TransportOptions complete = options;
   while (complete.incarnation == 0) {

@@ -172,8 +172,11 @@ void Link::on_redial(Instant) noexcept { dial(); }
 void Link::session_ended(std::uint16_t index, const Error& error) {
   if (index < slots_.size()) slots_[index] = Slot::kDown;
   if (closing_) return;
-  if (record_.up) set_error(error);
-  if (up_count() > 0) return back_off();
+  if (up_count() > 0) {
+    set_error(error);
+    return back_off();
+  }
+  record_.note_error(error, transport_.kernel().unix_seconds());
   if (record_.up) {
     record_.up = false;
     record_.note_state(LinkState::kConnecting, transport_.kernel().unix_seconds());
