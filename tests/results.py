@@ -1,11 +1,14 @@
 #!/usr/bin/env python3
 """Counts test cases over several runs of `meson test`.
 
-  results.py add RESULTS BUILD LOGBASE LABEL CODE   reads what `meson test --logbase LOGBASE`, which exited with CODE, left in
-                                                    BUILD/meson-logs and appends it to the file RESULTS
-  results.py fail RESULTS LABEL REASON              appends one failure that is no test's (a build that broke)
-  results.py summary RESULTS                        prints what failed and what was skipped, and why; the last line is
-                                                    `N passed, N failed, N skipped`; exits 1 if anything failed
+  results.py add RESULTS BUILD LOGBASE LABEL CODE
+      reads what `meson test --logbase LOGBASE`, which exited with CODE, left in BUILD/meson-logs, and appends it to the
+      file RESULTS
+  results.py fail RESULTS LABEL REASON
+      appends one failure that is no test's (a build that broke)
+  results.py summary RESULTS
+      prints what failed and what was skipped, and why; the last line is `N passed, N failed, N skipped`; exits 1 if
+      anything failed
 
 The unit is the test case: a GoogleTest case, or a program that is one test. A program that runs cases of its own prints
 `N passed, N failed, N skipped` as its last line, and a line starting with SKIP for each one it left out.

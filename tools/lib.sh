@@ -41,5 +41,6 @@ build_in() {
   say "building $(basename "$folder")"
   local quiet=--quiet
   if [ -t 2 ]; then quiet=; fi  # a terminal shows ninja's progress in one line
-  ninja -C "$folder" $quiet "${targets[@]}" >&2 || die "the build in $(basename "$folder") failed: the compiler's message is above"
+  ninja -C "$folder" $quiet "${targets[@]}" >&2 ||
+    die "the build in $(basename "$folder") failed: the compiler's message is above"
 }
