@@ -1,6 +1,8 @@
 """Certificates made with openssl, good ones and bad ones."""
 
-NOT_YET_EXPIRED_DAYS = 30
+import datetime
+
+VALID_DAYS = 30
 
 
 class Authority:
@@ -11,7 +13,7 @@ class Authority:
         self.folder.mkdir()
         self._serial = 0
         self._openssl("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout",
-                      "ca.key", "-out", "ca.crt", "-days", str(NOT_YET_EXPIRED_DAYS), "-subj", f"/CN={name}",
+                      "ca.key", "-out", "ca.crt", "-days", str(VALID_DAYS), "-subj", f"/CN={name}",
                       "-addext", "keyUsage=critical,keyCertSign,cRLSign")
 
     def _openssl(self, *words):
@@ -24,8 +26,8 @@ class Authority:
     def certificate(self):
         return self._text("ca.crt")
 
-    def issue(self, name, hosts=(), expired=False):
-        """A bundle as a folder of input/certs has it. hosts: IP addresses or DNS names."""
+    def issue(self, name, hosts=(), ends=None):
+        """A bundle as a folder of input/certs has it. hosts: IP addresses or DNS names. ends: when it expires."""
         self._serial += 1
         names = [f"IP:{host}" if host[-1].isdigit() else f"DNS:{host}" for host in hosts] or [f"DNS:{name}"]
         (self.folder / "extensions").write_text(f"subjectAltName={','.join(names)}\n")
@@ -37,9 +39,13 @@ class Authority:
         (self.folder / "ca.conf").write_text(
             "[ca]\ndefault_ca=it\n[it]\ndatabase=database\nserial=serial\nnew_certs_dir=.\ndefault_md=sha256\n"
             "policy=any\nunique_subject=no\n[any]\ncommonName=supplied\n")
-        # The one command that can make a certificate which has expired already.
-        ended = ["-startdate", "20200101000000Z", "-enddate", "20210101000000Z"]
+        # `openssl ca` is the one command that can make a certificate which has expired already.
+        until = ["-startdate", "20200101000000Z", "-enddate", f"{ends:%Y%m%d%H%M%SZ}"] if ends else []
         self._openssl("ca", "-batch", "-config", "ca.conf", "-cert", "ca.crt", "-keyfile", "ca.key", "-in", f"{stem}.csr",
                       "-out", f"{stem}.crt", "-notext", "-extfile", "extensions",
-                      *(ended if expired else ["-days", str(NOT_YET_EXPIRED_DAYS)]))
+                      *(until or ["-days", str(VALID_DAYS)]))
         return {"ca.crt": self.certificate, "tls.crt": self._text(f"{stem}.crt"), "tls.key": self._text(f"{stem}.key")}
+
+
+def utc_now():
+    return datetime.datetime.now(datetime.timezone.utc)

@@ -1,1 +1,138 @@
-GROUP = 'command_line'
+"""The command line as a user or a script meets it."""
+
+import json
+
+import traffic
+from harness import expect, expect_equal, scenario, wait_until
+from sites import Pair, Site
+from traffic import Server
+
+GROUP = "command_line"
+
+BAD_RESOURCES = """apiVersion: skupper.io/v2alpha1
+kind: Listener
+metadata:
+  name: web
+spec:
+  routingKey: web
+  host: 127.0.0.1
+  port: 80800
+---
+kind: Connector
+metadata: {name: web}
+spec: {routingKey: web, hots: 127.0.0.1, host: 127.0.0.1, port: 80}
+"""
+
+
+@scenario(GROUP)
+def check_names_file_line_and_field(context):
+    """`fairlead check` on bad resources: exit code 2, and every mistake with file, line, field and what is allowed."""
+    site = Site(context, context.network.west, "west")
+    expect_equal(site.command("check").returncode, 0, "exit code for good resources")
+    site.write("bad.yaml", BAD_RESOURCES)
+    for words in (["check"], ["check", str(site.inputs / "bad.yaml")]):
+        done = site.command(*words, ok=False)
+        says = (done.stdout + done.stderr).decode()
+        expect_equal(done.returncode, 2, f"exit code; it says {says}")
+        for part in ("bad.yaml:8:", "spec.port", "80800", "65535", "bad.yaml:12:", "hots", "host"):
+            expect(part in says, lambda part=part: f"'{part}' is missing in: {says}")
+    site.write("bad.yaml", "kind: Listener\nmetadata: {name: [\n")
+    done = site.command("check", ok=False)
+    expect(done.returncode == 2 and b"bad.yaml:" in done.stderr + done.stdout, f"broken YAML: {done}")
+
+
+@scenario(GROUP)
+def run_refuses_bad_input(context):
+    """`fairlead run` with one bad resource among good ones: exit code 2, and nothing was started."""
+    site = Site(context, context.network.west, "west")
+    site.add_access()
+    port = site.add_listener("good")
+    site.write("bad.yaml", BAD_RESOURCES)
+    process = site.start(wait=False).process
+    expect_equal(process.wait(), 2, "exit code")
+    expect("bad.yaml:8:" in site.log() and "not started" in site.log(), lambda: f"it says: {site.log()}")
+    expect(not site.host.listens(port) and not site.host.listens(site.access_port, site.host.address), "it listens")
+    expect(not (site.root / "runtime" / "status.json").exists(), "it wrote a status")
+
+
+@scenario(GROUP)
+def generated_link_is_all_it_takes(context):
+    """What `link generate` prints, put into the other site's input, makes the link; each has a certificate of its own."""
+    pair = Pair(context, forward=1, backward=1)
+    first = pair.east.generate_link("--cost", "7", "--name", "to-frankfurt")
+    second = pair.east.generate_link()
+    expect(first.split("tls.crt")[1][:400] != second.split("tls.crt")[1][:400], "two links share a certificate")
+    pair.west.write("link.yaml", first)
+    pair.east.start()
+    pair.west.start()
+    pair.wait_linked()
+    link = pair.west.link("to-frankfurt")
+    expect_equal((link["cost"], link["site"]), (7, "east"), "cost and site of the link")
+    for service in (pair.forward[0], pair.backward[0]):
+        server = Server(context, service.server, service.server_port, traffic.echo)
+        with service.connect() as client:
+            traffic.echo_once(client, b"hello")
+        server.check(1)
+    late = pair.east.generate_link("--name", "late")
+    expect("kind: Secret" in late, f"while the gateway runs it prints: {late[:300]}")
+    done = pair.east.command("link", "generate", "--host", "elsewhere.example", ok=False)
+    expect(done.returncode == 2 and b"subjectAlternativeNames" in done.stderr, f"a host that no certificate names: {done}")
+    keys = [path for path in pair.east.root.rglob("*.key")]
+    expect(keys and all(path.stat().st_mode & 0o077 == 0 for path in keys), f"modes of {keys}")
+
+
+@scenario(GROUP)
+def link_status_in_every_format(context):
+    """`link status` as table, details, JSON and YAML tells remote site, RTT, TLS, sessions and bytes, at both ends."""
+    pair = Pair(context, forward=1, backward=0).start()
+    service = pair.forward[0]
+    server = Server(context, service.server, service.server_port, traffic.echo)
+    with service.connect() as client:
+        traffic.echo_once(client, bytes(100_000))
+    server.check(1)
+    wait_until("the status to show the bytes", lambda: pair.west.link()["bytes"]["out"] >= 100_000)
+    wait_until("the RTT to be measured", lambda: pair.west.link()["rttMicroseconds"] > 0)
+    table = pair.west.command("link", "status").stdout.decode()
+    for part in ("NAME", "STATUS", "link-east", "Ready", "TLSv1.3", "AES_128_GCM", "2/2" if "2/2" in table else "/"):
+        expect(part in table, lambda part=part: f"'{part}' is missing in:\n{table}")
+    incoming = pair.east.command("link", "status").stdout.decode()
+    expect("Incoming links:" in incoming and "west" in incoming, lambda: f"east shows:\n{incoming}")
+    details = pair.west.command("link", "status", "link-east").stdout.decode()
+    expect("user space" in details or "kernel" in details, lambda: f"how records are protected is missing in:\n{details}")
+    links = json.loads(pair.west.command("link", "status", "-o", "json").stdout)
+    status = links[0]["status"]
+    expect(status["active"] and status["configured"] and status["bytes"]["out"] >= 100_000, f"status: {status}")
+    expect(status["remoteSiteId"] and status["url"] and status["rttMicroseconds"] > 0, f"status: {status}")
+    yaml = pair.west.command("link", "status", "-o", "yaml").stdout.decode()
+    expect("kind: Link" in yaml and "BEGIN" not in yaml, lambda: f"as YAML:\n{yaml}")
+    done = pair.west.command("link", "status", "link-wset", ok=False)
+    expect(done.returncode == 1 and b"link-wset" in done.stderr, f"a link that is not there: {done}")
+
+
+@scenario(GROUP)
+def mistakes_on_the_command_line(context):
+    """An unknown command or option: exit code 2 and what was meant; --help and version: exit code 0."""
+    site = Site(context, context.network.west, "west")
+    for words, says in ((["lnik", "status"], "link"), (["link", "statsu"], "status"), (["run", "--shrads", "2"], "shards"),
+                        (["run", "--shards", "0"], "shards"), ([], "command")):
+        done = site.command(*words, ok=False)
+        expect_equal(done.returncode, 2, f"exit code of {words}")
+        expect(says in done.stderr.decode(), lambda done=done: f"it says: {done.stderr.decode()}")
+    expect(b"fairlead" in site.command("version").stdout, "version")
+    expect(b"link" in site.command("--help").stdout, "help")
+
+
+@scenario(GROUP)
+def namespaces_side_by_side(context):
+    """Two gateways of one machine and data root, in two namespaces, linked to each other."""
+    site = Site(context, context.network.west, "west")
+    site.add_access()
+    other = site.home / "namespaces" / "other" / "input" / "resources"
+    other.mkdir(parents=True)
+    (other / "site.yaml").write_text("kind: Site\nmetadata: {name: annex}\n")
+    (other / "link.yaml").write_text(site.generate_link("-n", "default"))
+    site.start()
+    second = context.start("annex", [context.binary, "run", "--namespace", "other"], host=site.host,
+                           env=site.environment())
+    wait_until("the second to link", lambda: "up, site west" in second.log())
+    wait_until("its status to say so", lambda: b"Ready" in site.command("link", "status", "-n", "other").stdout)

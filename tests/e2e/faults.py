@@ -1,1 +1,141 @@
-GROUP = 'faults'
+"""What runs out, and what comes back."""
+
+import os
+import signal
+
+import traffic
+from harness import Skip, expect, expect_equal, need_program, scenario, wait_until
+from life import refuses, try_echo
+from sites import Pair
+from traffic import Background, Server
+
+GROUP = "faults"
+MIB = 1024 * 1024
+DESCRIPTORS = 60  # of which a gateway of one shard takes some twenty for itself
+CLIENTS = 120
+
+
+def limited(count):
+    return [need_program("prlimit"), f"--nofile={count}:{count}"]
+
+
+@scenario(GROUP)
+def out_of_descriptors(context):
+    """A site without descriptors left, at the client's side and at the server's: it counts that, streams that are open
+    live on, and once some are closed new connections work again."""
+    for which in ("west", "east"):
+        own = context.nested(which)
+        pair = Pair(own, ["--shards", "1"], ["--shards", "1"], forward=1, backward=0)
+        pair.west.write("link.yaml", pair.east.generate_link())
+        for site in (pair.east, pair.west):
+            site.start(prefix=limited(DESCRIPTORS) if site.name == which else ())
+        pair.wait_linked()
+        short = getattr(pair, which)
+        service = pair.forward[0]
+        Server(own, service.server, service.server_port, traffic.echo)
+        living = service.connect()
+        own.defer(living.close)
+        traffic.echo_once(living, b"first")
+        clients = [service.connect() for _ in range(CLIENTS)]
+        for client in clients:
+            own.defer(client.close)
+        open_now = f"/proc/{short.process.pid}/fd"
+        wait_until("all descriptors to be in use", lambda: len(os.listdir(open_now)) == DESCRIPTORS)
+        traffic.echo_once(living, b"amidst the shortage")
+        expect(pair.west.link()["active"], "the link went down")
+        for client in clients:
+            client.close()
+        wait_until("new connections to work again", lambda: try_echo(service))
+        traffic.echo_once(living, b"after it")
+        living.close()
+        wait_until("the shortage to be counted", lambda: short.counter("descriptors_exhausted") > 0)
+        context.note(f"{which}: {short.counter('descriptors_exhausted')} times short")
+        pair.settle()
+        own.close()
+
+
+@scenario(GROUP)
+def peer_pauses(context):
+    """A peer that stands still (SIGSTOP) is found out, and the link comes back when it goes on."""
+    pair = Pair(context, forward=1, backward=0).start()
+    service = pair.forward[0]
+    Server(context, service.server, service.server_port, traffic.echo)
+    client = service.connect()
+    traffic.echo_once(client, b"before")
+    pair.east.process.signal(signal.SIGSTOP)
+    down = pair.west.wait_link(active=False)
+    context.note(down["lastError"]["message"])
+    traffic.expect_reset(client, "a client of the link that went down")
+    client.close()
+    pair.east.process.signal(signal.SIGCONT)
+    pair.wait_linked()
+    wait_until("an echo", lambda: try_echo(service))
+    pair.settle()
+
+
+@scenario(GROUP)
+def network_cut_amidst_bulk(context):
+    """The network between the sites is cut amidst transfers: they are reset at both ends; with it, all is back."""
+    if not context.network.can_cut:
+        raise Skip("to cut a network takes network namespaces")
+    pair = Pair(context, forward=2, backward=0).start()
+    bulk, service = pair.forward
+    Server(context, service.server, service.server_port, traffic.echo)
+    server = Server(context, bulk.server, bulk.server_port, lambda served: traffic.expect_reset(served, "the server"))
+    clients = [bulk.connect() for _ in range(4)]
+    sending = [Background(traffic.send_until_gone, client) for client in clients]
+    wait_until("bulk to flow", lambda: pair.west.link()["bytes"]["out"] > 16 * MIB)
+    context.network.cut()
+    context.defer(context.network.mend)
+    context.note(pair.west.wait_link(active=False)["lastError"]["message"])
+    for each in sending:
+        gone = each.join()
+        expect(isinstance(gone, ConnectionResetError), lambda gone=gone: f"a client saw {gone!r}")
+    server.check(4)
+    expect(not try_echo(service), "an echo across a network that is cut")
+    context.network.mend()
+    pair.wait_linked()
+    wait_until("an echo", lambda: try_echo(service))
+    for client in clients:
+        client.close()
+    pair.settle()
+
+
+@scenario(GROUP)
+def listener_without_connector(context):
+    """No connector anywhere: clients are turned away at once; the listener's status says that none matches."""
+    pair = Pair(context, forward=1, backward=0)
+    port = pair.west.add_listener("nowhere")
+    pair.start()
+    with pair.west.host.connect(port) as client:
+        traffic.expect_reset(client, "the client")
+    status = pair.west.resource("Listener", "nowhere")["status"]
+    expect_equal((status["hasMatchingConnector"], status["connections"]["open"]), (False, 0), "status of the listener")
+    wait_until("it to be counted", lambda: pair.west.counter("no_route") > 0)
+
+
+@scenario(GROUP)
+def listener_while_link_is_down(context):
+    """Clients that come while the link is down are turned away at once, not left hanging."""
+    pair = Pair(context, forward=1, backward=0).start()
+    service = pair.forward[0]
+    Server(context, service.server, service.server_port, traffic.echo)
+    expect(try_echo(service), "no echo before")
+    pair.east.kill()
+    pair.west.wait_link(active=False)
+    expect(refuses(service), "a client was served without the other site")
+
+
+@scenario(GROUP)
+def port_taken(context):
+    """A listener whose port another program has: run says which port, exits 1 and leaves nothing running."""
+    pair = Pair(context, forward=1, backward=0)
+    service = pair.forward[0]
+    pair.west.write("link.yaml", pair.east.generate_link())
+    taken = service.client.listen(service.port)
+    context.defer(taken.close)
+    process = pair.west.start(wait=False).process
+    expect_equal(process.wait(), 1, "exit code")
+    says = pair.west.log()
+    expect(str(service.port) in says and "another program has this port" in says, f"it says: {says}")
+    context.note(says.strip().splitlines()[-1].split(" ", 1)[1].strip())

@@ -92,10 +92,23 @@ class Host:
 
 
 class Network:
-    def __init__(self, west, east, description):
+    def __init__(self, west, east, description, device=None):
         self.west = west
         self.east = east
         self.description = description
+        self._device = device  # of west, towards east
+
+    @property
+    def can_cut(self):
+        return self._device is not None
+
+    def cut(self):
+        """Packets between the two are lost; neither end is told."""
+        subprocess.run(self.west.argv(["tc", "qdisc", "add", "dev", self._device, "root", "blackhole"]), check=True)
+
+    def mend(self):
+        subprocess.run(self.west.argv(["tc", "qdisc", "del", "dev", self._device, "root"]), check=False,
+                       capture_output=True)
 
 
 def _loopback(why):
@@ -128,7 +141,7 @@ def _namespaces():
         ip(host, "address", "add", f"{host.address}/24", "dev", device)
         ip(host, "link", "set", device, "up")
         ip(host, "link", "set", "lo", "up")
-    return Network(west, east, "two network namespaces")
+    return Network(west, east, "two network namespaces", "to-east")
 
 
 def open_network(kind="auto"):
