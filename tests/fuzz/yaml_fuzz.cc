@@ -1,5 +1,5 @@
-// Any bytes as an input file: the YAML layer, every kind's reader and the validation that needs no files. Besides memory
-// errors it looks for a resource that is accepted without a name, and for control characters in messages.
+// Any bytes as an input file: the YAML layer, every kind's reader and the validation that needs no files. Besides
+// memory errors it looks for a resource that is accepted without a name, and for control characters in messages.
 
 #include <cstdint>
 #include <cstdlib>
