@@ -18,11 +18,13 @@ const byte* bytes_of(std::string_view text) noexcept {
 
 void expand_label(CipherSuite suite, std::span<const std::uint8_t> secret, std::string_view label,
                   std::span<std::uint8_t> out) noexcept {
+  // wolfCrypt hands it to memcpy, which takes no null pointer even for no bytes.
+  constexpr byte kNoContext[1] = {};
   const int digest = hash_size(suite) == 48 ? static_cast<int>(WC_SHA384) : static_cast<int>(WC_SHA256);
   CHECK(wc_Tls13_HKDF_Expand_Label(out.data(), static_cast<word32>(out.size()), secret.data(),
                                    static_cast<word32>(secret.size()), bytes_of(kLabelPrefix),
                                    static_cast<word32>(kLabelPrefix.size()), bytes_of(label),
-                                   static_cast<word32>(label.size()), nullptr, 0, digest) == 0);
+                                   static_cast<word32>(label.size()), kNoContext, 0, digest) == 0);
 }
 
 TrafficKeys derive_keys(CipherSuite suite, const TrafficSecret& secret) noexcept {
