@@ -114,6 +114,16 @@ def choose(arguments):
                   key=lambda entry: GROUPS.index(entry[0]))
 
 
+SIGNALS = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
+
+
+def on_signal(number, _frame):
+    """Unwinds the stack like any error, so that whatever was started is ended; no further one may interrupt that."""
+    for each in SIGNALS:
+        signal.signal(each, signal.SIG_IGN)
+    sys.exit(128 + number)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("names", nargs="*", metavar="NAME")
@@ -128,9 +138,8 @@ def main():
         return 0
     if arguments.binary is None or not arguments.binary.exists():
         parser.error("--binary must be the path of a fairlead binary")
-    # So that whatever was started is ended: a signal unwinds the stack like any error.
-    for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
-        signal.signal(number, lambda number, frame: sys.exit(128 + number))
+    for number in SIGNALS:
+        signal.signal(number, on_signal)
     folder = pathlib.Path(tempfile.mkdtemp(prefix="fairlead-e2e-"))
     folder.chmod(0o755)
     os.environ["PATH"] += ":/usr/local/sbin:/usr/sbin:/sbin"
