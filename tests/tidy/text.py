@@ -14,7 +14,7 @@ LINES_MAX = 600
 COLUMNS_MAX = 120
 
 # Absolute paths into somebody's working folders, and the hosts of package archives (apt knows those by itself).
-MACHINE = re.compile(r'(?<![\w.$}~-])/(work|root|home|farm|Users)/[\w.]|\b(deb|security|snapshot)\.debian\.org|'
+MACHINE = re.compile(r'(?<![\w.$}~-])/(work|root|farm)/[\w.]|\b(deb|security|snapshot)\.debian\.org|'
                      r'registry\.npmjs\.org|files\.pythonhosted\.org')
 UNFINISHED = re.compile(r'\b(TO' r'DO|FIX' r'ME|XX' r'X|HA' r'CK)\b')
 SLEEP = re.compile(r'sleep_for|sleep_until|\busleep\(|\bnanosleep\(|time\.sleep\(|^\s*sleep [0-9]')
