@@ -8,7 +8,9 @@
 
 namespace fairlead {
 
-Condition condition_met(std::string type) { return {std::move(type), true, "Ready", "OK", 0}; }
+Condition condition_met(std::string type) {
+  return {std::move(type), true, "Ready", "OK", 0};
+}
 
 Condition condition_pending(std::string type, std::string message) {
   return {std::move(type), false, "Pending", std::move(message), 0};

@@ -1,4 +1,5 @@
-// Conditions of a resource's status, as Kubernetes shapes them, and the rule that sums them up. Pure: time is handed in.
+// Conditions of a resource's status, as Kubernetes shapes them, and the rule that sums them up. Pure: time is handed
+// in.
 #pragma once
 
 #include <cstdint>
@@ -43,6 +44,7 @@ class TransitionTimes {
     bool is_true;
     std::int64_t since_unix_s;
   };
+
   std::map<std::string, Seen, std::less<>> seen_;  // by "resource/type"
 };
 

@@ -40,7 +40,8 @@ Result<std::optional<NamedBundle>> find_in(const std::filesystem::path& director
 
 Result<std::optional<PemBundle>> read_bundle(const std::filesystem::path& directory) {
   PemBundle bundle;
-  for (const auto& [file, text] : {std::pair{"ca.crt", &bundle.ca}, {"tls.crt", &bundle.cert}, {"tls.key", &bundle.key}}) {
+  for (const auto& [file, text] :
+       {std::pair{"ca.crt", &bundle.ca}, {"tls.crt", &bundle.cert}, {"tls.key", &bundle.key}}) {
     auto contents = read_optional(directory / file);
     if (!contents) return std::unexpected(contents.error());
     *text = std::move(*contents);

@@ -1,5 +1,5 @@
-// CredentialSource: where the credentials that a user gives come from: input/certs/<name>/ and input/issuers/<name>/, or
-// a Secret among the resources. A directory goes before a Secret of the same name. Reads only.
+// CredentialSource: where the credentials that a user gives come from: input/certs/<name>/ and input/issuers/<name>/,
+// or a Secret among the resources. A directory goes before a Secret of the same name. Reads only.
 #pragma once
 
 #include <filesystem>

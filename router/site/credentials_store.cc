@@ -15,7 +15,7 @@ namespace fairlead {
 
 namespace {
 
-constexpr std::int32_t kCertificateDays = 5 * 365;       // as long as Skupper's
+constexpr std::int32_t kCertificateDays = 5 * 365;        // as long as Skupper's
 constexpr std::int64_t kRenewBeforeS = 30LL * 24 * 3600;  // a gateway may run for weeks with what it read at its start
 
 Result<Fd> lock_credentials(const NamespacePaths& paths) {
@@ -43,8 +43,8 @@ std::string reason_to_renew(const PemBundle& bundle, const std::string& ca, cons
   if (certificate.not_after_unix_s < std::time(nullptr) + kRenewBeforeS) {
     return fmt::format("it expires on {}", format_date(certificate.not_after_unix_s));
   }
-  const auto missing = std::ranges::find_if_not(
-      names, [&](const std::string& name) { return is_valid_for_host(certificate, name); });
+  const auto missing =
+      std::ranges::find_if_not(names, [&](const std::string& name) { return is_valid_for_host(certificate, name); });
   return missing == names.end() ? "" : fmt::format("it does not name {}", *missing);
 }
 
@@ -59,7 +59,8 @@ Result<std::string> CredentialsStore::site_id() {
   constexpr std::size_t kIdFileBytesMax = 128;
   auto text = read_file(paths_.site_id(), kIdFileBytesMax);
   if (text) {
-    while (!text->empty() && (text->back() == '\n' || text->back() == ' ')) text->pop_back();
+    while (!text->empty() && (text->back() == '\n' || text->back() == ' '))
+      text->pop_back();
     if (is_uuid(*text)) return text;
     return fail(ErrorCode::kInvalid, fmt::format("{} does not hold a UUID; remove it to give the site a new identity",
                                                  paths_.site_id().string()));

@@ -1,5 +1,5 @@
-// CredentialsStore: the credentials in use. What the user gives is used as it is; what a site that accepts links needs and
-// was not given is made and kept below runtime/: the CA (issuers/<name>/), which survives everything, and server
+// CredentialsStore: the credentials in use. What the user gives is used as it is; what a site that accepts links needs
+// and was not given is made and kept below runtime/: the CA (issuers/<name>/), which survives everything, and server
 // certificates (certs/<name>/), which are made anew when they no longer fit. Also keeps the site's id. A lock keeps two
 // processes (`run` and `link generate`) from making the same thing at the same time.
 #pragma once

@@ -54,7 +54,8 @@ std::string in_quotes(std::string_view text) {
   result += printable(text.substr(0, kQuotedBytesMax));
   // A cut in the middle of a UTF-8 sequence would garble the terminal: the incomplete tail goes too.
   if (text.size() > kQuotedBytesMax) {
-    while ((static_cast<unsigned char>(result.back()) & 0xc0) == 0x80) result.pop_back();
+    while ((static_cast<unsigned char>(result.back()) & 0xc0) == 0x80)
+      result.pop_back();
     if ((static_cast<unsigned char>(result.back()) & 0x80) != 0) result.pop_back();
     result += "…";
   }

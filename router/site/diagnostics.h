@@ -36,8 +36,11 @@ class Diagnostics {
   void warning(Position position, std::string_view message);
 
   const std::vector<Diagnostic>& items() const noexcept { return items_; }
+
   std::size_t error_count() const noexcept { return error_count_; }
+
   std::size_t warning_count() const noexcept { return items_.size() - error_count_; }
+
   bool has_errors() const noexcept { return error_count_ != 0; }
 
  private:
@@ -45,8 +48,8 @@ class Diagnostics {
   std::size_t error_count_ = 0;
 };
 
-// `text` between single quotes, cut to a sensible length, with control characters made visible: what a user wrote may be
-// anything, and must not garble a terminal or a log.
+// `text` between single quotes, cut to a sensible length, with control characters made visible: what a user wrote may
+// be anything, and must not garble a terminal or a log.
 std::string in_quotes(std::string_view text);
 
 }  // namespace fairlead

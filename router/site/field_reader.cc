@@ -106,8 +106,7 @@ std::optional<std::uint16_t> FieldReader::port(std::string_view name) {
   return static_cast<std::uint16_t>(*value);
 }
 
-std::optional<std::string> FieldReader::choice(std::string_view name,
-                                               std::initializer_list<std::string_view> allowed) {
+std::optional<std::string> FieldReader::choice(std::string_view name, std::initializer_list<std::string_view> allowed) {
   const std::string list = fmt::format("{}", fmt::join(allowed, ", "));
   const YamlNode* node = scalar(name, list);
   if (node == nullptr) return std::nullopt;
@@ -169,7 +168,9 @@ std::uint16_t FieldReader::required_port(std::string_view name) {
   return port(name).value_or(0);
 }
 
-void FieldReader::ignore(std::string_view name) { known_.emplace(name); }
+void FieldReader::ignore(std::string_view name) {
+  known_.emplace(name);
+}
 
 void FieldReader::ignore_with_warning(std::string_view name, std::string_view why) {
   const YamlNode* node = take(name);

@@ -1,5 +1,5 @@
-// FieldReader: takes the fields of one YAML map, by name and type, and says what is wrong with them. A field that nobody
-// asked for is an error when the reader finishes, with the name that was probably meant. Lives for one map.
+// FieldReader: takes the fields of one YAML map, by name and type, and says what is wrong with them. A field that
+// nobody asked for is an error when the reader finishes, with the name that was probably meant. Lives for one map.
 #pragma once
 
 #include <cstdint>

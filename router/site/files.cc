@@ -5,10 +5,9 @@
 #include <system_error>
 
 #include <fcntl.h>
+#include <fmt/format.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-#include <fmt/format.h>
 
 namespace fairlead {
 
@@ -55,6 +54,7 @@ Result<void> write_temporary(std::string& temporary, const std::filesystem::path
 // that a `status` command can never be in the way of a gateway that starts.
 struct flock whole_file_lock() {
   struct flock lock {};
+
   lock.l_type = F_WRLCK;
   lock.l_whence = SEEK_SET;
   return lock;
@@ -109,7 +109,9 @@ Result<void> make_directory(const std::filesystem::path& path, mode_t mode) {
   }
   if (::mkdir(path.c_str(), mode) == 0) return {};
   if (errno != EEXIST) return std::unexpected(system_error("make", path, errno));
+
   struct stat status {};
+
   if (::stat(path.c_str(), &status) != 0) return std::unexpected(system_error("look at", path, errno));
   if (!S_ISDIR(status.st_mode)) {
     return fail(ErrorCode::kInvalid, fmt::format("{} is not a directory", path.string()));

@@ -14,7 +14,7 @@
 namespace fairlead {
 
 inline constexpr mode_t kPublicFileMode = 0644;
-inline constexpr mode_t kPrivateFileMode = 0600;       // anything with a key
+inline constexpr mode_t kPrivateFileMode = 0600;  // anything with a key
 inline constexpr mode_t kPublicDirectoryMode = 0755;
 inline constexpr mode_t kPrivateDirectoryMode = 0700;  // directories of files with keys
 
@@ -35,8 +35,8 @@ Result<void> make_directory(const std::filesystem::path& path, mode_t mode);
 // Takes a lock of the file's, waiting for whoever holds it. Released when the Fd closes.
 Result<Fd> wait_for_lock(const std::filesystem::path& path);
 
-// Takes the lock that says "a gateway runs here", or fails with kDuplicate naming the holder's process id. Released when
-// the Fd closes, so also by kill -9.
+// Takes the lock that says "a gateway runs here", or fails with kDuplicate naming the holder's process id. Released
+// when the Fd closes, so also by kill -9.
 Result<Fd> take_gateway_lock(const std::filesystem::path& path);
 // Whether somebody holds it.
 bool is_gateway_running(const std::filesystem::path& path);

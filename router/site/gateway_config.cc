@@ -17,9 +17,8 @@ Result<std::shared_ptr<const Credentials>> load(const std::string& owner, const 
 
 Result<void> add_accesses(const Resources& resources, CredentialsStore& store, GatewayConfig& config) {
   for (const RouterAccess& access : resources.router_accesses) {
-    const auto credentials = load(
-        label(access),
-        store.server_bundle(access, resources.site()->default_issuer, CredentialsStore::Renewal::kAsNeeded));
+    const auto credentials = load(label(access), store.server_bundle(access, resources.site()->default_issuer,
+                                                                     CredentialsStore::Renewal::kAsNeeded));
     if (!credentials) return std::unexpected(credentials.error());
     for (const RouterAccessRole& role : access.roles) {
       config.accesses.push_back({.name = access_name(access, role),

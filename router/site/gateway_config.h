@@ -22,7 +22,8 @@ struct GatewayConfig {
 // A RouterAccess is one listening socket for each of its roles: "<access>-<role>".
 std::string access_name(const RouterAccess& access, const RouterAccessRole& role);
 
-// `resources` are validated, with one Site. Makes the CA and server certificates if need be. Endpoints are those of the site's own role.
+// `resources` are validated, with one Site. Makes the CA and server certificates if need be. Endpoints are those of the
+// site's own role.
 Result<GatewayConfig> make_gateway_config(const Resources& resources, CredentialsStore& store);
 
 }  // namespace fairlead

@@ -67,9 +67,9 @@ void read_endpoint_list(DocumentContext& context, FieldReader& spec, Link& link)
     endpoint.field = fmt::format("spec.endpoints[{}]", i);
     context.source.fields.insert_or_assign(endpoint.field, item.position);
     if (item.kind != YamlNode::Kind::kMap) {
-      context.diagnostics.error(item.position,
-                                fmt::format("{}: {}: found {}; allowed is a map of name, host, port and group",
-                                            context.label, endpoint.field, describe(item)));
+      context.diagnostics.error(
+          item.position, fmt::format("{}: {}: found {}; allowed is a map of name, host, port and group", context.label,
+                                     endpoint.field, describe(item)));
       continue;
     }
     FieldReader reader(context, item, endpoint.field);
@@ -107,9 +107,8 @@ void read_link_credentials(FieldReader& spec, Link& link) {
 }  // namespace
 
 void read_site(DocumentContext& context, FieldReader& spec, Site& site) {
-  site.link_access =
-      spec.choice("linkAccess", {"none", "default", "route", "loadbalancer", "ingress", "ingress-nginx"})
-          .value_or("none");
+  site.link_access = spec.choice("linkAccess", {"none", "default", "route", "loadbalancer", "ingress", "ingress-nginx"})
+                         .value_or("none");
   site.edge = spec.flag("edge").value_or(false);
   if (site.edge && site.accepts_links()) {
     spec.error("edge", "an edge site accepts no links; set linkAccess to none, or edge to false");
@@ -247,9 +246,8 @@ void read_secret(DocumentContext& context, FieldReader& document, Secret& secret
     for (const YamlEntry& entry : texts->entries) {
       context.source.fields.insert_or_assign(fmt::format("data.{}", entry.key), entry.value.position);
       if (entry.value.kind != YamlNode::Kind::kScalar) {
-        context.diagnostics.error(entry.value.position,
-                                  fmt::format("{}: stringData.{}: found {}; allowed is text", context.label, entry.key,
-                                              describe(entry.value)));
+        context.diagnostics.error(entry.value.position, fmt::format("{}: stringData.{}: found {}; allowed is text",
+                                                                    context.label, entry.key, describe(entry.value)));
         continue;
       }
       secret.data.insert_or_assign(entry.key, entry.value.text);

@@ -27,7 +27,9 @@ struct Entrance {
   std::string host;
 };
 
-bool is_wildcard(const std::string& name) { return name.starts_with('*') || name == "0.0.0.0" || name == "::"; }
+bool is_wildcard(const std::string& name) {
+  return name.starts_with('*') || name == "0.0.0.0" || name == "::";
+}
 
 // The first name that can be dialled.
 std::string first_name(const RouterAccess& access, const CertificateInfo& certificate) {
@@ -58,9 +60,10 @@ Result<Entrance> find_entrance(const Resources& resources, CredentialsStore& sto
     refusals += fmt::format("; the certificate of {} names {}", label(access), certificate.names());
   }
   if (request.host.empty()) {
-    return fail(ErrorCode::kInvalid, fmt::format("no certificate of this site names a host that could be dialled{}; say "
-                                                 "one with --host after adding it to subjectAlternativeNames",
-                                                 refusals));
+    return fail(ErrorCode::kInvalid,
+                fmt::format("no certificate of this site names a host that could be dialled{}; say "
+                            "one with --host after adding it to subjectAlternativeNames",
+                            refusals));
   }
   return fail(ErrorCode::kInvalid,
               fmt::format("no certificate of this site names '{0}'{1}; use one of these with --host, or add '{0}' to "
@@ -105,13 +108,15 @@ Result<PemBundle> make_client_bundle(const Resources& resources, CredentialsStor
   const auto ca = store.authority(issuer);
   if (!ca) return std::unexpected(ca.error());
   std::string trusted = ca->cert;
-  while (!trusted.empty() && trusted.back() == '\n') trusted.pop_back();
+  while (!trusted.empty() && trusted.back() == '\n')
+    trusted.pop_back();
   if (!entrance.bundle.ca.contains(trusted)) {
-    return fail(ErrorCode::kCredentials,
-                fmt::format("{}: its ca.crt does not hold the CA '{}', so a client certificate made here would be "
-                            "refused; put the key of its CA into input/issuers/{}, or make the link's credentials where "
-                            "that CA is",
-                            label(*entrance.access), issuer, issuer));
+    return fail(
+        ErrorCode::kCredentials,
+        fmt::format("{}: its ca.crt does not hold the CA '{}', so a client certificate made here would be "
+                    "refused; put the key of its CA into input/issuers/{}, or make the link's credentials where "
+                    "that CA is",
+                    label(*entrance.access), issuer, issuer));
   }
   // The accepting side shows the subject of its peers: a random one tells the sites that were given links apart.
   const auto id = make_uuid();
@@ -140,10 +145,11 @@ Result<std::string> generate_link(const Resources& resources, CredentialsStore& 
   if (!entrance) return std::unexpected(entrance.error());
   const auto client = make_client_bundle(resources, store, *entrance);
   if (!client) return std::unexpected(client.error());
-  return fmt::format("# A link to site {}. Holds a private key: keep it secret, and use it at one site only.\n"
-                     "{}---\n{}",
-                     site->metadata.name, to_yaml(secret_document(name, *client)),
-                     to_yaml(link_document(name, *entrance, request.cost)));
+  return fmt::format(
+      "# A link to site {}. Holds a private key: keep it secret, and use it at one site only.\n"
+      "{}---\n{}",
+      site->metadata.name, to_yaml(secret_document(name, *client)),
+      to_yaml(link_document(name, *entrance, request.cost)));
 }
 
 }  // namespace fairlead

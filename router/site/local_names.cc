@@ -74,7 +74,8 @@ std::vector<std::string> alternative_names(const RouterAccess& access) {
     add(host_name());
     return names;
   }
-  for (std::string& address : interface_addresses()) add(std::move(address));
+  for (std::string& address : interface_addresses())
+    add(std::move(address));
   add(host_name());
   add("localhost");
   add("127.0.0.1");

@@ -17,7 +17,9 @@ constexpr std::size_t kBundleNameBytesMax = 253;
 constexpr std::size_t kHostBytesMax = 253;
 constexpr std::size_t kRoutingKeyBytesMax = 255;
 
-bool is_lower_alphanumeric(char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9'); }
+bool is_lower_alphanumeric(char c) {
+  return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9');
+}
 
 bool has_name_syntax(std::string_view name, std::string_view inner) {
   if (name.empty() || !is_lower_alphanumeric(name.front()) || !is_lower_alphanumeric(name.back())) return false;
@@ -40,7 +42,8 @@ std::size_t edit_distance(std::string_view a, std::string_view b) {
   std::vector<std::size_t> two_ago(b.size() + 1);
   std::vector<std::size_t> last(b.size() + 1);
   std::vector<std::size_t> row(b.size() + 1);
-  for (std::size_t j = 0; j <= b.size(); j++) last[j] = j;
+  for (std::size_t j = 0; j <= b.size(); j++)
+    last[j] = j;
   for (std::size_t i = 1; i <= a.size(); i++) {
     row[0] = i;
     for (std::size_t j = 1; j <= b.size(); j++) {

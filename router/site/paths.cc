@@ -2,9 +2,8 @@
 
 #include <cstdlib>
 
-#include <unistd.h>
-
 #include <fmt/format.h>
+#include <unistd.h>
 
 namespace fairlead {
 

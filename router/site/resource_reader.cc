@@ -25,13 +25,20 @@ constexpr std::array kKinds = {Site::kKind,     Link::kKind,      RouterAccess::
 
 // Kinds of Skupper's that are not mistakes; what they would do does not happen.
 constexpr std::array<std::string_view, 7> kUnsupportedKinds = {
-    "MultiKeyListener", "AccessGrant",       "AccessToken",             "Certificate",
-    "SecuredAccess",    "AttachedConnector", "AttachedConnectorBinding"};
+    "MultiKeyListener",        "AccessGrant", "AccessToken", "Certificate", "SecuredAccess", "AttachedConnector",
+    "AttachedConnectorBinding"};
 
 // What Kubernetes and its tools write into `metadata` and nobody here needs.
-constexpr std::array<std::string_view, 10> kIgnoredMetadata = {
-    "labels",     "annotations",   "uid",             "creationTimestamp", "deletionTimestamp",
-    "generation", "managedFields", "resourceVersion", "ownerReferences",   "finalizers"};
+constexpr std::array<std::string_view, 10> kIgnoredMetadata = {"labels",
+                                                               "annotations",
+                                                               "uid",
+                                                               "creationTimestamp",
+                                                               "deletionTimestamp",
+                                                               "generation",
+                                                               "managedFields",
+                                                               "resourceVersion",
+                                                               "ownerReferences",
+                                                               "finalizers"};
 
 std::string scalar_text(const YamlNode& map, std::string_view key) {
   const YamlNode* node = map.find(key);
@@ -62,7 +69,8 @@ void read_metadata(DocumentContext& context, FieldReader& document, std::string_
   if (reader.has("namespace")) {
     if (auto problem = check_name(metadata.namespace_name)) reader.error("namespace", std::move(*problem));
   }
-  for (const std::string_view name : kIgnoredMetadata) reader.ignore(name);
+  for (const std::string_view name : kIgnoredMetadata)
+    reader.ignore(name);
   reader.finish();
 }
 
@@ -86,8 +94,7 @@ void read_kind(const YamlNode& document, std::vector<T>& into, Diagnostics& diag
 }
 
 template <class T, class ReadSpec>
-void read_kind_with_spec(const YamlNode& document, std::vector<T>& into, Diagnostics& diagnostics,
-                         ReadSpec read_spec) {
+void read_kind_with_spec(const YamlNode& document, std::vector<T>& into, Diagnostics& diagnostics, ReadSpec read_spec) {
   read_kind(document, into, diagnostics, [&](DocumentContext& context, FieldReader& reader, T& resource) {
     const YamlNode* node = reader.map("spec");
     if (node == nullptr && reader.has("spec")) return;
@@ -103,8 +110,8 @@ void read_kind_with_spec(const YamlNode& document, std::vector<T>& into, Diagnos
 void warn_of_kind(const YamlNode& document, const std::string& kind, Diagnostics& diagnostics) {
   const Position& position = document.find("kind")->position;
   if (std::ranges::find(kUnsupportedKinds, kind) != kUnsupportedKinds.end()) {
-    diagnostics.warning(position, fmt::format("{} is ignored: fairlead does not support this kind",
-                                              document_label(document, kind)));
+    diagnostics.warning(
+        position, fmt::format("{} is ignored: fairlead does not support this kind", document_label(document, kind)));
     return;
   }
   const std::string_view meant = closest(kind, kKinds);
@@ -121,8 +128,9 @@ void read_document(const YamlNode& document, Resources& resources, Diagnostics& 
   }
   const std::string kind = scalar_text(document, "kind");
   if (kind.empty()) {
-    diagnostics.error(document.position, "kind is missing; needed is Site, Link, RouterAccess, Listener, Connector or "
-                                         "Secret");
+    diagnostics.error(document.position,
+                      "kind is missing; needed is Site, Link, RouterAccess, Listener, Connector or "
+                      "Secret");
   } else if (kind == Site::kKind) {
     read_kind_with_spec(document, resources.sites, diagnostics, read_site);
   } else if (kind == Link::kKind) {

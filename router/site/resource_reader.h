@@ -11,8 +11,8 @@
 
 namespace fairlead {
 
-// Adds the documents of one file's text to `resources`. A document with errors is reported, marked, and kept as far as it
-// could be read, so that later checks do not miss what is there. Unknown kinds are ignored with a warning.
+// Adds the documents of one file's text to `resources`. A document with errors is reported, marked, and kept as far as
+// it could be read, so that later checks do not miss what is there. Unknown kinds are ignored with a warning.
 void read_resources(std::string_view text, const std::string& file, Resources& resources, Diagnostics& diagnostics);
 
 // The same for files. Input files are *.yaml, *.yml and *.json, read in the order of their names.

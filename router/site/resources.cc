@@ -33,6 +33,8 @@ void add_implied_router_access(Resources& resources) {
   resources.router_accesses.push_back(std::move(access));
 }
 
-std::string label(std::string_view kind, std::string_view name) { return fmt::format("{} {}", kind, name); }
+std::string label(std::string_view kind, std::string_view name) {
+  return fmt::format("{} {}", kind, name);
+}
 
 }  // namespace fairlead

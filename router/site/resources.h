@@ -44,6 +44,7 @@ struct Site {
   std::string default_issuer{kSiteCaName};
 
   bool accepts_links() const { return link_access != "none"; }
+
   std::string_view role() const { return edge ? kEdgeRole : kInterRouterRole; }
 };
 
@@ -124,6 +125,7 @@ struct Resources {
 
   // The only site, or null.
   const Site* site() const { return sites.size() == 1 ? &sites.front() : nullptr; }
+
   const Secret* find_secret(std::string_view name) const;
 };
 

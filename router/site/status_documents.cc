@@ -103,6 +103,7 @@ class Builder {
   Json endpoints(const RouterAccess& access) const;
   std::vector<Condition> access_conditions(const RouterAccess& access) const;
   Condition resolved_condition() const;
+
   const std::vector<LinkStatus>* links() const { return input_.gateway == nullptr ? nullptr : &input_.gateway->links; }
 
   const StatusInput& input_;
@@ -121,8 +122,8 @@ std::vector<Condition> Builder::link_conditions(const LinkStatus* link) const {
   } else if (link->last_error) {
     conditions.push_back(condition_failed("Operational", link->last_error->message));
   } else {
-    conditions.push_back(
-        condition_pending("Operational", link->url.empty() ? "connecting" : fmt::format("connecting to {}", link->url)));
+    conditions.push_back(condition_pending(
+        "Operational", link->url.empty() ? "connecting" : fmt::format("connecting to {}", link->url)));
   }
   return conditions;
 }
@@ -247,7 +248,8 @@ Json Builder::access_document(const RouterAccess& access) {
   if (!access.subject_alternative_names.empty()) spec["subjectAlternativeNames"] = access.subject_alternative_names;
   if (access.allow_anonymous_links) spec["allowAnonymousLinks"] = true;
   Json& roles = spec["roles"] = Json::array();
-  for (const RouterAccessRole& role : access.roles) roles.push_back({{"name", role.name}, {"port", role.port}});
+  for (const RouterAccessRole& role : access.roles)
+    roles.push_back({{"name", role.name}, {"port", role.port}});
   json["status"] = status(label(access), access_conditions(access));
   json["status"]["endpoints"] = endpoints(access);
   if (input_.gateway == nullptr) return json;
@@ -343,7 +345,8 @@ Json Builder::site_document(const Site& site) {
   json["status"] = status(label(site), std::move(conditions));
   Json list = Json::array();
   for (const RouterAccess& access : input_.resources.router_accesses) {
-    for (Json& endpoint : endpoints(access)) list.push_back(std::move(endpoint));
+    for (Json& endpoint : endpoints(access))
+      list.push_back(std::move(endpoint));
   }
   json["status"]["endpoints"] = std::move(list);
   if (!input_.resources.router_accesses.empty()) json["status"]["defaultIssuer"] = site.default_issuer;
@@ -353,11 +356,16 @@ Json Builder::site_document(const Site& site) {
 StatusDocuments Builder::build() {
   StatusDocuments documents;
   const Resources& resources = input_.resources;
-  for (const Site& site : resources.sites) documents.resources.push_back(site_document(site));
-  for (const Link& link : resources.links) documents.resources.push_back(link_document(link));
-  for (const RouterAccess& access : resources.router_accesses) documents.resources.push_back(access_document(access));
-  for (const Listener& listener : resources.listeners) documents.resources.push_back(listener_document(listener));
-  for (const Connector& connector : resources.connectors) documents.resources.push_back(connector_document(connector));
+  for (const Site& site : resources.sites)
+    documents.resources.push_back(site_document(site));
+  for (const Link& link : resources.links)
+    documents.resources.push_back(link_document(link));
+  for (const RouterAccess& access : resources.router_accesses)
+    documents.resources.push_back(access_document(access));
+  for (const Listener& listener : resources.listeners)
+    documents.resources.push_back(listener_document(listener));
+  for (const Connector& connector : resources.connectors)
+    documents.resources.push_back(connector_document(connector));
   if (links() == nullptr) return documents;
   for (const LinkStatus& link : *links()) {
     if (link.incoming) documents.incoming_links.push_back(incoming_document(link));
@@ -389,7 +397,8 @@ Json make_status_snapshot(const StatusInput& input, const StatusDocuments& docum
     json["draining"] = gateway.draining;
     json["connections"] = gateway.connections;
     Json& counters = json["counters"] = Json::object();
-    for (const NamedCount& counter : gateway.counters) counters[counter.name] = counter.value;
+    for (const NamedCount& counter : gateway.counters)
+      counters[counter.name] = counter.value;
   }
   json["resources"] = documents.resources;
   json["incomingLinks"] = documents.incoming_links;

@@ -47,7 +47,9 @@ Result<void> StatusWriter::write_all(const GatewayStatus* gateway, std::int64_t 
   const StatusDocuments documents = make_status_documents(input, times_);
   // The snapshot is what the CLI reads, so it goes first.
   if (gateway != nullptr) {
-    const std::string snapshot = make_status_snapshot(input, documents).dump(1, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n";
+    const std::string snapshot =
+        make_status_snapshot(input, documents).dump(1, ' ', false, nlohmann::ordered_json::error_handler_t::replace) +
+        "\n";
     if (auto written = write_file(paths_.status(), snapshot, kPublicFileMode, Durability::kRename); !written) {
       return written;
     }
@@ -58,8 +60,7 @@ Result<void> StatusWriter::write_all(const GatewayStatus* gateway, std::int64_t 
     std::string contents = to_yaml(document);
     std::string& last = written_[file];
     if (last == contents) continue;
-    auto written =
-        write_file(paths_.runtime_resources() / file, contents, kPublicFileMode, Durability::kRename);
+    auto written = write_file(paths_.runtime_resources() / file, contents, kPublicFileMode, Durability::kRename);
     if (!written) return written;
     last = std::move(contents);
   }

@@ -1,5 +1,5 @@
-// StatusWriter: keeps runtime/resources/<Kind>-<name>.yaml and runtime/status.json true. Writes only what changed. Owned
-// and used by one thread.
+// StatusWriter: keeps runtime/resources/<Kind>-<name>.yaml and runtime/status.json true. Writes only what changed.
+// Owned and used by one thread.
 #pragma once
 
 #include <cstdint>

@@ -23,8 +23,10 @@ class Validator {
     check_sites();
     for_each_resource([this](const auto& resource) { check_namespace(resource); });
     for_each_resource([this](const auto& resource) { check_unique(resource); });
-    for (const Link& link : resources_.links) check_link(link);
-    for (const RouterAccess& access : resources_.router_accesses) check_router_access(access);
+    for (const Link& link : resources_.links)
+      check_link(link);
+    for (const RouterAccess& access : resources_.router_accesses)
+      check_router_access(access);
     for (const Listener& listener : resources_.listeners) {
       claim_port(listener, "spec.port", listener.host, listener.port);
     }
@@ -53,16 +55,17 @@ class Validator {
 
   void check_sites() {
     if (resources_.sites.empty() && options_.require_site) {
-      diagnostics_.error({}, "there is no Site among the resources; exactly one is needed: "
-                             "{kind: Site, metadata: {name: NAME}}");
+      diagnostics_.error({},
+                         "there is no Site among the resources; exactly one is needed: "
+                         "{kind: Site, metadata: {name: NAME}}");
     }
     for (std::size_t i = 1; i < resources_.sites.size(); i++) {
       const Site& site = resources_.sites[i];
       // The same name twice is reported as that.
       if (site.metadata.name == resources_.sites.front().metadata.name) continue;
-      diagnostics_.error(site.source.position,
-                         fmt::format("{}: a namespace has one Site, and there is {} at {}", label(site),
-                                     label(resources_.sites.front()), to_string(resources_.sites.front().source.position)));
+      diagnostics_.error(site.source.position, fmt::format("{}: a namespace has one Site, and there is {} at {}",
+                                                           label(site), label(resources_.sites.front()),
+                                                           to_string(resources_.sites.front().source.position)));
     }
   }
 
@@ -80,8 +83,8 @@ class Validator {
       first_namespace_ = Claim{effective, resource.source.of("metadata.namespace")};
     } else if (first_namespace_->label != effective) {
       error(resource, "metadata.namespace",
-            fmt::format("found '{}'; all resources loaded together share one namespace, and '{}' comes from {}", effective,
-                        first_namespace_->label, to_string(first_namespace_->position)));
+            fmt::format("found '{}'; all resources loaded together share one namespace, and '{}' comes from {}",
+                        effective, first_namespace_->label, to_string(first_namespace_->position)));
     }
   }
 
@@ -170,8 +173,9 @@ class Validator {
     } else if (*found) {
       const PemBundle& pem = (*found)->pem;
       if (pem.cert.empty() || pem.key.empty()) {
-        error(access, field, fmt::format("{} has no {}; to accept links a certificate and its key are needed",
-                                         (*found)->origin, pem.cert.empty() ? "tls.crt" : "tls.key"));
+        error(access, field,
+              fmt::format("{} has no {}; to accept links a certificate and its key are needed", (*found)->origin,
+                          pem.cert.empty() ? "tls.crt" : "tls.key"));
       } else if (auto loaded = Credentials::load(pem); !loaded) {
         error(access, field, fmt::format("{}: {}", (*found)->origin, loaded.error().message));
       }
@@ -184,9 +188,9 @@ class Validator {
     if (!authority) {
       error(access, "spec.issuer", authority.error().message);
     } else if (*authority && ((*authority)->pem.cert.empty() || (*authority)->pem.key.empty())) {
-      error(access, "spec.issuer", fmt::format("{} has no {}; to sign certificates both are needed",
-                                               (*authority)->origin,
-                                               (*authority)->pem.cert.empty() ? "tls.crt" : "tls.key"));
+      error(access, "spec.issuer",
+            fmt::format("{} has no {}; to sign certificates both are needed", (*authority)->origin,
+                        (*authority)->pem.cert.empty() ? "tls.crt" : "tls.key"));
     }
   }
 
@@ -199,9 +203,9 @@ class Validator {
         ports_.try_emplace({any ? "" : host, port}, Claim{label(resource), resource.source.of(field)});
     if (inserted) return;
     const Position& position = resource.source.of(field);
-    diagnostics_.error(position, fmt::format("{}: {}: port {} on {} is already taken by {} at {}", label(resource),
-                                             field, port, any ? "all interfaces" : host, entry->second.label,
-                                             to_string(entry->second.position)));
+    diagnostics_.error(
+        position, fmt::format("{}: {}: port {} on {} is already taken by {} at {}", label(resource), field, port,
+                              any ? "all interfaces" : host, entry->second.label, to_string(entry->second.position)));
   }
 
   const Resources& resources_;

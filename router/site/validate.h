@@ -1,5 +1,5 @@
-// The checks that need all resources of a namespace at once: one Site, names used once, ports used once, credentials that
-// exist and fit, endpoints for the role that this site has.
+// The checks that need all resources of a namespace at once: one Site, names used once, ports used once, credentials
+// that exist and fit, endpoints for the role that this site has.
 #pragma once
 
 #include "router/site/credential_source.h"

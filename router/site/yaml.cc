@@ -183,8 +183,8 @@ std::string describe(const YamlNode& node) {
 
 std::vector<YamlNode> parse_yaml(std::string_view text, const std::string& file, Diagnostics& diagnostics) {
   if (text.size() > YamlLimits::kFileBytesMax) {
-    diagnostics.error({file}, fmt::format("the file has {} bytes; allowed are {}", text.size(),
-                                          YamlLimits::kFileBytesMax));
+    diagnostics.error({file},
+                      fmt::format("the file has {} bytes; allowed are {}", text.size(), YamlLimits::kFileBytesMax));
     return {};
   }
   TreeBuilder builder(file, diagnostics);

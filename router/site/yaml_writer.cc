@@ -11,10 +11,10 @@ namespace fairlead {
 
 namespace {
 
-// Text that every YAML version reads as text: words of letters, digits and harmless signs that begin with a letter and are
-// none of the words that some version takes for a boolean or null. All else is quoted.
+// Text that every YAML version reads as text: words of letters, digits and harmless signs that begin with a letter and
+// are none of the words that some version takes for a boolean or null. All else is quoted.
 bool is_plain_text(std::string_view text) {
-  constexpr std::array<std::string_view, 11> kSpecial = {"y",   "n",    "yes",   "no",  "on",  "off",
+  constexpr std::array<std::string_view, 11> kSpecial = {"y",    "n",     "yes",  "no",  "on", "off",
                                                          "true", "false", "null", "nan", "inf"};
   const auto is_letter = [](char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); };
   const auto is_harmless = [&](char c) {
@@ -42,7 +42,8 @@ void emit(YAML::Emitter& emitter, const nlohmann::ordered_json& value) {
   } else if (value.is_array()) {
     if (value.empty()) emitter << YAML::Flow;
     emitter << YAML::BeginSeq;
-    for (const auto& item : value) emit(emitter, item);
+    for (const auto& item : value)
+      emit(emitter, item);
     emitter << YAML::EndSeq;
   } else if (value.is_string()) {
     const auto& text = value.get_ref<const std::string&>();

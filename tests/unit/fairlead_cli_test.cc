@@ -1,6 +1,6 @@
 // The binary as its users meet it: exit codes, what is said on stderr, the life of `run` from start to signal, and two
-// sites that are linked by nothing but a generated file. Runs the program named by FAIRLEAD_BINARY; everything it needs is
-// in a temporary directory and on free ports of 127.0.0.1.
+// sites that are linked by nothing but a generated file. Runs the program named by FAIRLEAD_BINARY; everything it needs
+// is in a temporary directory and on free ports of 127.0.0.1.
 
 #include <array>
 #include <cerrno>
@@ -13,15 +13,14 @@
 
 #include <arpa/inet.h>
 #include <fcntl.h>
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
 #include <poll.h>
 #include <spawn.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
-
-#include <fmt/format.h>
-#include <gtest/gtest.h>
-#include <nlohmann/json.hpp>
 
 #include "tests/unit/site_fixtures.h"
 #include "transport/base/fd.h"
@@ -42,7 +41,8 @@ class Process {
     std::vector<std::string> words = {binary == nullptr ? "fairlead" : binary};
     words.insert(words.end(), arguments.begin(), arguments.end());
     std::vector<char*> argv;
-    for (std::string& word : words) argv.push_back(word.data());
+    for (std::string& word : words)
+      argv.push_back(word.data());
     argv.push_back(nullptr);
 
     std::array<int, 2> out{};
@@ -69,6 +69,7 @@ class Process {
     kill(pid_, SIGKILL);
     waitpid(pid_, nullptr, 0);
   }
+
   Process(const Process&) = delete;
   Process& operator=(const Process&) = delete;
 
@@ -91,7 +92,9 @@ class Process {
   }
 
   void send(int signal_number) const { kill(pid_, signal_number); }
+
   const std::string& out() const { return out_text_; }
+
   const std::string& error() const { return error_text_; }
 
  private:
@@ -134,6 +137,7 @@ class FreePort {
   }
 
   int number() const { return port_; }
+
   int release() {
     fd_.reset();
     return port_;
@@ -148,6 +152,7 @@ class CliTest : public testing::Test {
  protected:
   struct Site {
     TemporaryDirectory home;
+
     void write(const std::string& file, std::string_view text) const {
       home.write("namespaces/default/input/resources/" + file, text);
     }

@@ -14,7 +14,9 @@ TEST(Table, ColumnsLineUpWithoutTrailingSpace) {
   EXPECT_EQ(format_table({}), "");
 }
 
-TEST(Table, ControlCharactersDoNotReachTheTerminal) { EXPECT_EQ(format_table({{"a\x1b[2J\n"}}), "a?[2J?\n"); }
+TEST(Table, ControlCharactersDoNotReachTheTerminal) {
+  EXPECT_EQ(format_table({{"a\x1b[2J\n"}}), "a?[2J?\n");
+}
 
 TEST(Table, Bytes) {
   EXPECT_EQ(format_bytes(0), "0 B");

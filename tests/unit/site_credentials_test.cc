@@ -5,9 +5,8 @@
 #include <filesystem>
 #include <string>
 
-#include <sys/stat.h>
-
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 
 #include "router/site/credentials_store.h"
 #include "router/site/gateway_config.h"
@@ -36,6 +35,7 @@ class CredentialsTest : public testing::Test {
   }
 
   RouterAccess& access() { return resources_.router_accesses.front(); }
+
   std::filesystem::path runtime() const { return paths_.runtime(); }
 
   Result<PemBundle> server(Renewal renewal = Renewal::kAsNeeded) {
@@ -44,6 +44,7 @@ class CredentialsTest : public testing::Test {
 
   static mode_t mode_of(const std::filesystem::path& path) {
     struct stat status {};
+
     EXPECT_EQ(stat(path.c_str(), &status), 0) << path;
     return status.st_mode & 07777U;
   }
@@ -111,8 +112,8 @@ TEST_F(CredentialsTest, ACertificateThatEndsSoonIsMadeAnew) {
   ASSERT_TRUE(server());
   const auto ca = store_.authority(std::string(kSiteCaName));
   ASSERT_TRUE(ca);
-  const auto brief = make_certificate(
-      *ca, {.common_name = "x", .hosts = access().subject_alternative_names, .validity_days = 29});
+  const auto brief =
+      make_certificate(*ca, {.common_name = "x", .hosts = access().subject_alternative_names, .validity_days = 29});
   ASSERT_TRUE(brief);
   root_.write("namespaces/default/runtime/certs/in/tls.crt", brief->cert);
   root_.write("namespaces/default/runtime/certs/in/tls.key", brief->key);

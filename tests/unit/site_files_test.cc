@@ -1,5 +1,5 @@
-// Paths, atomic writes with their modes, bounded reads, and the gateway's lock (held by a child process that is killed, as
-// a crash would be).
+// Paths, atomic writes with their modes, bounded reads, and the gateway's lock (held by a child process that is killed,
+// as a crash would be).
 
 #include <csignal>
 #include <cstdlib>
@@ -7,11 +7,10 @@
 #include <optional>
 #include <string>
 
+#include <gtest/gtest.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
-
-#include <gtest/gtest.h>
 
 #include "router/site/files.h"
 #include "router/site/paths.h"
@@ -22,6 +21,7 @@ namespace {
 
 mode_t mode_of(const std::filesystem::path& path) {
   struct stat status {};
+
   EXPECT_EQ(stat(path.c_str(), &status), 0) << path;
   return status.st_mode & 07777U;
 }
@@ -37,6 +37,7 @@ class ScopedVariable {
       setenv(name, value, 1);
     }
   }
+
   ~ScopedVariable() {
     if (before_) {
       setenv(name_, before_->c_str(), 1);
@@ -44,6 +45,7 @@ class ScopedVariable {
       unsetenv(name_);
     }
   }
+
   ScopedVariable(const ScopedVariable&) = delete;
   ScopedVariable& operator=(const ScopedVariable&) = delete;
 
@@ -76,8 +78,8 @@ TEST(Paths, DefaultsDependOnTheUser) {
   }
   EXPECT_EQ(*data_root(), "/data/fairlead");
   const ScopedVariable no_data("XDG_DATA_HOME", nullptr);
-  const ScopedVariable user_home("HOME", "/home/x");
-  EXPECT_EQ(*data_root(), "/home/x/.local/share/fairlead");
+  const ScopedVariable user_home("HOME", "/users/x");
+  EXPECT_EQ(*data_root(), "/users/x/.local/share/fairlead");
 }
 
 TEST(Files, WriteReplacesAndSetsTheMode) {
@@ -159,7 +161,8 @@ TEST(GatewayLock, EndsWithAKilledProcess) {
     const auto lock = take_gateway_lock(path);
     const char taken = lock ? 'y' : 'n';
     static_cast<void>(!write(ready[1], &taken, 1));
-    for (;;) pause();
+    for (;;)
+      pause();
   }
   char taken = 0;
   ASSERT_EQ(read(ready[0], &taken, 1), 1);

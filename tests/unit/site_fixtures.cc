@@ -5,10 +5,9 @@
 #include <sstream>
 #include <system_error>
 
-#include <unistd.h>
-
 #include <fmt/format.h>
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 namespace fairlead {
 
@@ -55,8 +54,12 @@ std::filesystem::path test_data() {
   return std::filesystem::path(root == nullptr ? "." : root) / "tests" / "data";
 }
 
-std::vector<std::string> errors_of(const Diagnostics& diagnostics) { return texts(diagnostics, Severity::kError); }
+std::vector<std::string> errors_of(const Diagnostics& diagnostics) {
+  return texts(diagnostics, Severity::kError);
+}
 
-std::vector<std::string> warnings_of(const Diagnostics& diagnostics) { return texts(diagnostics, Severity::kWarning); }
+std::vector<std::string> warnings_of(const Diagnostics& diagnostics) {
+  return texts(diagnostics, Severity::kWarning);
+}
 
 }  // namespace fairlead

@@ -19,6 +19,7 @@ class TemporaryDirectory {
   TemporaryDirectory& operator=(const TemporaryDirectory&) = delete;
 
   const std::filesystem::path& path() const { return path_; }
+
   // Makes the directories on the way.
   void write(const std::filesystem::path& relative, std::string_view contents) const;
 

@@ -15,19 +15,24 @@ namespace fairlead {
 namespace {
 
 TEST(Names, Resources) {
-  for (const char* name : {"a", "0", "west", "west-1", "a--b", "9a"}) EXPECT_FALSE(check_name(name)) << name;
-  for (const char* name : {"", "-a", "a-", "A", "a.b", "a_b", "a b", "ä", "..", "a/b"}) EXPECT_TRUE(check_name(name)) << name;
+  for (const char* name : {"a", "0", "west", "west-1", "a--b", "9a"})
+    EXPECT_FALSE(check_name(name)) << name;
+  for (const char* name : {"", "-a", "a-", "A", "a.b", "a_b", "a b", "ä", "..", "a/b"})
+    EXPECT_TRUE(check_name(name)) << name;
   EXPECT_FALSE(check_name(std::string(63, 'a')));
   EXPECT_TRUE(check_name(std::string(64, 'a')));
 }
 
 TEST(Names, BundlesMayHaveDotsButNeverLeaveTheirDirectory) {
-  for (const char* name : {"a.b", "link-west-10.0.0.1", "a..b"}) EXPECT_FALSE(check_bundle_name(name)) << name;
-  for (const char* name : {"", ".", "..", "../x", "a/b", ".a", "a."}) EXPECT_TRUE(check_bundle_name(name)) << name;
+  for (const char* name : {"a.b", "link-west-10.0.0.1", "a..b"})
+    EXPECT_FALSE(check_bundle_name(name)) << name;
+  for (const char* name : {"", ".", "..", "../x", "a/b", ".a", "a."})
+    EXPECT_TRUE(check_bundle_name(name)) << name;
 }
 
 TEST(Names, Hosts) {
-  for (const char* host : {"a", "gw1.fra.example", "127.0.0.1", "::1", "2001:db8::7", "xn--bcher-kva.example", "1a.example"}) {
+  for (const char* host :
+       {"a", "gw1.fra.example", "127.0.0.1", "::1", "2001:db8::7", "xn--bcher-kva.example", "1a.example"}) {
     EXPECT_FALSE(check_host(host)) << host;
   }
   for (const char* host : {"", "a..b", "a.-b", "-a", "a.", "1.2.3", "1.2.3.400", "a_b", "fe80::1%eth0", "a b", "a/b"}) {
@@ -97,7 +102,8 @@ TEST(Base64, KnownAnswers) {
 }
 
 TEST(Base64, RefusesEverythingElse) {
-  for (const char* text : {"Z", "Zg", "Zg=", "Zg===", "=Zg=", "Zg==Zg==", "Zm9-", "Zm9v=", "Zh==", "Zm9=", "====", "Zm9v*"}) {
+  for (const char* text :
+       {"Z", "Zg", "Zg=", "Zg===", "=Zg=", "Zg==Zg==", "Zm9-", "Zm9v=", "Zh==", "Zm9=", "====", "Zm9v*"}) {
     EXPECT_FALSE(decode_base64(text)) << text;
   }
 }

@@ -39,7 +39,8 @@ void compare(std::vector<std::string> messages, const std::vector<std::string>& 
       messages.erase(found);
     }
   }
-  for (const std::string& message : messages) ADD_FAILURE() << file << ": said and not expected: " << message;
+  for (const std::string& message : messages)
+    ADD_FAILURE() << file << ": said and not expected: " << message;
 }
 
 std::vector<std::filesystem::path> corpus(const std::string& name) {
@@ -62,9 +63,13 @@ void check_corpus(const std::string& name) {
   }
 }
 
-TEST(Resources, GoodFilesAreTaken) { check_corpus("good"); }
+TEST(Resources, GoodFilesAreTaken) {
+  check_corpus("good");
+}
 
-TEST(Resources, BadFilesAreRefusedWithEverythingThatIsWrong) { check_corpus("bad"); }
+TEST(Resources, BadFilesAreRefusedWithEverythingThatIsWrong) {
+  check_corpus("bad");
+}
 
 Resources read(std::string_view text) {
   Resources resources;
@@ -137,6 +142,7 @@ TEST(Resources, LinkAccessImpliesARouterAccess) {
 class NamespaceTest : public testing::Test {
  protected:
   std::unique_ptr<LoadedSite> load() { return load_namespace(paths_); }
+
   std::vector<std::string> errors() { return errors_of(load()->diagnostics); }
 
   void write(const std::filesystem::path& relative, std::string_view contents) {
@@ -156,8 +162,8 @@ class NamespaceTest : public testing::Test {
   static PemBundle make_bundle(std::int32_t from_days = 0) {
     const auto ca = make_ca({.common_name = "test"});
     EXPECT_TRUE(ca);
-    auto bundle = make_certificate(
-        *ca, {.common_name = "c", .hosts = {"c"}, .validity_days = 10, .valid_from_days = from_days});
+    auto bundle =
+        make_certificate(*ca, {.common_name = "c", .hosts = {"c"}, .validity_days = 10, .valid_from_days = from_days});
     EXPECT_TRUE(bundle);
     return *bundle;
   }
@@ -231,10 +237,10 @@ TEST_F(NamespaceTest, BrokenCredentialsAreFoundBeforeAnythingStarts) {
   write("resources/site.yaml", "kind: Site\nmetadata: {name: fra}\n");
   write_link(kEndpoint);
   const PemBundle good = make_bundle();
-  const std::vector<PemBundle> broken = {
-      {"", good.cert, good.key},          {good.ca, good.cert, make_bundle().key}, {"not PEM", good.cert, good.key},
-      {good.ca, "not PEM", good.key},     {good.ca, good.cert, "not PEM"},         make_bundle(-20),
-      {good.ca, good.cert, std::string()}};
+  const std::vector<PemBundle> broken = {{"", good.cert, good.key},          {good.ca, good.cert, make_bundle().key},
+                                         {"not PEM", good.cert, good.key},   {good.ca, "not PEM", good.key},
+                                         {good.ca, good.cert, "not PEM"},    make_bundle(-20),
+                                         {good.ca, good.cert, std::string()}};
   for (const PemBundle& bundle : broken) {
     write_secret(bundle);
     const auto messages = errors();

@@ -1,5 +1,5 @@
-// Status documents from hand-made snapshots: the rule that sums conditions up, transition times that stay, what each kind
-// says in each state, and the files that the writer keeps.
+// Status documents from hand-made snapshots: the rule that sums conditions up, transition times that stay, what each
+// kind says in each state, and the files that the writer keeps.
 
 #include <filesystem>
 #include <string>
@@ -59,7 +59,8 @@ class StatusTest : public testing::Test {
   StatusTest() {
     const char* text =
         "kind: Site\nmetadata: {name: fra}\n---\n"
-        "kind: Link\nmetadata: {name: west}\nspec: {tlsCredentials: hidden, interRouter: {host: gw, port: 55671}}\n---\n"
+        "kind: Link\nmetadata: {name: west}\nspec: {tlsCredentials: hidden, interRouter: {host: gw, port: "
+        "55671}}\n---\n"
         "kind: RouterAccess\nmetadata: {name: in}\nspec: {roles: [{name: inter-router}, {name: edge}]}\n---\n"
         "kind: Listener\nmetadata: {name: web}\nspec: {routingKey: web, host: 127.0.0.1, port: 80}\n---\n"
         "kind: Connector\nmetadata: {name: db}\nspec: {routingKey: db, host: 10.0.0.1, port: 5432}\n---\n"

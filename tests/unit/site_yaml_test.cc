@@ -118,7 +118,8 @@ TEST(Yaml, BoundsHold) {
   EXPECT_EQ(parse_bad(std::string(200'000, '-') + " ").size(), 0U);  // one plain scalar
 
   std::string many = "[";
-  for (std::size_t i = 0; i < YamlLimits::kNodesMax; i++) many += "1,";
+  for (std::size_t i = 0; i < YamlLimits::kNodesMax; i++)
+    many += "1,";
   many += "]";
   const auto errors = parse_bad(many);
   ASSERT_EQ(errors.size(), 1U);
@@ -136,9 +137,40 @@ TEST(Yaml, MessagesShowNoControlCharacters) {
 
 TEST(YamlWriter, ReadsBackAsItWas) {
   nlohmann::ordered_json json;
-  for (const char* text : {"", "yes", "No", "null", "~", "123", "1e3", "0x1f", "2026-01-05T10:00:00Z", "a: b", "- a", "#x",
-                           "a #b", "plain words", "west-1.example", "line\nbreak", "\"quoted\"", "'", "é", " lead",
-                           "trail ", "&a", "*a", "!a", "%a", "@a", "\t", "{", "[]", "a\\b", "y", "0.412ms", "=", "<<"}) {
+  for (const char* text : {"",
+                           "yes",
+                           "No",
+                           "null",
+                           "~",
+                           "123",
+                           "1e3",
+                           "0x1f",
+                           "2026-01-05T10:00:00Z",
+                           "a: b",
+                           "- a",
+                           "#x",
+                           "a #b",
+                           "plain words",
+                           "west-1.example",
+                           "line\nbreak",
+                           "\"quoted\"",
+                           "'",
+                           "é",
+                           " lead",
+                           "trail ",
+                           "&a",
+                           "*a",
+                           "!a",
+                           "%a",
+                           "@a",
+                           "\t",
+                           "{",
+                           "[]",
+                           "a\\b",
+                           "y",
+                           "0.412ms",
+                           "=",
+                           "<<"}) {
     json["texts"].push_back(text);
     json["keys"][text] = text;
   }

@@ -40,7 +40,8 @@ template <class T>
 CLI::Option* add_choice(CLI::App& app, const std::string& name, T& value, const std::map<std::string, T>& choices,
                         const std::string& description) {
   std::string list;
-  for (const auto& [word, unused] : choices) list += (list.empty() ? "" : "|") + word;
+  for (const auto& [word, unused] : choices)
+    list += (list.empty() ? "" : "|") + word;
   const auto set = [&value, &choices](const std::string& word) { value = choices.at(word); };
   const auto is_known = [&choices, list](const std::string& word) {
     return choices.contains(word) ? std::string() : fmt::format("found '{}'; allowed is {}", word, list);
@@ -50,7 +51,9 @@ CLI::Option* add_choice(CLI::App& app, const std::string& name, T& value, const 
       ->type_name(list);
 }
 
-std::string check_namespace_name(const std::string& name) { return check_name(name).value_or(""); }
+std::string check_namespace_name(const std::string& name) {
+  return check_name(name).value_or("");
+}
 
 // The commands and what they fill in.
 struct CommandLine {
@@ -100,8 +103,7 @@ void CommandLine::add_run() {
   run_command->add_option("--shards", run.shards, "Threads that carry traffic (the CPUs that this process may use)")
       ->check(CLI::Range(1U, kShardsMax))
       ->type_name("N");
-  run_command
-      ->add_option("--drain-timeout", run.drain_timeout_s, "How long open connections may finish after SIGTERM")
+  run_command->add_option("--drain-timeout", run.drain_timeout_s, "How long open connections may finish after SIGTERM")
       ->capture_default_str()
       ->check(CLI::Range(0U, kDrainTimeoutMaxS))
       ->type_name("SECONDS");
@@ -136,7 +138,8 @@ std::vector<const CLI::App*> commands_of(const CLI::App& app) {
 
 std::vector<std::string> command_names(const CLI::App& app) {
   std::vector<std::string> names;
-  for (const CLI::App* command : commands_of(app)) names.push_back(command->get_name());
+  for (const CLI::App* command : commands_of(app))
+    names.push_back(command->get_name());
   return names;
 }
 

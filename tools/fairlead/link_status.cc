@@ -1,5 +1,5 @@
-// `fairlead link status`: what runtime/status.json says while a gateway runs, and otherwise the links that are configured,
-// with the fact that none runs. Old figures are never shown as if they were true.
+// `fairlead link status`: what runtime/status.json says while a gateway runs, and otherwise the links that are
+// configured, with the fact that none runs. Old figures are never shown as if they were true.
 
 #include <cstdio>
 #include <ctime>
@@ -115,9 +115,10 @@ TableRow row_of(const Json& link) {
 }
 
 std::string table_of(const std::vector<Json>& links) {
-  std::vector<TableRow> rows = {{"NAME", "STATUS", "COST", "REMOTE-SITE", "RTT", "TLS", "SESSIONS", "STREAMS", "IN",
-                                 "OUT", "SINCE", "MESSAGE"}};
-  for (const Json& link : links) rows.push_back(row_of(link));
+  std::vector<TableRow> rows = {
+      {"NAME", "STATUS", "COST", "REMOTE-SITE", "RTT", "TLS", "SESSIONS", "STREAMS", "IN", "OUT", "SINCE", "MESSAGE"}};
+  for (const Json& link : links)
+    rows.push_back(row_of(link));
   return format_table(rows);
 }
 
@@ -169,13 +170,15 @@ std::string dump(const Json& value) {
 void print_all(const Links& links, OutputFormat format) {
   if (format == OutputFormat::kTable) return print_tables(links);
   Json all = links.outgoing;
-  for (const Json& link : links.incoming) all.push_back(link);
+  for (const Json& link : links.incoming)
+    all.push_back(link);
   if (format == OutputFormat::kJson) {
     fmt::print("{}", dump(all.empty() ? Json::array() : all));
     return;
   }
   const char* separator = "";
-  for (const Json& link : all) fmt::print("{}{}", std::exchange(separator, "---\n"), to_yaml(link));
+  for (const Json& link : all)
+    fmt::print("{}{}", std::exchange(separator, "---\n"), to_yaml(link));
 }
 
 void print_one(const Json& link, OutputFormat format) {

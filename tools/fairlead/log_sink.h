@@ -1,5 +1,5 @@
-// Where log lines go: stderr, as text for people or as one JSON object per line. Lines are queued and written by a thread
-// of the library's, so that no shard waits for a slow terminal; when the queue is full the oldest are dropped.
+// Where log lines go: stderr, as text for people or as one JSON object per line. Lines are queued and written by a
+// thread of the library's, so that no shard waits for a slow terminal; when the queue is full the oldest are dropped.
 #pragma once
 
 #include "tools/fairlead/arguments.h"

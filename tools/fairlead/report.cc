@@ -16,12 +16,15 @@ std::optional<NamespacePaths> find_namespace(const CommonArguments& common) {
 }
 
 void print_diagnostics(const Diagnostics& diagnostics) {
-  for (const Diagnostic& diagnostic : diagnostics.items()) fmt::print(stderr, "{}\n", to_string(diagnostic));
+  for (const Diagnostic& diagnostic : diagnostics.items())
+    fmt::print(stderr, "{}\n", to_string(diagnostic));
   if (!diagnostics.has_errors()) return;
   fmt::print(stderr, "fairlead: {} error{} in the resources\n", diagnostics.error_count(),
              diagnostics.error_count() == 1 ? "" : "s");
 }
 
-void print_error(const Error& error) { fmt::print(stderr, "fairlead: {}\n", error.message); }
+void print_error(const Error& error) {
+  fmt::print(stderr, "fairlead: {}\n", error.message);
+}
 
 }  // namespace fairlead

@@ -1,5 +1,5 @@
-// `fairlead run`: reads everything, checks everything, then starts the gateway, and from there on only waits: for signals,
-// and for changes of status to write down.
+// `fairlead run`: reads everything, checks everything, then starts the gateway, and from there on only waits: for
+// signals, and for changes of status to write down.
 
 #include <algorithm>
 #include <cerrno>
@@ -10,13 +10,12 @@
 #include <optional>
 #include <utility>
 
+#include <fmt/format.h>
 #include <poll.h>
 #include <sched.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
-
-#include <fmt/format.h>
 
 #include "router/gateway.h"
 #include "router/site/credentials_store.h"
@@ -203,10 +202,11 @@ int run_site(const NamespacePaths& paths, const LoadedSite& site, const RunArgum
   if (!gateway) return failed(gateway.error());
 
   const auto took = std::chrono::duration_cast<std::chrono::milliseconds>(Clock::now() - started_at);
-  log_info("ready: site {} in namespace {}, {} shards, {} listeners, {} connectors, {} links out, {} ports for links in, "
-           "started in {} ms",
-           config->site_name, paths.name(), (*gateway)->status()->shards, config->listeners.size(),
-           config->connectors.size(), config->links.size(), config->accesses.size(), took.count());
+  log_info(
+      "ready: site {} in namespace {}, {} shards, {} listeners, {} connectors, {} links out, {} ports for links in, "
+      "started in {} ms",
+      config->site_name, paths.name(), (*gateway)->status()->shards, config->listeners.size(),
+      config->connectors.size(), config->links.size(), config->accesses.size(), took.count());
   Supervisor(**gateway, writer, signals, arguments.drain_timeout_s).run();
   gateway->reset();
   if (auto closed = writer.close(std::time(nullptr)); !closed) log_error("{}", closed.error().message);
@@ -225,7 +225,8 @@ int run_gateway(const CommonArguments& common, const RunArguments& arguments) {
   const auto site = load_namespace(*paths);
   log_diagnostics(site->diagnostics);
   if (site->diagnostics.has_errors()) {
-    log_error("not started: {} errors in the resources of namespace {}", site->diagnostics.error_count(), paths->name());
+    log_error("not started: {} errors in the resources of namespace {}", site->diagnostics.error_count(),
+              paths->name());
     return kExitInvalid;
   }
   return run_site(*paths, *site, arguments, *signals);

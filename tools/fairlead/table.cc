@@ -29,7 +29,8 @@ std::string format_table(const std::vector<TableRow>& rows) {
   std::vector<std::size_t> widths;
   for (const TableRow& row : rows) {
     widths.resize(std::max(widths.size(), row.size()));
-    for (std::size_t i = 0; i < row.size(); i++) widths[i] = std::max(widths[i], width_of(cell_text(row[i])));
+    for (std::size_t i = 0; i < row.size(); i++)
+      widths[i] = std::max(widths[i], width_of(cell_text(row[i])));
   }
   std::string table;
   for (const TableRow& row : rows) {

@@ -1,9 +1,10 @@
+#include "version.h"
+
 #include <cstdio>
 
 #include <fmt/format.h>
 
 #include "tools/fairlead/commands.h"
-#include "version.h"
 
 namespace fairlead {
 
