@@ -17,7 +17,9 @@ struct Gateway::Impl {
 
 Gateway::Gateway(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 
-Gateway::~Gateway() { impl_->transport->stop(); }
+Gateway::~Gateway() {
+  impl_->transport->stop();
+}
 
 Result<std::unique_ptr<Gateway>> Gateway::start(const TransportOptions& options) {
   auto features = probe_kernel(live_kernel());
@@ -63,8 +65,13 @@ Result<void> Gateway::add_link(const LinkConfig& link) {
   return impl_->transport->on_control([&](Transport& transport) { return transport.add_link(link); });
 }
 
-std::shared_ptr<const GatewayStatus> Gateway::status() const { return impl_->transport->status(); }
-int Gateway::status_fd() const { return impl_->transport->status_fd(); }
+std::shared_ptr<const GatewayStatus> Gateway::status() const {
+  return impl_->transport->status();
+}
+
+int Gateway::status_fd() const {
+  return impl_->transport->status_fd();
+}
 
 void Gateway::drain() {
   impl_->transport->on_control([](Transport& transport) { transport.drain(); });

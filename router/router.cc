@@ -35,10 +35,13 @@ void Router::control_message(std::uint32_t link, std::span<const std::uint8_t> m
 
 ServedKeys Router::served_keys() const {
   ServedKeys keys;
-  for (const auto& [key, ids] : connectors_) keys[key] = static_cast<std::uint16_t>(ids.size());
+  for (const auto& [key, ids] : connectors_)
+    keys[key] = static_cast<std::uint16_t>(ids.size());
   return keys;
 }
 
-void Router::publish_routes() { transport_->set_forwarder(std::make_shared<RouteTable>(connectors_, neighbours_)); }
+void Router::publish_routes() {
+  transport_->set_forwarder(std::make_shared<RouteTable>(connectors_, neighbours_));
+}
 
 }  // namespace fairlead

@@ -36,7 +36,9 @@ void Access::on_accept(Completion done) noexcept {
   transport_.timers().arm(retry_, transport_.now() + kRetry);
 }
 
-void Access::on_retry(Instant) noexcept { arm(); }
+void Access::on_retry(Instant) noexcept {
+  arm();
+}
 
 void Access::accept(Socket socket) {
   ++status_.accepted;
@@ -49,9 +51,13 @@ void Access::accept(Socket socket) {
       std::make_unique<PendingSession>(transport_, *this, std::move(socket), std::move(*handshake), peer));
 }
 
-Result<Hello> Access::answer_hello(PendingSession& pending) { return transport_.answer_hello(*this, pending); }
+Result<Hello> Access::answer_hello(PendingSession& pending) {
+  return transport_.answer_hello(*this, pending);
+}
 
-void Access::pending_ready(PendingSession& pending) { transport_.adopt_incoming(*this, pending); }
+void Access::pending_ready(PendingSession& pending) {
+  transport_.adopt_incoming(*this, pending);
+}
 
 void Access::pending_failed(PendingSession& pending, const Error& error) {
   ++status_.refused;

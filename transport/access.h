@@ -23,9 +23,11 @@ class Access final : public PendingSession::Owner {
   Access& operator=(const Access&) = delete;
 
   const AccessConfig& config() const noexcept { return config_; }
+
   const AccessStatus& status() const noexcept { return status_; }
 
   void close() noexcept;
+
   bool closed() const noexcept { return closing_ && !accept_.in_flight(); }
 
   Result<Hello> answer_hello(PendingSession& pending) override;

@@ -1,14 +1,16 @@
-// Channel: one end of a two-way byte flow inside a shard. Its four verbs are the whole contract of the data plane; relay
-// client-to-link, link-to-server, link-to-link and client-to-server are the same calls between two Channels.
+// Channel: one end of a two-way byte flow inside a shard. Its four verbs are the whole contract of the data plane;
+// relay client-to-link, link-to-server, link-to-link and client-to-server are the same calls between two Channels.
 //
 //   deliver(slice)  bytes for you.
-//   grant(bytes)    I have room for this much more from you. The sum delivered never exceeds the room: what was granted,
+//   grant(bytes)    I have room for this much more from you. The sum delivered never exceeds the room: what was
+//   granted,
 //                   and for a Stream its receive window besides, which the far end was told in advance.
 //   finish()        no more deliver will come (half close). At most once.
 //   abort(code)     both directions end now. The two are parted: nothing else is called.
 //
-// Owner: whoever made the implementation (a shard's slab). A Channel and its peer live on the same shard and are touched
-// by its thread only. `peer_` is null before pair() and after either end parted: who has no peer drops what it gets.
+// Owner: whoever made the implementation (a shard's slab). A Channel and its peer live on the same shard and are
+// touched by its thread only. `peer_` is null before pair() and after either end parted: who has no peer drops what it
+// gets.
 #pragma once
 
 #include <cstdint>
@@ -41,6 +43,7 @@ class Channel {
 
  protected:
   Channel() noexcept = default;
+
   ~Channel() { CHECK(peer_ == nullptr); }
 
   // Ends the pairing in order: both directions are finished, or this end is going away and told its peer so before.

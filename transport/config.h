@@ -1,5 +1,5 @@
-// What a user of the transport hands in (…Config) and gets to see (…Status). Plain values: copied between threads, never
-// shared. All names are unique within their kind.
+// What a user of the transport hands in (…Config) and gets to see (…Status). Plain values: copied between threads,
+// never shared. All names are unique within their kind.
 #pragma once
 
 #include <cstdint>
@@ -31,23 +31,23 @@ struct TransportOptions {
   std::string site_name;
   std::uint64_t incarnation = 0;  // of this process: never the same twice for a site id
 
-  Duration probe_interval = Duration::milliseconds(200);    // between probes on an otherwise silent session
-  Duration silent_limit = Duration::milliseconds(900);      // a session that is silent for longer is dead
-  Duration dial_timeout = Duration::seconds(5);             // TCP connect, each address
-  Duration handshake_timeout = Duration::seconds(5);        // from accept or connect to the end of HELLO
-  Duration connect_timeout = Duration::seconds(10);         // a connector to its server
-  Duration redial_min = Duration::milliseconds(50);         // first retry; doubles, with jitter, up to the maximum
-  Duration redial_max = Duration::milliseconds(1500);       // a peer that returns is linked within two seconds
+  Duration probe_interval = Duration::milliseconds(200);  // between probes on an otherwise silent session
+  Duration silent_limit = Duration::milliseconds(900);    // a session that is silent for longer is dead
+  Duration dial_timeout = Duration::seconds(5);           // TCP connect, each address
+  Duration handshake_timeout = Duration::seconds(5);      // from accept or connect to the end of HELLO
+  Duration connect_timeout = Duration::seconds(10);       // a connector to its server
+  Duration redial_min = Duration::milliseconds(50);       // first retry; doubles, with jitter, up to the maximum
+  Duration redial_max = Duration::milliseconds(1500);     // a peer that returns is linked within two seconds
 
-  std::uint32_t initial_window_bytes = 64 * 1024;           // credit of a stream before the receiver has said anything
-  std::uint32_t window_bytes_max = 16 * 1024 * 1024;        // what a stream's window may grow to
-  std::uint64_t window_budget_bytes = 256 * 1024 * 1024;    // sum of what windows may grow beyond the initial, per shard
+  std::uint32_t initial_window_bytes = 64 * 1024;         // credit of a stream before the receiver has said anything
+  std::uint32_t window_bytes_max = 16 * 1024 * 1024;      // what a stream's window may grow to
+  std::uint64_t window_budget_bytes = 256 * 1024 * 1024;  // sum of what windows may grow beyond the initial, per shard
   std::uint32_t streams_per_session_max = 16'384;
   std::uint32_t connections_per_shard_max = 65'536;
-  std::uint32_t handshakes_max = 256;                       // unauthenticated peers at a time
-  std::uint32_t edge_blocks = 1024;                         // 64 KiB each, per shard
-  std::uint32_t link_blocks = 512;                          // 256 KiB each, per shard
-  std::uint32_t small_blocks = 65'536;                      // 4 KiB each, per shard
+  std::uint32_t handshakes_max = 256;   // unauthenticated peers at a time
+  std::uint32_t edge_blocks = 1024;     // 64 KiB each, per shard
+  std::uint32_t link_blocks = 512;      // 256 KiB each, per shard
+  std::uint32_t small_blocks = 65'536;  // 4 KiB each, per shard
   bool pin_threads = true;
 };
 
@@ -96,35 +96,35 @@ struct LastError {
 };
 
 struct LinkStatus {
-  std::string name;        // outgoing: of the resource; incoming: of the RouterAccess that took it
+  std::string name;  // outgoing: of the resource; incoming: of the RouterAccess that took it
   bool incoming = false;
   LinkState state = LinkState::kConnecting;
-  std::uint32_t cost = 1;            // as configured here (incoming: as the peer told)
-  std::string url;                   // "host:port" dialled, or the peer's address of an incoming link
-  std::string remote_site_id;        // known while up, and kept after
+  std::uint32_t cost = 1;      // as configured here (incoming: as the peer told)
+  std::string url;             // "host:port" dialled, or the peer's address of an incoming link
+  std::string remote_site_id;  // known while up, and kept after
   std::string remote_site_name;
-  std::int64_t since_unix_s = 0;     // of the present state
+  std::int64_t since_unix_s = 0;  // of the present state
   std::optional<LastError> last_error;
   Duration next_dial_in{};
   std::uint64_t dials = 0;
-  std::uint64_t ups = 0;             // how often the link came up
+  std::uint64_t ups = 0;  // how often the link came up
 
-  Duration rtt{};                    // smoothed; 0: not measured yet
+  Duration rtt{};  // smoothed; 0: not measured yet
   Duration rtt_min{};
-  std::string tls_version;           // "TLSv1.3"
-  std::string cipher;                // "TLS_AES_128_GCM_SHA256"
+  std::string tls_version;  // "TLSv1.3"
+  std::string cipher;       // "TLS_AES_128_GCM_SHA256"
   std::string tls_group;
-  std::string tx_protection;         // "user space", later "kernel"
+  std::string tx_protection;  // "user space", later "kernel"
   std::string rx_protection;
-  std::string protection_reason;     // why not a better one
+  std::string protection_reason;  // why not a better one
   bool peer_authenticated = false;
-  std::string peer_subject;          // common name of the peer's certificate
+  std::string peer_subject;  // common name of the peer's certificate
   std::int64_t peer_certificate_expires_unix_s = 0;
   std::uint32_t sessions_up = 0;
   std::uint32_t sessions_wanted = 0;
-  std::uint64_t streams = 0;         // open now
+  std::uint64_t streams = 0;  // open now
   std::uint64_t streams_total = 0;
-  std::uint64_t bytes_in = 0;        // payload of streams
+  std::uint64_t bytes_in = 0;  // payload of streams
   std::uint64_t bytes_out = 0;
 };
 
@@ -135,7 +135,7 @@ struct AccessStatus {
   bool listening = false;
   std::optional<LastError> last_error;  // of listening
   std::uint64_t accepted = 0;
-  std::uint64_t refused = 0;            // handshakes that failed
+  std::uint64_t refused = 0;              // handshakes that failed
   std::optional<LastError> last_refused;  // with the address of the peer in its message
 };
 
@@ -152,7 +152,7 @@ struct ListenerStatus {
 struct ConnectorStatus {
   std::string name;
   std::string routing_key;
-  bool matched = false;  // not known before routers flood listeners too; true while any stream came
+  bool matched = false;                 // not known before routers flood listeners too; true while any stream came
   std::optional<LastError> last_error;  // of the last connect that failed
   std::uint64_t connections = 0;
   std::uint64_t connections_total = 0;

@@ -19,9 +19,12 @@ constexpr std::uint32_t kQueueCopyMax = 1024;
 
 ResetCode code_of_connect_error(int error) noexcept {
   switch (error) {
-    case ECONNREFUSED: return ResetCode::kConnectRefused;
-    case ETIMEDOUT: return ResetCode::kConnectTimeout;
-    default: return ResetCode::kConnectFailed;
+    case ECONNREFUSED:
+      return ResetCode::kConnectRefused;
+    case ETIMEDOUT:
+      return ResetCode::kConnectTimeout;
+    default:
+      return ResetCode::kConnectFailed;
   }
 }
 
@@ -33,12 +36,13 @@ EdgeSocket::EdgeSocket(Shard& shard, Socket socket, EdgeGroup& group) noexcept
   ++group_.total;
 }
 
-EdgeSocket::~EdgeSocket() { --group_.open; }
+EdgeSocket::~EdgeSocket() {
+  --group_.open;
+}
 
 void EdgeSocket::start_connect(const Address& address) noexcept {
-  shard_.ring().submit(connect_, [&](io_uring_sqe* sqe) {
-    io_uring_prep_connect(sqe, socket_.fd(), address.get(), address.size);
-  });
+  shard_.ring().submit(
+      connect_, [&](io_uring_sqe* sqe) { io_uring_prep_connect(sqe, socket_.fd(), address.get(), address.size); });
   shard_.timers().arm(connect_deadline_, shard_.now() + shard_.options().connect_timeout);
 }
 
@@ -58,7 +62,9 @@ void EdgeSocket::on_connect(Completion done) noexcept {
   if (!out_.empty() || finish_wanted_) mark_dirty();
 }
 
-void EdgeSocket::on_connect_deadline(Instant) noexcept { shard_.ring().cancel(connect_); }
+void EdgeSocket::on_connect_deadline(Instant) noexcept {
+  shard_.ring().cancel(connect_);
+}
 
 // ---- from the application to the peer
 
@@ -98,7 +104,8 @@ void EdgeSocket::on_receive(Completion done) noexcept {
     case ENOMEM:
       wait_first_ = true;
       return shard_.starve(*this);  // tried again with the next turn
-    default: return fail(ResetCode::kPeerReset);
+    default:
+      return fail(ResetCode::kPeerReset);
   }
 }
 
@@ -107,7 +114,8 @@ void EdgeSocket::take_received(Slice bytes) noexcept {
   if (peer_ == nullptr || state_ != State::kOpen) return;
   shard_.counters().edge_bytes_in += bytes.size();
   if (bytes.size() <= kCopyBreak) {
-    if (Slice copy = shard_.copy_small({bytes.data(), bytes.size()}); !copy.empty()) return peer_->deliver(std::move(copy));
+    if (Slice copy = shard_.copy_small({bytes.data(), bytes.size()}); !copy.empty())
+      return peer_->deliver(std::move(copy));
   }
   peer_->deliver(std::move(bytes));
 }
@@ -125,7 +133,8 @@ void EdgeSocket::deliver(Slice bytes) noexcept {
 
 void EdgeSocket::enqueue(Slice bytes) noexcept {
   // Copies made one after the other are often neighbours in their small block.
-  if (!out_.empty() && out_.back().block() == bytes.block() && out_.back().data() + out_.back().size() == bytes.data()) {
+  if (!out_.empty() && out_.back().block() == bytes.block() &&
+      out_.back().data() + out_.back().size() == bytes.data()) {
     return out_.grow_back(bytes.size());
   }
   if (!out_.push(std::move(bytes))) [[unlikely]] {
@@ -139,7 +148,9 @@ void EdgeSocket::finish() noexcept {
   mark_dirty();
 }
 
-void EdgeSocket::mark_dirty() noexcept { shard_.mark_dirty(*this); }
+void EdgeSocket::mark_dirty() noexcept {
+  shard_.mark_dirty(*this);
+}
 
 void EdgeSocket::flush() noexcept {
   if (state_ != State::kOpen || send_.in_flight()) return;
@@ -159,9 +170,8 @@ void EdgeSocket::flush() noexcept {
     });
   }
   const msghdr* message = shard_.message(vectors);
-  shard_.ring().submit(send_, [&](io_uring_sqe* sqe) {
-    io_uring_prep_sendmsg(sqe, socket_.fd(), message, MSG_NOSIGNAL);
-  });
+  shard_.ring().submit(send_,
+                       [&](io_uring_sqe* sqe) { io_uring_prep_sendmsg(sqe, socket_.fd(), message, MSG_NOSIGNAL); });
 }
 
 void EdgeSocket::on_send(Completion done) noexcept {
@@ -181,8 +191,10 @@ void EdgeSocket::on_send(Completion done) noexcept {
       case EINTR:
       case EAGAIN:
       case ENOMEM:
-      case ENOBUFS: break;  // nothing was sent; the next turn tries again
-      default: return fail(ResetCode::kPeerReset);
+      case ENOBUFS:
+        break;  // nothing was sent; the next turn tries again
+      default:
+        return fail(ResetCode::kPeerReset);
     }
   }
   if (!out_.empty() || finish_wanted_) mark_dirty();
@@ -215,9 +227,13 @@ void EdgeSocket::compact() noexcept {
 
 // ---- the end
 
-void EdgeSocket::abort(ResetCode) noexcept { end(ResetCode::kNone); }
+void EdgeSocket::abort(ResetCode) noexcept {
+  end(ResetCode::kNone);
+}
 
-void EdgeSocket::fail(ResetCode code) noexcept { end(code); }
+void EdgeSocket::fail(ResetCode code) noexcept {
+  end(code);
+}
 
 void EdgeSocket::end(ResetCode code) noexcept {
   if (state_ == State::kClosed || state_ == State::kAborting) return;

@@ -2,8 +2,8 @@
 // server that a connector dials.
 //
 // Owner: the shard's slab. One thread. Bytes received go straight to the peer Channel, never more than it granted: a
-// receive is submitted only while there is a grant, so a peer that stalls stops the reading. Bytes delivered by the peer
-// queue as slices and leave together in one sendmsg per turn; each byte that the kernel took is granted back.
+// receive is submitted only while there is a grant, so a peer that stalls stops the reading. Bytes delivered by the
+// peer queue as slices and leave together in one sendmsg per turn; each byte that the kernel took is granted back.
 //
 //   kConnecting ──► kOpen ──(both directions finished)──► kClosed
 //        └────────────┴─────(abort, error)──► kAborting ──(ops joined)──► kClosed, by RST
@@ -46,6 +46,7 @@ class EdgeSocket final
 
   // An accepted client: reading begins with the first grant.
   void start_accepted() noexcept { state_ = State::kOpen; }
+
   // Dials a server; the outcome reaches the peer as opened() or abort(). `address` must live until then.
   void start_connect(const Address& address) noexcept;
 
@@ -53,12 +54,15 @@ class EdgeSocket final
   void grant(std::uint64_t bytes) noexcept override;
   void finish() noexcept override;
   void abort(ResetCode code) noexcept override;
+
   void opened() noexcept override {}
 
   // The shard's end-of-turn work: sends what was delivered.
   void flush() noexcept;
+
   // Lent buffers are to be had again.
   void resume_receive() noexcept { arm_receive(); }
+
   // Gives up the large blocks it holds, if it has any.
   void relieve() noexcept;
   // Ends the connection without a peer (the shard is being stopped, or nobody serves its routing key).
@@ -87,6 +91,7 @@ class EdgeSocket final
   void fail(ResetCode code) noexcept;
   void close_when_finished() noexcept;
   void join() noexcept;
+
   bool idle() const noexcept { return !receive_.in_flight() && !send_.in_flight() && !connect_.in_flight(); }
 
   Shard& shard_;
@@ -95,11 +100,11 @@ class EdgeSocket final
   SliceQueue out_;
   std::uint64_t granted_bytes_ = 0;  // what the peer still takes
   State state_ = State::kConnecting;
-  bool wait_first_ = true;           // the last receive emptied the socket
-  bool read_finished_ = false;       // the application closed its direction, and the peer knows
-  bool finish_wanted_ = false;       // the peer finished; shut down once everything is sent
+  bool wait_first_ = true;      // the last receive emptied the socket
+  bool read_finished_ = false;  // the application closed its direction, and the peer knows
+  bool finish_wanted_ = false;  // the peer finished; shut down once everything is sent
   bool write_finished_ = false;
-  bool relieving_ = false;           // send_ is cancelled only to move its slices
+  bool relieving_ = false;  // send_ is cancelled only to move its slices
 
   OpOf<&EdgeSocket::on_receive> receive_{*this};
   OpOf<&EdgeSocket::on_send> send_{*this};

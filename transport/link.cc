@@ -16,7 +16,9 @@ Link::Link(Transport& transport, std::uint32_t id, LinkConfig config)
   record_.note_state(LinkState::kConnecting, transport_.kernel().unix_seconds());
 }
 
-Link::~Link() { transport_.abandon_pending(*this); }
+Link::~Link() {
+  transport_.abandon_pending(*this);
+}
 
 LinkStatus Link::status(Instant now) const {
   LinkStatus status = record_.snapshot();
@@ -50,9 +52,8 @@ void Link::resolve_next_endpoint() {
   current_.endpoint = config_.endpoints[next_endpoint_++];
   record_.status.url = to_string(current_.endpoint);
   resolving_ = true;
-  transport_.resolve(current_.endpoint, link_id_, [this](Result<std::vector<Address>> addresses) {
-    endpoint_resolved(std::move(addresses));
-  });
+  transport_.resolve(current_.endpoint, link_id_,
+                     [this](Result<std::vector<Address>> addresses) { endpoint_resolved(std::move(addresses)); });
 }
 
 void Link::endpoint_resolved(Result<std::vector<Address>> addresses) {
@@ -61,7 +62,8 @@ void Link::endpoint_resolved(Result<std::vector<Address>> addresses) {
   if (!addresses) return attempt_failed(addresses.error());
   targets_.clear();
   next_target_ = 0;
-  for (const Address& address : *addresses) targets_.push_back({current_.endpoint, address});
+  for (const Address& address : *addresses)
+    targets_.push_back({current_.endpoint, address});
   current_ = targets_[next_target_++];
   dial_target(0, current_);
 }
@@ -92,7 +94,9 @@ Hello Link::make_hello(std::uint16_t index) const {
   return hello;
 }
 
-Result<Hello> Link::answer_hello(PendingSession&) { return fail(ErrorCode::kProtocol, "unexpected HELLO"); }
+Result<Hello> Link::answer_hello(PendingSession&) {
+  return fail(ErrorCode::kProtocol, "unexpected HELLO");
+}
 
 void Link::pending_ready(PendingSession& pending) {
   const std::uint16_t index = pending.hello().session_index;
@@ -112,7 +116,8 @@ void Link::pending_ready(PendingSession& pending) {
   if (!first) return;
   ++record_.status.ups;
   redial_.cancel();
-  const std::uint16_t wanted = std::max<std::uint16_t>(peer.shards, static_cast<std::uint16_t>(transport_.options().shards));
+  const std::uint16_t wanted =
+      std::max<std::uint16_t>(peer.shards, static_cast<std::uint16_t>(transport_.options().shards));
   slots_.resize(wanted, Slot::kDown);
   record_.status.sessions_wanted = wanted;
   record_.going_away = false;
@@ -156,18 +161,20 @@ void Link::set_error(const Error& error) {
 
 void Link::back_off() {
   if (redial_.armed() || closing_) return;
-  const std::int64_t ceiling = std::min(transport_.options().redial_max.ns,
-                                        transport_.options().redial_min.ns << std::min(failures_, 20U));
+  const std::int64_t ceiling =
+      std::min(transport_.options().redial_max.ns, transport_.options().redial_min.ns << std::min(failures_, 20U));
   ++failures_;
   // Jitter over the upper half, so that the sites that a restarted hub left behind do not come back all at once.
-  const std::int64_t delay = ceiling / 2 + static_cast<std::int64_t>(
-                                               transport_.prng().below(static_cast<std::uint64_t>(ceiling / 2) + 1));
+  const std::int64_t delay =
+      ceiling / 2 + static_cast<std::int64_t>(transport_.prng().below(static_cast<std::uint64_t>(ceiling / 2) + 1));
   redial_at_ = transport_.now() + Duration{delay};
   transport_.timers().arm(redial_, redial_at_);
   transport_.mark_status_changed();
 }
 
-void Link::on_redial(Instant) noexcept { dial(); }
+void Link::on_redial(Instant) noexcept {
+  dial();
+}
 
 void Link::session_ended(std::uint16_t index, const Error& error) {
   if (index < slots_.size()) slots_[index] = Slot::kDown;

@@ -3,8 +3,9 @@
 //   kConnecting ──(session 0 said HELLO)──► kUp ──(last session lost)──► kConnecting …
 //        └──(every address failed)──► kWaiting ──(back-off)──► kConnecting
 //
-// Session 0 goes first: it tells how many shards the peer has. The others then dial the address that worked. Back-off is
-// exponential with full jitter in its upper half, from redial_min to redial_max, and starts anew once the link was up.
+// Session 0 goes first: it tells how many shards the peer has. The others then dial the address that worked. Back-off
+// is exponential with full jitter in its upper half, from redial_min to redial_max, and starts anew once the link was
+// up.
 //
 // Owner: Transport. Control thread only.
 #pragma once
@@ -31,9 +32,13 @@ class Link final : public PendingSession::Owner {
   Link& operator=(const Link&) = delete;
 
   std::uint32_t id() const noexcept { return record_.id; }
+
   std::uint64_t link_id() const noexcept { return link_id_; }
+
   const LinkConfig& config() const noexcept { return config_; }
+
   LinkRecord& record() noexcept { return record_; }
+
   LinkStatus status(Instant now) const;
 
   // Dials whatever is missing.
@@ -49,9 +54,9 @@ class Link final : public PendingSession::Owner {
 
  private:
   enum class Slot : std::uint8_t {
-    kDown,     // nothing under way
-    kDialling, // a PendingSession works on it
-    kUp,       // a session on its shard
+    kDown,      // nothing under way
+    kDialling,  // a PendingSession works on it
+    kUp,        // a session on its shard
   };
 
   // What a dial tries next.
@@ -73,13 +78,13 @@ class Link final : public PendingSession::Owner {
   Transport& transport_;
   LinkConfig config_;
   LinkRecord record_;
-  std::uint64_t link_id_;              // as told to the peer: of this object's life
-  std::vector<Slot> slots_;            // by session index
-  std::vector<Target> targets_;        // of the endpoint being tried
+  std::uint64_t link_id_;        // as told to the peer: of this object's life
+  std::vector<Slot> slots_;      // by session index
+  std::vector<Target> targets_;  // of the endpoint being tried
   std::size_t next_target_ = 0;
   std::size_t next_endpoint_ = 0;
-  Target current_;                     // being dialled by session 0, or the one that worked
-  unsigned failures_ = 0;              // rounds over all endpoints since the link was last up
+  Target current_;         // being dialled by session 0, or the one that worked
+  unsigned failures_ = 0;  // rounds over all endpoints since the link was last up
   bool resolving_ = false;
   bool closing_ = false;
   Instant redial_at_{};

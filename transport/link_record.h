@@ -1,5 +1,5 @@
-// LinkRecord: what is known of a link, dialled or incoming, while Transport keeps it: for status and for the router. Plain
-// values of the control thread.
+// LinkRecord: what is known of a link, dialled or incoming, while Transport keeps it: for status and for the router.
+// Plain values of the control thread.
 #pragma once
 
 #include <cstdint>
@@ -22,12 +22,12 @@ struct LinkRecord {
 
   std::uint32_t id = 0;  // as in Route
   bool up = false;
-  bool going_away = false;              // the peer takes no new streams
-  LinkStatus status;                    // the fields that do not follow from `sessions`
+  bool going_away = false;  // the peer takes no new streams
+  LinkStatus status;        // the fields that do not follow from `sessions`
   std::uint64_t peer_incarnation = 0;
   std::uint32_t peer_cost = 1;
   std::map<std::uint64_t, SessionEntry> sessions;  // by session id
-  std::uint64_t ended_bytes_in = 0;     // of sessions that are gone
+  std::uint64_t ended_bytes_in = 0;                // of sessions that are gone
   std::uint64_t ended_bytes_out = 0;
   std::uint64_t ended_streams = 0;
 

@@ -36,12 +36,16 @@ void Listener::on_accept(Completion done) noexcept {
       return shard_.timers().arm(retry_, shard_.now() + kRetry);
     case ECONNABORTED:  // the client gave up in the backlog
     case EINTR:
-    case EAGAIN: return arm();
-    default: return shard_.timers().arm(retry_, shard_.now() + kRetry);
+    case EAGAIN:
+      return arm();
+    default:
+      return shard_.timers().arm(retry_, shard_.now() + kRetry);
   }
 }
 
-void Listener::on_retry(Instant) noexcept { arm(); }
+void Listener::on_retry(Instant) noexcept {
+  arm();
+}
 
 void Listener::close() noexcept {
   if (closing_) return;

@@ -25,10 +25,13 @@ class Listener {
   Listener& operator=(const Listener&) = delete;
 
   std::uint32_t id() const noexcept { return id_; }
+
   const std::string& routing_key() const noexcept { return routing_key_; }
+
   EdgeGroup& group() noexcept { return group_; }
 
   void close() noexcept;
+
   // Nothing refers to it any more.
   bool closed() const noexcept { return closing_ && !accept_.in_flight() && group_.open == 0; }
 

@@ -28,11 +28,13 @@ std::unique_ptr<Task<Target>> make_task(Callable callable) {
   class Concrete final : public Task<Target> {
    public:
     explicit Concrete(Callable c) : callable_(std::move(c)) {}
+
     void run(Target& target) noexcept override { callable_(target); }
 
    private:
     Callable callable_;
   };
+
   return std::make_unique<Concrete>(std::move(callable));
 }
 

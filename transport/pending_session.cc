@@ -21,9 +21,8 @@ PendingSession::PendingSession(Transport& transport, Owner& owner, Socket socket
       client_tls_(std::move(tls)),
       hello_(std::move(hello)),
       post_handshake_(PostHandshake::Role::kClient) {
-  transport_.ring().submit(connect_, [&](io_uring_sqe* sqe) {
-    io_uring_prep_connect(sqe, socket_.fd(), address_.get(), address_.size);
-  });
+  transport_.ring().submit(
+      connect_, [&](io_uring_sqe* sqe) { io_uring_prep_connect(sqe, socket_.fd(), address_.get(), address_.size); });
   transport_.timers().arm(deadline_, transport_.now() + transport_.options().dial_timeout);
 }
 
@@ -150,7 +149,8 @@ void PendingSession::process_records() {
         }
         return fail(error_of_alert(alert->description, "peer at " + peer_));
       }
-      case ContentType::kChangeCipherSpec: break;
+      case ContentType::kChangeCipherSpec:
+        break;
     }
     if (state_ != State::kHello) return;
     received_.erase(received_.begin(), received_.begin() + static_cast<std::ptrdiff_t>(*length));
@@ -202,9 +202,8 @@ void PendingSession::finish_when_sent() {
 void PendingSession::arm_receive() noexcept {
   const bool wanted = state_ == State::kHandshake || (state_ == State::kHello && !peer_hello_seen_) || lingering_;
   if (receive_.in_flight() || !wanted) return;
-  transport_.ring().submit(receive_, [&](io_uring_sqe* sqe) {
-    io_uring_prep_recv(sqe, socket_.fd(), buffer_.data(), buffer_.size(), 0);
-  });
+  transport_.ring().submit(
+      receive_, [&](io_uring_sqe* sqe) { io_uring_prep_recv(sqe, socket_.fd(), buffer_.data(), buffer_.size(), 0); });
 }
 
 void PendingSession::on_receive(Completion done) noexcept {

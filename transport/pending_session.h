@@ -1,6 +1,6 @@
-// PendingSession: a TCP connection on its way to becoming a session: connect (if we dial), TLS handshake, HELLO both ways.
-// It lives on the control thread, so that the computing of a handshake never delays a shard's traffic; the finished
-// connection is then handed to its shard, once.
+// PendingSession: a TCP connection on its way to becoming a session: connect (if we dial), TLS handshake, HELLO both
+// ways. It lives on the control thread, so that the computing of a handshake never delays a shard's traffic; the
+// finished connection is then handed to its shard, once.
 //
 //   kConnecting ──► kHandshake ──► kHello ──► kDone   (handed over)
 //        └───────────────┴───────────┴──────► kFailed (the alert, if any, is sent first)
@@ -47,7 +47,8 @@ class PendingSession {
   PendingSession(Transport& transport, Owner& owner, Socket socket, const Address& address,
                  std::shared_ptr<const Credentials> credentials, ClientHandshakeOptions tls, Hello hello);
   // Accepted.
-  PendingSession(Transport& transport, Owner& owner, Socket socket, std::unique_ptr<Handshake> handshake, std::string peer);
+  PendingSession(Transport& transport, Owner& owner, Socket socket, std::unique_ptr<Handshake> handshake,
+                 std::string peer);
   PendingSession(const PendingSession&) = delete;
   PendingSession& operator=(const PendingSession&) = delete;
 
@@ -55,21 +56,30 @@ class PendingSession {
   void abandon() noexcept;
   // Ends with an error that the owner is told.
   void fail(Error error);
+
   bool over() const noexcept {
     return (state_ == State::kDone || state_ == State::kFailed) && !connect_.in_flight() && !receive_.in_flight() &&
            !send_.in_flight();
   }
 
   bool dialled() const noexcept { return dialled_; }
+
   bool owned_by(const Owner& owner) const noexcept { return owner_ == &owner; }
+
   const std::string& peer() const noexcept { return peer_; }
+
   const Hello& hello() const noexcept { return hello_; }
+
   const Hello& peer_hello() const noexcept { return peer_hello_; }
+
   const HandshakeResult& tls() const noexcept { return tls_; }
 
   Socket take_socket() noexcept { return std::move(socket_); }
+
   std::unique_ptr<RecordSealer> take_sealer() noexcept { return std::move(sealer_); }
+
   std::unique_ptr<RecordOpener> take_opener() noexcept { return std::move(opener_); }
+
   std::vector<std::uint8_t> take_early() noexcept { return std::move(received_); }
 
  private:
@@ -124,8 +134,8 @@ class PendingSession {
   std::unique_ptr<RecordSealer> sealer_;
   std::unique_ptr<RecordOpener> opener_;
   PostHandshake post_handshake_;
-  std::vector<std::uint8_t> received_;   // not yet consumed, after the handshake
-  std::vector<std::uint8_t> queued_;     // to be sent after what is being sent
+  std::vector<std::uint8_t> received_;  // not yet consumed, after the handshake
+  std::vector<std::uint8_t> queued_;    // to be sent after what is being sent
   std::vector<std::uint8_t> sending_;
   std::size_t sent_ = 0;
   std::array<std::uint8_t, kReceiveBytes> buffer_;

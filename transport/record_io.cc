@@ -9,9 +9,10 @@ namespace fairlead {
 
 void SealingSender::seal(std::uint8_t* plaintext, std::uint32_t size) noexcept {
   // One key must not protect too many records; the renewal costs one small record.
-  if (sealer_->needs_key_update()) [[unlikely]] put_key_update();
-  end_ += static_cast<std::uint32_t>(
-      sealer_->seal(ContentType::kApplicationData, plaintext, size, out_->data() + end_));
+  if (sealer_->needs_key_update()) [[unlikely]]
+    put_key_update();
+  end_ +=
+      static_cast<std::uint32_t>(sealer_->seal(ContentType::kApplicationData, plaintext, size, out_->data() + end_));
   ++records_;
 }
 
@@ -101,7 +102,8 @@ RecordReceiver::Next OpeningReceiver::next(Run& run) noexcept {
       case ContentType::kAlert:
         if (const Next next = next_alert(*opened); next != Next::kFrames) return next;
         continue;
-      case ContentType::kChangeCipherSpec: continue;
+      case ContentType::kChangeCipherSpec:
+        continue;
     }
   }
 }
@@ -129,6 +131,8 @@ RecordReceiver::Next OpeningReceiver::end_with(RecordFault fault) noexcept {
   return Next::kError;
 }
 
-Error OpeningReceiver::error() const { return fault_ ? error_of(*fault_) : error_of_alert(alert_, "the peer"); }
+Error OpeningReceiver::error() const {
+  return fault_ ? error_of(*fault_) : error_of_alert(alert_, "the peer");
+}
 
 }  // namespace fairlead

@@ -1,6 +1,7 @@
-// How a session's frames become TLS records on its socket and back. RecordSender and RecordReceiver are the seam between
-// the two kinds of record protection: in user space (here: records are sealed into, and opened in, the session's own
-// blocks) and in the kernel (the same frames as plaintext, gathered and scattered). On the wire they are the same.
+// How a session's frames become TLS records on its socket and back. RecordSender and RecordReceiver are the seam
+// between the two kinds of record protection: in user space (here: records are sealed into, and opened in, the
+// session's own blocks) and in the kernel (the same frames as plaintext, gathered and scattered). On the wire they are
+// the same.
 //
 // Owner: Session. One shard's thread. No allocation after construction.
 #pragma once
@@ -32,8 +33,8 @@ class RecordSender {
   virtual bool room() const noexcept = 0;
   // Whole frames that are small (at most a small block): copied.
   virtual void put_frames(const std::uint8_t* frames, std::uint32_t size) noexcept = 0;
-  // One frame. The kFrameHeaderSize bytes in front of a payload of more than kCopyMax bytes and the byte behind it may be
-  // overwritten for the duration of the call: they are headroom, tailroom, or bytes that are done with.
+  // One frame. The kFrameHeaderSize bytes in front of a payload of more than kCopyMax bytes and the byte behind it may
+  // be overwritten for the duration of the call: they are headroom, tailroom, or bytes that are done with.
   virtual void put_data(const FrameHeader& header, Slice payload) noexcept = 0;
   // TLS close_notify: nothing may be put after it.
   virtual void put_close_notify() noexcept = 0;
@@ -58,6 +59,7 @@ class RecordReceiver {
     kClosed,    // the peer sent close_notify
     kError,     // error() says what is wrong; the session ends
   };
+
   struct Run {
     std::uint8_t* data = nullptr;
     std::uint32_t size = 0;
@@ -87,28 +89,35 @@ class SealingSender final : public RecordSender {
 
   // `out` is a block of the link pool; one reference is taken over.
   SealingSender(std::unique_ptr<RecordSealer> sealer, Block* out) noexcept : sealer_(std::move(sealer)), out_(out) {}
+
   ~SealingSender() override { BlockPool::release(out_); }
+
   SealingSender(const SealingSender&) = delete;
   SealingSender& operator=(const SealingSender&) = delete;
 
   // A staged record, a direct one, and a key update or alert.
   bool room() const noexcept override { return out_->capacity - end_ >= 2 * (kPlaintextMax + kRecordOverhead) + 256; }
+
   void put_frames(const std::uint8_t* frames, std::uint32_t size) noexcept override;
   void put_data(const FrameHeader& header, Slice payload) noexcept override;
   void put_close_notify() noexcept override;
   void put_key_update() noexcept override;
+
   void flush() noexcept override { seal_staging(); }
 
   std::uint32_t pending_bytes() const noexcept override { return end_ - begin_; }
+
   void prepare_send(io_uring_sqe* sqe, int fd) const noexcept override {
     io_uring_prep_send(sqe, fd, out_->data() + begin_, end_ - begin_, MSG_NOSIGNAL);
   }
+
   void sent(std::uint32_t bytes) noexcept override {
     begin_ += bytes;
     if (begin_ == end_) begin_ = end_ = 0;
   }
 
   std::string_view name() const noexcept override { return "user space"; }
+
   std::uint64_t records() const noexcept override { return records_; }
 
  private:
@@ -129,9 +138,12 @@ class SealingSender final : public RecordSender {
 class OpeningReceiver final : public RecordReceiver {
  public:
   // One reference of `first`, a block of `pool`, is taken over; a block must hold at least two records.
-  OpeningReceiver(std::unique_ptr<RecordOpener> opener, PostHandshake::Role role, BlockPool& pool, Block* first) noexcept
+  OpeningReceiver(std::unique_ptr<RecordOpener> opener, PostHandshake::Role role, BlockPool& pool,
+                  Block* first) noexcept
       : opener_(std::move(opener)), post_handshake_(role), pool_(pool), block_(first) {}
+
   ~OpeningReceiver() override { BlockPool::release(block_); }
+
   OpeningReceiver(const OpeningReceiver&) = delete;
   OpeningReceiver& operator=(const OpeningReceiver&) = delete;
 
@@ -139,15 +151,20 @@ class OpeningReceiver final : public RecordReceiver {
   bool preload(const std::uint8_t* bytes, std::size_t size) noexcept;
 
   bool make_room() noexcept override;
+
   void prepare_receive(io_uring_sqe* sqe, int fd, bool wait_first) const noexcept override {
     io_uring_prep_recv(sqe, fd, block_->data() + end_, block_->capacity - end_, 0);
     if (wait_first) sqe->ioprio |= IORING_RECVSEND_POLL_FIRST;
   }
+
   void received(std::uint32_t bytes) noexcept override { end_ += bytes; }
+
   Next next(Run& run) noexcept override;
+
   bool take_key_update_request() noexcept override { return std::exchange(key_update_requested_, false); }
 
   Error error() const override;
+
   std::string_view name() const noexcept override { return "user space"; }
 
  private:

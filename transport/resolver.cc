@@ -16,7 +16,8 @@ std::string to_string(const HostPort& endpoint) {
 
 Address parse_literal(const std::string& host, std::uint16_t port) {
   Address address;
-  if (auto* v4 = reinterpret_cast<sockaddr_in*>(&address.storage); inet_pton(AF_INET, host.c_str(), &v4->sin_addr) == 1) {
+  if (auto* v4 = reinterpret_cast<sockaddr_in*>(&address.storage);
+      inet_pton(AF_INET, host.c_str(), &v4->sin_addr) == 1) {
     v4->sin_family = AF_INET;
     v4->sin_port = htons(port);
     address.size = sizeof *v4;
@@ -102,7 +103,8 @@ void Resolver::resolve(const HostPort& endpoint, Instant now, Done done) {
   query->request.ar_request = &query->hints;
   query->done = std::move(done);
   gaicb* list[] = {&query->request};
-  if (const int error = getaddrinfo_a(GAI_NOWAIT, list, 1, nullptr); error != 0) return query->done(query->result(error));
+  if (const int error = getaddrinfo_a(GAI_NOWAIT, list, 1, nullptr); error != 0)
+    return query->done(query->result(error));
   queries_.push_back(std::move(query));
   if (!poll_.armed()) timers_.arm(poll_, now + kPoll);
 }
@@ -115,7 +117,8 @@ void Resolver::on_poll(Instant now) noexcept {
     it = next;
   }
   if (!queries_.empty()) timers_.arm(poll_, now + kPoll);
-  for (auto& query : finished) query->done(query->result(gai_error(&query->request)));
+  for (auto& query : finished)
+    query->done(query->result(gai_error(&query->request)));
 }
 
 }  // namespace fairlead

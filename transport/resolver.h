@@ -1,5 +1,5 @@
-// Resolver: host names to addresses without stopping the thread that asks: literals at once, names by the C library's own
-// helper threads (getaddrinfo_a), looked after by a timer. One slow name server holds up only its own query.
+// Resolver: host names to addresses without stopping the thread that asks: literals at once, names by the C library's
+// own helper threads (getaddrinfo_a), looked after by a timer. One slow name server holds up only its own query.
 //
 // Owner: Transport. Control thread only.
 #pragma once

@@ -1,12 +1,12 @@
-// Scheduler: which stream of a session sends next. Deficit round robin (Shreedhar and Varghese, 1995) with a list of its
-// own for streams that just became active, which goes first, as in fq_codel (RFC 8290 4.2): a stream with a small request
-// does not wait behind bulk, and bulk streams share evenly by bytes.
+// Scheduler: which stream of a session sends next. Deficit round robin (Shreedhar and Varghese, 1995) with a list of
+// its own for streams that just became active, which goes first, as in fq_codel (RFC 8290 4.2): a stream with a small
+// request does not wait behind bulk, and bulk streams share evenly by bytes.
 //
 //   activate ──► new ──(quantum used up, still active)──► old ──► old ──► ...
 //                 └──(nothing left to send)──► idle ◄──────┘
 //
-// A new stream that ran empty goes to the end of the old list once before it is idle, so that a stream which comes back at
-// once cannot starve the old ones. Pure: no clock, no allocation. Owner: Session; one thread.
+// A new stream that ran empty goes to the end of the old list once before it is idle, so that a stream which comes back
+// at once cannot starve the old ones. Pure: no clock, no allocation. Owner: Session; one thread.
 #pragma once
 
 #include <cstdint>
@@ -70,6 +70,7 @@ class Scheduler {
   }
 
   bool empty() const noexcept { return count_ == 0; }
+
   std::uint32_t count() const noexcept { return count_; }
 
  private:

@@ -25,7 +25,9 @@ constexpr std::uint64_t kSessionBacklogBytes = 16 * 1024 * 1024;
 constexpr std::uint32_t kRouterMessageBytesMax = 4 * 1024 * 1024;
 constexpr std::uint32_t kControlPartBytes = 2048;
 
-std::span<const std::uint8_t> no_bytes() { return {}; }
+std::span<const std::uint8_t> no_bytes() {
+  return {};
+}
 
 }  // namespace
 
@@ -69,7 +71,9 @@ Session::Session(Shard& shard, SessionSeed seed, Block* out, std::unique_ptr<Rec
   shard_.timers().arm(probe_, shard_.now() + Duration::milliseconds(1));
 }
 
-Session::~Session() { CHECK(state_ == State::kEnded); }
+Session::~Session() {
+  CHECK(state_ == State::kEnded);
+}
 
 // ---- streams
 
@@ -93,7 +97,8 @@ Stream* Session::open_stream(const StreamName& name, std::string_view routing_ke
     ++shard_.counters().streams_exhausted;
     return nullptr;
   }
-  const std::uint16_t generation = static_cast<std::uint16_t>((ours_.generations[slot] + 1) & StreamId::kGenerationMask);
+  const std::uint16_t generation =
+      static_cast<std::uint16_t>((ours_.generations[slot] + 1) & StreamId::kGenerationMask);
   const StreamId id = StreamId::make(dialled_ ? 0 : 1, slot, generation);
   Stream* stream = make_stream(id, name);
   if (stream == nullptr) return nullptr;
@@ -158,17 +163,21 @@ std::uint64_t Session::stream_backlog_bytes() const noexcept {
   return std::clamp(share, Stream::kBacklogBytesMin, Stream::kBacklogBytes);
 }
 
-std::uint32_t Session::window_bytes_max() const noexcept { return shard_.options().window_bytes_max; }
-std::uint32_t Session::take_window_budget(std::uint32_t bytes) noexcept { return shard_.take_window_budget(bytes); }
+std::uint32_t Session::window_bytes_max() const noexcept {
+  return shard_.options().window_bytes_max;
+}
+
+std::uint32_t Session::take_window_budget(std::uint32_t bytes) noexcept {
+  return shard_.take_window_budget(bytes);
+}
 
 // ---- receiving
 
 void Session::arm_receive() noexcept {
   if (receive_.in_flight() || (state_ != State::kUp && state_ != State::kClosing)) return;
   if (!receiver_->make_room()) return shard_.starve(*this);
-  shard_.ring().submit(receive_, [&](io_uring_sqe* sqe) {
-    receiver_->prepare_receive(sqe, socket_.fd(), wait_first_);
-  });
+  shard_.ring().submit(receive_,
+                       [&](io_uring_sqe* sqe) { receiver_->prepare_receive(sqe, socket_.fd(), wait_first_); });
 }
 
 void Session::on_receive(Completion done) noexcept {
@@ -182,14 +191,16 @@ void Session::on_receive(Completion done) noexcept {
     return arm_receive();
   }
   switch (-done.res) {
-    case 0: return fail(ErrorCode::kReset, "the peer closed the connection without a close_notify");
+    case 0:
+      return fail(ErrorCode::kReset, "the peer closed the connection without a close_notify");
     case EINTR:
     case EAGAIN:
     case ENOMEM:
     case ENOBUFS:
       wait_first_ = true;
       return shard_.starve(*this);  // tried again with the next turn
-    default: return fail_with_errno(-done.res);
+    default:
+      return fail_with_errno(-done.res);
   }
 }
 
@@ -206,7 +217,8 @@ void Session::process_received() noexcept {
           mark_dirty();
         }
         return;
-      case RecordReceiver::Next::kClosed: return fail(ErrorCode::kClosing, "the peer closed the link");
+      case RecordReceiver::Next::kClosed:
+        return fail(ErrorCode::kClosing, "the peer closed the link");
       case RecordReceiver::Next::kError:
         return fail_with_received();
     }
@@ -235,16 +247,25 @@ bool Session::process_frame(const FrameHeader& header, std::uint8_t* payload, Bl
     case FrameType::kData:
     case FrameType::kCredit:
     case FrameType::kReset:
-    case FrameType::kOpened: return process_stream_frame(header, payload, block);
-    case FrameType::kOpen: return process_open(header, bytes);
-    case FrameType::kPing: put_frame(FrameType::kPong, 0, 0, bytes); return state_ == State::kUp;
-    case FrameType::kPong: process_pong(wire::load<std::uint64_t>(payload)); return true;
+    case FrameType::kOpened:
+      return process_stream_frame(header, payload, block);
+    case FrameType::kOpen:
+      return process_open(header, bytes);
+    case FrameType::kPing:
+      put_frame(FrameType::kPong, 0, 0, bytes);
+      return state_ == State::kUp;
+    case FrameType::kPong:
+      process_pong(wire::load<std::uint64_t>(payload));
+      return true;
     case FrameType::kGoAway:
       peer_going_away_ = true;
       shard_.report_going_away(*this);
       return true;
-    case FrameType::kControl: return process_control(header, bytes);
-    case FrameType::kHello: protocol_error("a second HELLO"); return false;
+    case FrameType::kControl:
+      return process_control(header, bytes);
+    case FrameType::kHello:
+      protocol_error("a second HELLO");
+      return false;
   }
   return true;  // an unknown type that says it may be skipped
 }
@@ -262,20 +283,25 @@ bool Session::process_stream_frame(const FrameHeader& header, std::uint8_t* payl
       }
       break;
     }
-    case FrameType::kCredit: stream->receive_credit(wire::load<std::uint64_t>(payload)); break;
+    case FrameType::kCredit:
+      stream->receive_credit(wire::load<std::uint64_t>(payload));
+      break;
     case FrameType::kReset: {
       ResetFrame reset;
       ResetFrame::decode({payload, header.length}, reset);
       stream->receive_reset(reset.code);
       break;
     }
-    case FrameType::kOpened: stream->receive_opened(); break;
+    case FrameType::kOpened:
+      stream->receive_opened();
+      break;
     case FrameType::kHello:
     case FrameType::kOpen:
     case FrameType::kPing:
     case FrameType::kPong:
     case FrameType::kGoAway:
-    case FrameType::kControl: UNREACHABLE();
+    case FrameType::kControl:
+      UNREACHABLE();
   }
   return state_ == State::kUp || state_ == State::kClosing;
 }
@@ -332,7 +358,9 @@ void Session::process_pong(std::uint64_t sent_ns) noexcept {
 
 // ---- sending
 
-void Session::mark_dirty() noexcept { shard_.mark_dirty(*this); }
+void Session::mark_dirty() noexcept {
+  shard_.mark_dirty(*this);
+}
 
 void Session::put_frame(FrameType type, std::uint8_t flags, std::uint32_t stream,
                         std::span<const std::uint8_t> payload) noexcept {
@@ -407,8 +435,7 @@ void Session::put_streams() noexcept {
     if (entry == nullptr) return;
     Stream& stream = static_cast<Stream&>(*entry);
     bool more = false;
-    const std::uint32_t sent =
-        stream.pull(*sender_, static_cast<std::uint32_t>(Scheduler::budget(*entry)), more);
+    const std::uint32_t sent = stream.pull(*sender_, static_cast<std::uint32_t>(Scheduler::budget(*entry)), more);
     figures_.bytes_out += sent;
     if (sent > 0 && sent <= kInteractiveBytes && !more) last_interactive_ = shard_.now();
     // A stream whose last bytes left is no longer scheduled.
@@ -442,8 +469,10 @@ void Session::on_send(Completion done) noexcept {
       case EINTR:
       case EAGAIN:
       case ENOMEM:
-      case ENOBUFS: break;  // nothing was sent; the next turn tries again
-      default: return fail_with_errno(-done.res);
+      case ENOBUFS:
+        break;  // nothing was sent; the next turn tries again
+      default:
+        return fail_with_errno(-done.res);
     }
   }
   if (close_notify_put_ && sender_->pending_bytes() == 0) return end();
@@ -469,9 +498,13 @@ void Session::protocol_error(std::string_view what) noexcept {
   fail({ErrorCode::kProtocol, "the peer broke the link protocol: " + std::string(what)});
 }
 
-void Session::fail(ErrorCode code, std::string_view message) noexcept { fail({code, std::string(message)}); }
+void Session::fail(ErrorCode code, std::string_view message) noexcept {
+  fail({code, std::string(message)});
+}
 
-void Session::fail_with_errno(int errno_value) noexcept { fail(error_from_errno(errno_value, "connection to the peer")); }
+void Session::fail_with_errno(int errno_value) noexcept {
+  fail(error_from_errno(errno_value, "connection to the peer"));
+}
 
 void Session::fail_with_received() noexcept {
   ++shard_.counters().protocol_errors;

@@ -71,13 +71,18 @@ class Session final
   Session& operator=(const Session&) = delete;
 
   std::uint64_t id() const noexcept { return id_; }
+
   std::uint32_t link() const noexcept { return link_; }
+
   const SessionFigures& figures() const noexcept { return figures_; }
+
   std::string_view sender_name() const noexcept { return sender_->name(); }
+
   std::string_view receiver_name() const noexcept { return receiver_->name(); }
 
   // Whether new streams may be opened on it.
   bool takes_streams() const noexcept { return state_ == State::kUp && !peer_going_away_; }
+
   // A new stream to the far end; null at the limit of either end.
   Stream* open_stream(const StreamName& name, std::string_view routing_key, std::uint8_t hops) noexcept;
 
@@ -92,6 +97,7 @@ class Session final
 
   // End-of-turn work of the shard.
   void flush() noexcept;
+
   void resume_receive() noexcept { arm_receive(); }
 
   // For streams.
@@ -115,6 +121,7 @@ class Session final
   // One side's streams by slot. Slot 0 is not used.
   struct Table {
     explicit Table(std::uint32_t slots) : streams(slots + 1), generations(slots + 1) {}
+
     std::vector<Stream*> streams;
     std::vector<std::uint16_t> generations;
   };
@@ -134,7 +141,8 @@ class Session final
   bool process_control(const FrameHeader& header, std::span<const std::uint8_t> payload) noexcept;
   void process_pong(std::uint64_t sent_ns) noexcept;
 
-  void put_frame(FrameType type, std::uint8_t flags, std::uint32_t stream, std::span<const std::uint8_t> payload) noexcept;
+  void put_frame(FrameType type, std::uint8_t flags, std::uint32_t stream,
+                 std::span<const std::uint8_t> payload) noexcept;
   void put_reset(StreamId id, ResetCode code) noexcept;
   void put_credits() noexcept;
   bool put_control_frames() noexcept;
@@ -152,12 +160,11 @@ class Session final
   void end() noexcept;
   void join() noexcept;
 
-  using CreditList =
-      boost::intrusive::list<Stream,
-                             boost::intrusive::base_hook<boost::intrusive::list_base_hook<
-                                 boost::intrusive::tag<stream_hooks::Credit>,
-                                 boost::intrusive::link_mode<boost::intrusive::auto_unlink>>>,
-                             boost::intrusive::constant_time_size<false>>;
+  using CreditList = boost::intrusive::list<
+      Stream,
+      boost::intrusive::base_hook<boost::intrusive::list_base_hook<
+          boost::intrusive::tag<stream_hooks::Credit>, boost::intrusive::link_mode<boost::intrusive::auto_unlink>>>,
+      boost::intrusive::constant_time_size<false>>;
 
   Shard& shard_;
   Socket socket_;
@@ -166,8 +173,8 @@ class Session final
   Scheduler scheduler_;
   SliceQueue control_;  // control frames, whole ones in each slice
   CreditList credits_;
-  Table ours_;          // streams that we opened
-  Table theirs_;        // streams that the peer opened
+  Table ours_;                             // streams that we opened
+  Table theirs_;                           // streams that the peer opened
   std::vector<std::uint32_t> free_slots_;  // of ours_
   std::uint32_t next_fresh_slot_ = 1;
 

@@ -45,7 +45,8 @@ Result<std::unique_ptr<Shard>> Shard::open(Kernel& kernel, const TransportOption
   };
   if (auto r = open_pool(shard->edge_pool_, kEdgeBlockSize, options.edge_blocks); !r) return std::unexpected(r.error());
   if (auto r = open_pool(shard->link_pool_, kLinkBlockSize, options.link_blocks); !r) return std::unexpected(r.error());
-  if (auto r = open_pool(shard->small_pool_, kSmallBlockSize, options.small_blocks); !r) return std::unexpected(r.error());
+  if (auto r = open_pool(shard->small_pool_, kSmallBlockSize, options.small_blocks); !r)
+    return std::unexpected(r.error());
   auto buffers = BufferRing::open(*shard->ring_, *shard->edge_pool_, kBufferGroup);
   if (!buffers) return std::unexpected(buffers.error());
   shard->buffers_ = std::move(*buffers);
@@ -111,7 +112,8 @@ void Shard::on_event(Completion) noexcept {
 }
 
 void Shard::run_tasks() noexcept {
-  while (auto task = mailbox_.take()) task->run(*this);
+  while (auto task = mailbox_.take())
+    task->run(*this);
   transport_.inbox(index_).flush();
 }
 
@@ -157,9 +159,11 @@ void Shard::resume_starved() noexcept {
 }
 
 void Shard::reap_dead() noexcept {
-  for (Stream* stream : dead_streams_) streams_.destroy(stream);
+  for (Stream* stream : dead_streams_)
+    streams_.destroy(stream);
   dead_streams_.clear();
-  for (EdgeSocket* edge : dead_edges_) edges_.destroy(edge);
+  for (EdgeSocket* edge : dead_edges_)
+    edges_.destroy(edge);
   dead_edges_.clear();
   for (auto& [session, error] : ended_sessions_) {
     transport_.report_session_ended(index_, session->id(), std::move(error));
@@ -199,7 +203,8 @@ Slice Shard::reserve_small(std::uint32_t size) noexcept {
 }
 
 Slice Shard::copy_small(std::span<const std::uint8_t> bytes) noexcept {
-  if (small_pool_->available() < small_pool_->count() / kSmallReserve) [[unlikely]] return {};
+  if (small_pool_->available() < small_pool_->count() / kSmallReserve) [[unlikely]]
+    return {};
   Slice slice = reserve_small(static_cast<std::uint32_t>(bytes.size()));
   if (!slice.empty()) std::memcpy(slice.data(), bytes.data(), bytes.size());
   return slice;
@@ -213,7 +218,8 @@ std::span<iovec> Shard::gather(SliceQueue& queue, std::uint32_t bytes_max) noexc
   iovec* first = &vectors_[vectors_used_];
   std::size_t count = 0;
   std::uint32_t bytes = 0;
-  for (SliceNode* node = queue.head(); node != nullptr && count < kVectorsPerSend && bytes < bytes_max; node = node->next) {
+  for (SliceNode* node = queue.head(); node != nullptr && count < kVectorsPerSend && bytes < bytes_max;
+       node = node->next) {
     first[count++] = {node->slice.data(), node->slice.size()};
     bytes += node->slice.size();
   }
@@ -260,7 +266,9 @@ void Shard::starve(Session& session) noexcept {
 
 // ---- connections
 
-void Shard::tune_edge(Socket& socket) noexcept { socket.set_option(IPPROTO_TCP, TCP_NODELAY, 1); }
+void Shard::tune_edge(Socket& socket) noexcept {
+  socket.set_option(IPPROTO_TCP, TCP_NODELAY, 1);
+}
 
 EdgeSocket* Shard::make_edge(Socket socket, EdgeGroup& group) noexcept {
   EdgeSocket* edge = edges_.make(*this, std::move(socket), group);
@@ -272,11 +280,12 @@ EdgeSocket* Shard::make_edge(Socket socket, EdgeGroup& group) noexcept {
   return edge;
 }
 
-void Shard::accept_client(Listener& listener, Socket socket) noexcept { start_client(listener, std::move(socket), true); }
+void Shard::accept_client(Listener& listener, Socket socket) noexcept {
+  start_client(listener, std::move(socket), true);
+}
 
 void Shard::start_client(Listener& listener, Socket socket, bool may_hand_over) noexcept {
-  const Route route =
-      forwarder_ ? forwarder_->route(listener.routing_key(), Forwarder::kFromListener) : Route{};
+  const Route route = forwarder_ ? forwarder_->route(listener.routing_key(), Forwarder::kFromListener) : Route{};
   if (route.kind == Route::Kind::kNone) {
     ++counters_.no_route;
     return socket.close_with_reset();
@@ -325,7 +334,9 @@ void Shard::adopt_client(std::uint32_t listener_id, Socket socket) {
 ResetCode Shard::connect_stream(Stream& stream, const OpenFrame& open, std::uint32_t arrived_on) noexcept {
   const Route route = forwarder_ ? forwarder_->route(open.routing_key, arrived_on) : Route{};
   switch (route.kind) {
-    case Route::Kind::kNone: ++counters_.no_route; return ResetCode::kNoRoute;
+    case Route::Kind::kNone:
+      ++counters_.no_route;
+      return ResetCode::kNoRoute;
     case Route::Kind::kConnector: {
       const ResetCode refused = connect_edge(stream, route.index);
       if (refused == ResetCode::kNone) stream.start_with_edge();
@@ -419,24 +430,29 @@ void Shard::add_connector(std::uint32_t id, std::vector<Address> addresses) {
 }
 
 void Shard::stop_accepting() {
-  for (const auto& listener : listeners_) listener->close();
+  for (const auto& listener : listeners_)
+    listener->close();
 }
 
 void Shard::go_away() {
-  for (const auto& session : sessions_) session->go_away(ResetCode::kClosing);
+  for (const auto& session : sessions_)
+    session->go_away(ResetCode::kClosing);
 }
 
 void Shard::stop() {
   if (stopping_) return;
   stopping_ = true;
   stop_accepting();
-  for (const auto& session : sessions_) session->close();
-  for (EdgeSocket& edge : all_edges_) edge.end(ResetCode::kClosing);
+  for (const auto& session : sessions_)
+    session->close();
+  for (EdgeSocket& edge : all_edges_)
+    edge.end(ResetCode::kClosing);
   timers_.arm(stop_deadline_, now_ + kStopDeadline);
 }
 
 void Shard::on_stop_deadline(Instant) noexcept {
-  for (const auto& session : sessions_) session->fail({ErrorCode::kClosing, "shutting down"});
+  for (const auto& session : sessions_)
+    session->fail({ErrorCode::kClosing, "shutting down"});
 }
 
 // ---- reports
@@ -460,7 +476,9 @@ void Shard::session_ended(Session& session, const Error& error) noexcept {
   ended_sessions_.emplace_back(&session, error);
 }
 
-void Shard::report_going_away(Session& session) noexcept { transport_.report_going_away(index_, session.link()); }
+void Shard::report_going_away(Session& session) noexcept {
+  transport_.report_going_away(index_, session.link());
+}
 
 void Shard::report_control(Session& session, std::vector<std::uint8_t> message) {
   transport_.report_control(index_, session.link(), std::move(message));
@@ -470,9 +488,12 @@ void Shard::on_report(Instant now) noexcept {
   timers_.arm(report_, now + kReportInterval);
   ShardReport report;
   report.shard = index_;
-  for (const auto& session : sessions_) report.sessions.push_back({session->id(), session->figures()});
-  for (const auto& listener : listeners_) report.listeners.push_back({listener->id(), listener->group()});
-  for (const auto& connector : connectors_) report.connectors.push_back({connector->id, connector->group});
+  for (const auto& session : sessions_)
+    report.sessions.push_back({session->id(), session->figures()});
+  for (const auto& listener : listeners_)
+    report.listeners.push_back({listener->id(), listener->group()});
+  for (const auto& connector : connectors_)
+    report.connectors.push_back({connector->id, connector->group});
   report.counters = counters_;
   report.ring = ring_->counters();
   report.edges_open = edges_.in_use();

@@ -1,8 +1,8 @@
 // Shard: one thread's part of the gateway, and everything it touches: ring, memory, sessions of every link, listeners,
 // application connections. No byte crosses a shard; commands and reports do, as tasks (mailbox.h).
 //
-// A turn: one io_uring_enter, all its completions, tasks, timers, then everything that became sendable is sent. What the
-// turn queued enters the kernel with the next turn's call.
+// A turn: one io_uring_enter, all its completions, tasks, timers, then everything that became sendable is sent. What
+// the turn queued enters the kernel with the next turn's call.
 //
 // Owner: Transport. Everything but the mailboxes is touched by the shard's thread only.
 #pragma once
@@ -45,14 +45,14 @@ struct ShardConnector {
 struct ShardCounters {
   std::uint64_t edge_bytes_in = 0;
   std::uint64_t edge_bytes_out = 0;
-  std::uint64_t edges_reset = 0;            // application connections that ended by reset
-  std::uint64_t edges_relieved = 0;         // times a stalled connection's bytes were moved to small blocks
-  std::uint64_t edges_exhausted = 0;        // connections refused for want of a slot (connections_per_shard_max)
-  std::uint64_t streams_exhausted = 0;      // streams refused at streams_per_session_max
-  std::uint64_t receive_starved = 0;        // receives that found no lent buffer (-ENOBUFS)
-  std::uint64_t session_starved = 0;        // sessions that found no block to receive into
+  std::uint64_t edges_reset = 0;        // application connections that ended by reset
+  std::uint64_t edges_relieved = 0;     // times a stalled connection's bytes were moved to small blocks
+  std::uint64_t edges_exhausted = 0;    // connections refused for want of a slot (connections_per_shard_max)
+  std::uint64_t streams_exhausted = 0;  // streams refused at streams_per_session_max
+  std::uint64_t receive_starved = 0;    // receives that found no lent buffer (-ENOBUFS)
+  std::uint64_t session_starved = 0;    // sessions that found no block to receive into
   std::uint64_t slice_nodes_exhausted = 0;
-  std::uint64_t control_overflows = 0;      // sessions ended because the peer did not read
+  std::uint64_t control_overflows = 0;  // sessions ended because the peer did not read
   std::uint64_t protocol_errors = 0;
   std::uint64_t descriptors_exhausted = 0;  // accept or socket said EMFILE or ENFILE
   std::uint64_t no_route = 0;               // connections refused because nobody serves their routing key
@@ -66,10 +66,12 @@ struct ShardReport {
     std::uint64_t session_id;
     SessionFigures figures;
   };
+
   struct GroupLine {
     std::uint32_t id;
     EdgeGroup group;
   };
+
   unsigned shard = 0;
   std::vector<SessionLine> sessions;
   std::vector<GroupLine> listeners;
@@ -93,7 +95,9 @@ class Shard {
   // ---- for the thread that runs it
 
   Result<void> enable() { return ring_->enable(); }
-  // One turn; waits at most `wait_max` if there is nothing to do. Returns false once the shard was stopped and is empty.
+
+  // One turn; waits at most `wait_max` if there is nothing to do. Returns false once the shard was stopped and is
+  // empty.
   bool turn(Duration wait_max) noexcept;
 
   // ---- for the control thread
@@ -114,6 +118,7 @@ class Shard {
     std::uint32_t requests = 0;
     std::uint64_t window_growth_bytes = 0;
   };
+
   Usage usage() const noexcept;
 
   // ---- tasks, run on the shard's thread
@@ -123,7 +128,9 @@ class Shard {
   void send_control(std::uint64_t session_id, std::span<const std::uint8_t> message);
   void add_listener(std::uint32_t id, std::string routing_key, Socket socket);
   void add_connector(std::uint32_t id, std::vector<Address> addresses);
+
   void set_forwarder(std::shared_ptr<const Forwarder> forwarder) { forwarder_ = std::move(forwarder); }
+
   // A client that another shard accepted, which had no session of the link that serves its key.
   void adopt_client(std::uint32_t listener_id, Socket socket);
   void stop_accepting();
@@ -134,15 +141,25 @@ class Shard {
   // ---- for the objects on it
 
   Ring& ring() noexcept { return *ring_; }
+
   Kernel& kernel() noexcept { return kernel_; }
+
   Timers& timers() noexcept { return timers_; }
+
   Instant now() const noexcept { return now_; }
+
   const TransportOptions& options() const noexcept { return options_; }
+
   ShardCounters& counters() noexcept { return counters_; }
+
   BufferRing& buffers() noexcept { return *buffers_; }
+
   BlockPool& link_pool() noexcept { return *link_pool_; }
+
   BlockPool& small_pool() noexcept { return *small_pool_; }
+
   SliceNodes& slice_nodes() noexcept { return slice_nodes_; }
+
   Slab<Stream>& streams() noexcept { return streams_; }
 
   // A client came in at a listener.
@@ -160,6 +177,7 @@ class Shard {
   const msghdr* message(std::span<iovec> vectors) noexcept;
 
   std::uint32_t take_window_budget(std::uint32_t bytes) noexcept;
+
   void return_window_budget(std::uint32_t bytes) noexcept { window_budget_bytes_ += bytes; }
 
   void mark_dirty(EdgeSocket& edge) noexcept;
@@ -167,9 +185,12 @@ class Shard {
   // To be resumed when there is memory again.
   void starve(EdgeSocket& edge) noexcept;
   void starve(Session& session) noexcept;
+
   // Done with: destroyed at the end of the turn.
   void reap(EdgeSocket& edge) noexcept { dead_edges_.push_back(&edge); }
+
   void reap(Stream& stream) noexcept { dead_streams_.push_back(&stream); }
+
   void session_ended(Session& session, const Error& error) noexcept;
   void report_going_away(Session& session) noexcept;
   void report_control(Session& session, std::vector<std::uint8_t> message);
@@ -234,7 +255,7 @@ class Shard {
   std::vector<EdgeSocket*> dead_edges_;
   std::vector<Stream*> dead_streams_;
 
-  std::vector<iovec> vectors_;     // of this turn's sends
+  std::vector<iovec> vectors_;  // of this turn's sends
   std::vector<msghdr> messages_;
   std::size_t vectors_used_ = 0;
   std::size_t messages_used_ = 0;

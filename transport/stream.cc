@@ -12,8 +12,8 @@ namespace fairlead {
 void Stream::deliver(Slice bytes) noexcept {
   if (!state_.can_send()) return;
   // Small slices that were copied one after the other are often neighbours.
-  if (!out_.empty() && out_.back().block() == bytes.block() && out_.back().data() + out_.back().size() == bytes.data() &&
-      bytes.size() <= SealingSender::kCopyMax) {
+  if (!out_.empty() && out_.back().block() == bytes.block() &&
+      out_.back().data() + out_.back().size() == bytes.data() && bytes.size() <= SealingSender::kCopyMax) {
     out_.grow_back(bytes.size());
   } else if (!out_.push(std::move(bytes))) [[unlikely]] {
     return session_->reset_stream(*this, ResetCode::kLimit);
@@ -31,8 +31,9 @@ std::uint32_t Stream::pull(RecordSender& sender, std::uint32_t budget, bool& mor
   std::uint32_t size = 0;
   Slice payload;
   if (!out_.empty() && send_.available() > 0) {
-    payload = out_.take_front(std::min({budget, kFramePayloadMax, static_cast<std::uint32_t>(std::min<std::uint64_t>(
-                                                                      send_.available(), kFramePayloadMax))}));
+    payload = out_.take_front(
+        std::min({budget, kFramePayloadMax,
+                  static_cast<std::uint32_t>(std::min<std::uint64_t>(send_.available(), kFramePayloadMax))}));
     size = payload.size();
     send_.use(size);
   }
@@ -100,7 +101,9 @@ std::uint64_t Stream::take_credit(Instant now, Duration round_trip) noexcept {
   return receive_.grant();
 }
 
-void Stream::opened() noexcept { session_->send_opened(*this); }
+void Stream::opened() noexcept {
+  session_->send_opened(*this);
+}
 
 void Stream::receive_opened() noexcept {
   if (peer_ != nullptr) peer_->opened();
@@ -112,7 +115,9 @@ void Stream::abort(ResetCode code) noexcept {
   if (!state_.over()) session_->reset_stream(*this, code);
 }
 
-void Stream::receive_reset(ResetCode code) noexcept { lose_session(code); }
+void Stream::receive_reset(ResetCode code) noexcept {
+  lose_session(code);
+}
 
 void Stream::lose_session(ResetCode code) noexcept {
   state_.reset();

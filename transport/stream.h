@@ -3,8 +3,9 @@
 //   peer ──deliver──► out_ (≤ backlog) ──pull, by the session's scheduler──► DATA frames      credit: send_
 //   peer ◄──deliver── DATA frames (in place in the session's block)                           credit: receive_
 //
-// An EdgeSocket is granted only what the far end granted us, so everything in out_ may be sent as soon as the stream's turn
-// comes. On a transit router out_ holds at most the window of the stream it came from. A stream leaves its session once both directions ended on the wire; its peer may still be writing then.
+// An EdgeSocket is granted only what the far end granted us, so everything in out_ may be sent as soon as the stream's
+// turn comes. On a transit router out_ holds at most the window of the stream it came from. A stream leaves its session
+// once both directions ended on the wire; its peer may still be writing then.
 //
 // Owner: the shard's slab. One thread.
 #pragma once
@@ -29,11 +30,11 @@ namespace stream_hooks {
 struct Credit;
 }
 
-class Stream final : public Channel,
-                     public ScheduleEntry,
-                     public boost::intrusive::list_base_hook<
-                         boost::intrusive::tag<stream_hooks::Credit>,
-                         boost::intrusive::link_mode<boost::intrusive::auto_unlink>> {
+class Stream final
+    : public Channel,
+      public ScheduleEntry,
+      public boost::intrusive::list_base_hook<boost::intrusive::tag<stream_hooks::Credit>,
+                                              boost::intrusive::link_mode<boost::intrusive::auto_unlink>> {
  public:
   // What a peer may put into out_ beyond what was sent: enough for one large batch.
   static constexpr std::uint64_t kBacklogBytes = 256 * 1024;
@@ -42,14 +43,17 @@ class Stream final : public Channel,
   Stream(Session& session, SliceNodes& nodes, StreamId id, StreamName name, std::uint64_t send_limit,
          std::uint32_t receive_window) noexcept
       : session_(&session), id_(id), name_(name), out_(nodes), send_(send_limit), receive_(receive_window) {}
+
   ~Stream() = default;
 
   StreamId id() const noexcept { return id_; }
+
   const StreamName& name() const noexcept { return name_; }
 
-  // Called once, after pair(). An EdgeSocket is granted its first bytes; a Stream (we are a transit router) has its window
-  // to begin with and is granted what was sent on.
+  // Called once, after pair(). An EdgeSocket is granted its first bytes; a Stream (we are a transit router) has its
+  // window to begin with and is granted what was sent on.
   void start_with_edge() noexcept { update_allowance(); }
+
   void start_transit() noexcept { transit_ = true; }
 
   void deliver(Slice bytes) noexcept override;
@@ -74,7 +78,9 @@ class Stream final : public Channel,
 
   using CreditHook = boost::intrusive::list_base_hook<boost::intrusive::tag<stream_hooks::Credit>,
                                                       boost::intrusive::link_mode<boost::intrusive::auto_unlink>>;
+
   bool waits_for_credit_frame() const noexcept { return CreditHook::is_linked(); }
+
   void unlink_credit() noexcept { CreditHook::unlink(); }
 
   std::uint32_t window_growth() const noexcept { return window_growth_bytes_; }
@@ -92,7 +98,7 @@ class Stream final : public Channel,
   SliceQueue out_;
   SendWindow send_;
   ReceiveWindow receive_;
-  std::uint64_t allowed_ = 0;  // absolute offset up to which the peer may deliver
+  std::uint64_t allowed_ = 0;              // absolute offset up to which the peer may deliver
   std::uint32_t window_growth_bytes_ = 0;  // taken from the shard's budget, given back at the end
 };
 

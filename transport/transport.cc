@@ -57,7 +57,9 @@ Transport::Transport(Kernel& kernel, const TransportOptions& options, KernelFeat
       timers_(now_),
       prng_(options.incarnation) {}
 
-Transport::~Transport() { stop(); }
+Transport::~Transport() {
+  stop();
+}
 
 // ---- threads
 
@@ -85,12 +87,14 @@ Result<void> Transport::start_threads() {
   for (std::size_t index = 0; index < shards_.size(); ++index) {
     threads_.emplace_back([&run, this, index] {
       name_and_pin_shard_thread(index);
-      run(index, [&] { return shards_[index]->enable(); }, [this, index] { shard_loop(*shards_[index]); });
+      run(
+          index, [&] { return shards_[index]->enable(); }, [this, index] { shard_loop(*shards_[index]); });
     });
   }
   threads_.emplace_back([&run, this] {
     pthread_setname_np(pthread_self(), "fl-control");
-    run(shards_.size(), [this] { return enable_control(); }, [this] { control_loop(); });
+    run(
+        shards_.size(), [this] { return enable_control(); }, [this] { control_loop(); });
   });
   pthread_sigmask(SIG_SETMASK, &before, nullptr);
   decided.wait();
@@ -101,7 +105,8 @@ Result<void> Transport::start_threads() {
     left_start.wait();
     return {};
   }
-  for (std::thread& thread : threads_) thread.join();
+  for (std::thread& thread : threads_)
+    thread.join();
   threads_.clear();
   return std::unexpected(failed->error());
 }
@@ -138,16 +143,20 @@ void Transport::control_loop() {
 void Transport::stop() {
   if (threads_.empty()) return;
   on_control([](Transport& transport) { transport.begin_stop(); });
-  for (std::thread& thread : threads_) thread.join();
+  for (std::thread& thread : threads_)
+    thread.join();
   threads_.clear();
 }
 
 void Transport::begin_stop() {
   stopping_ = true;
   draining_ = true;
-  for (const auto& access : accesses_) access->close();
-  for (const auto& link : links_) link->close();
-  for (const auto& pending : pending_) pending->abandon();
+  for (const auto& access : accesses_)
+    access->close();
+  for (const auto& link : links_)
+    link->close();
+  for (const auto& pending : pending_)
+    pending->abandon();
   post_to_shards([](Shard& shard) { shard.stop(); });
 }
 
@@ -185,16 +194,20 @@ void Transport::on_event(Completion) noexcept {
 }
 
 void Transport::run_tasks() noexcept {
-  while (auto task = requests_.take()) task->run(*this);
+  while (auto task = requests_.take())
+    task->run(*this);
   for (const auto& inbox : inboxes_) {
-    while (auto task = inbox->take()) task->run(*this);
+    while (auto task = inbox->take())
+      task->run(*this);
   }
-  for (const auto& shard : shards_) shard->mailbox().flush();
+  for (const auto& shard : shards_)
+    shard->mailbox().flush();
 }
 
 template <class Work>
 void Transport::post_to_shards(Work work) {
-  for (const auto& shard : shards_) shard->mailbox().post(make_task<Shard>(work));
+  for (const auto& shard : shards_)
+    shard->mailbox().post(make_task<Shard>(work));
 }
 
 // ---- changes
@@ -204,8 +217,9 @@ Result<Socket> Transport::open_listening_socket(const std::string& host, std::ui
   const std::string where = host.empty() ? "[::]" : host;
   Address address = parse_literal(where == "[::]" ? "::" : host == "localhost" ? "127.0.0.1" : host, port);
   if (address.size == 0) {
-    return fail(ErrorCode::kInvalid, "cannot listen on '" + host + "': give an IP address of this machine, or leave it out "
-                                     "for all interfaces");
+    return fail(ErrorCode::kInvalid, "cannot listen on '" + host +
+                                         "': give an IP address of this machine, or leave it out "
+                                         "for all interfaces");
   }
   int fd = kernel_.open_socket(address.family());
   if (fd == -EAFNOSUPPORT && host.empty()) {  // a machine without IPv6
@@ -320,15 +334,16 @@ void Transport::send_control(std::uint32_t link, std::vector<std::uint8_t> messa
   // All messages of a link go over its oldest session, so that they arrive in order.
   const unsigned shard = record->sessions.begin()->second.shard;
   const std::uint64_t session = record->sessions.begin()->first;
-  shards_[shard]->mailbox().post(make_task<Shard>([session, message = std::move(message)](Shard& target) {
-    target.send_control(session, message);
-  }));
+  shards_[shard]->mailbox().post(make_task<Shard>(
+      [session, message = std::move(message)](Shard& target) { target.send_control(session, message); }));
 }
 
 void Transport::drain() {
   draining_ = true;
-  for (const auto& access : accesses_) access->close();
-  for (ShardReport& report : reports_) report.accepting = true;  // until a newer one says otherwise
+  for (const auto& access : accesses_)
+    access->close();
+  for (ShardReport& report : reports_)
+    report.accepting = true;  // until a newer one says otherwise
   post_to_shards([](Shard& shard) {
     shard.stop_accepting();
     shard.go_away();
@@ -358,7 +373,8 @@ Hello Transport::make_hello() const {
 void Transport::add_pending(std::unique_ptr<PendingSession> pending) {
   if (!pending->dialled()) {
     const auto unfinished = [](const auto& p) { return !p->dialled() && !p->over(); };
-    if (static_cast<std::size_t>(std::count_if(pending_.begin(), pending_.end(), unfinished)) >= options_.handshakes_max) {
+    if (static_cast<std::size_t>(std::count_if(pending_.begin(), pending_.end(), unfinished)) >=
+        options_.handshakes_max) {
       // The oldest goes: a peer that means it is done long before its turn comes.
       ++handshakes_evicted_;
       (*std::find_if(pending_.begin(), pending_.end(), unfinished))
@@ -375,11 +391,12 @@ void Transport::abandon_pending(const PendingSession::Owner& owner) {
 }
 
 void Transport::resolve(const HostPort& endpoint, std::uint64_t link_id, Resolver::Done done) {
-  resolver_.resolve(endpoint, now_, [this, link_id, done = std::move(done)](Result<std::vector<Address>> addresses) mutable {
-    const bool alive =
-        std::any_of(links_.begin(), links_.end(), [&](const auto& link) { return link->link_id() == link_id; });
-    if (alive) done(std::move(addresses));
-  });
+  resolver_.resolve(
+      endpoint, now_, [this, link_id, done = std::move(done)](Result<std::vector<Address>> addresses) mutable {
+        const bool alive =
+            std::any_of(links_.begin(), links_.end(), [&](const auto& link) { return link->link_id() == link_id; });
+        if (alive) done(std::move(addresses));
+      });
 }
 
 Result<Hello> Transport::answer_hello(Access& access, PendingSession& pending) {
@@ -449,7 +466,7 @@ void Transport::adopt(LinkRecord& record, PendingSession& pending) {
 void Transport::close_sessions(LinkRecord& record) {
   for (const auto& [id, entry] : record.sessions) {
     shards_[entry.shard]->mailbox().post(
-        make_task<Shard>([id = id](Shard& shard) { shard.close_session(id); }));
+        make_task<Shard>([session = id](Shard& shard) { shard.close_session(session); }));
   }
 }
 
@@ -531,16 +548,14 @@ void Transport::report_control(unsigned shard, std::uint32_t link, std::vector<s
 }
 
 void Transport::report_figures(unsigned shard, ShardReport report) {
-  inbox(shard).post(make_task<Transport>([report = std::move(report)](Transport& transport) mutable {
-    transport.figures_reported(std::move(report));
-  }));
+  inbox(shard).post(make_task<Transport>(
+      [report = std::move(report)](Transport& transport) mutable { transport.figures_reported(std::move(report)); }));
 }
 
 void Transport::hand_over_client(unsigned shard, std::uint32_t link, std::uint32_t listener, Socket socket) {
-  inbox(shard).post(
-      make_task<Transport>([link, listener, socket = std::move(socket)](Transport& transport) mutable {
-        transport.client_handed_over(link, listener, std::move(socket));
-      }));
+  inbox(shard).post(make_task<Transport>([link, listener, socket = std::move(socket)](Transport& transport) mutable {
+    transport.client_handed_over(link, listener, std::move(socket));
+  }));
 }
 
 void Transport::figures_reported(ShardReport report) {
@@ -558,8 +573,8 @@ void Transport::figures_reported(ShardReport report) {
     for (ConnectorEntry& entry : connectors_) {
       if (entry.id != line.id) continue;
       if (line.group.failed > entry.groups[report.shard].failed) {
-        const Error error = error_from_errno(
-            line.group.last_errno, "connect to " + to_string(HostPort{entry.config.host, entry.config.port}));
+        const Error error = error_from_errno(line.group.last_errno,
+                                             "connect to " + to_string(HostPort{entry.config.host, entry.config.port}));
         entry.last_error = LastError{error.code, error.message, kernel_.unix_seconds()};
       }
       entry.groups[report.shard] = line.group;
@@ -567,115 +582,6 @@ void Transport::figures_reported(ShardReport report) {
   }
   const unsigned shard = report.shard;
   reports_[shard] = std::move(report);
-}
-
-// ---- status
-
-void Transport::on_status(Instant now) noexcept {
-  refresh_connectors();
-  if (!stopping_) timers_.arm(status_timer_, now + kStatusInterval);
-  status_changed_ = true;
-}
-
-std::shared_ptr<const GatewayStatus> Transport::status() const {
-  const std::lock_guard lock(status_mutex_);
-  return status_;
-}
-
-void Transport::publish_status() {
-  status_changed_ = false;
-  auto status = std::make_shared<GatewayStatus>();
-  status->site_id = options_.site_id;
-  status->site_name = options_.site_name;
-  status->shards = options_.shards;
-  status->kernel_release = features_.release;
-  status->kernel_lacking = features_.lacking;
-  status->draining = draining_;
-  for (const auto& link : links_) status->links.push_back(link->status(now_));
-  for (const auto& link : incoming_) status->links.push_back(link->record.snapshot());
-  for (const auto& access : accesses_) status->accesses.push_back(access->status());
-  for (const ListenerEntry& entry : listeners_) {
-    ListenerStatus line;
-    line.name = entry.config.name;
-    line.routing_key = entry.config.routing_key;
-    line.listening = !draining_;
-    line.matched = forwarder_ && forwarder_->route(line.routing_key, Forwarder::kFromListener).kind != Route::Kind::kNone;
-    for (const EdgeGroup& group : entry.groups) {
-      line.connections += group.open;
-      line.connections_total += group.total;
-    }
-    status->listeners.push_back(std::move(line));
-  }
-  for (const ConnectorEntry& entry : connectors_) {
-    ConnectorStatus line;
-    line.name = entry.config.name;
-    line.routing_key = entry.config.routing_key;
-    line.last_error = entry.last_error;
-    for (const EdgeGroup& group : entry.groups) {
-      line.connections += group.open;
-      line.connections_total += group.total;
-    }
-    line.matched = line.connections_total > 0;
-    status->connectors.push_back(std::move(line));
-  }
-  status->counters = counters();
-  for (const ShardReport& report : reports_) status->connections += report.edges_open;
-  {
-    const std::lock_guard lock(status_mutex_);
-    status_ = std::move(status);
-  }
-  kernel_.signal_event(status_event_.fd());
-}
-
-std::vector<NamedCount> Transport::counters() const {
-  ShardCounters sum;
-  Ring::Counters ring = ring_->counters();
-  for (const ShardReport& report : reports_) {
-    const ShardCounters& c = report.counters;
-    sum.edge_bytes_in += c.edge_bytes_in;
-    sum.edge_bytes_out += c.edge_bytes_out;
-    sum.edges_reset += c.edges_reset;
-    sum.edges_relieved += c.edges_relieved;
-    sum.edges_exhausted += c.edges_exhausted;
-    sum.streams_exhausted += c.streams_exhausted;
-    sum.receive_starved += c.receive_starved;
-    sum.session_starved += c.session_starved;
-    sum.slice_nodes_exhausted += c.slice_nodes_exhausted;
-    sum.control_overflows += c.control_overflows;
-    sum.protocol_errors += c.protocol_errors;
-    sum.descriptors_exhausted += c.descriptors_exhausted;
-    sum.no_route += c.no_route;
-    sum.handed_over += c.handed_over;
-    sum.gather_exhausted += c.gather_exhausted;
-    ring.turns += report.ring.turns;
-    ring.enters += report.ring.enters;
-    ring.completions += report.ring.completions;
-    ring.bounded_turns += report.ring.bounded_turns;
-    ring.submissions_deferred += report.ring.submissions_deferred;
-    ring.completion_overflows += report.ring.completion_overflows;
-  }
-  return {{"edge_bytes_in", sum.edge_bytes_in},
-          {"edge_bytes_out", sum.edge_bytes_out},
-          {"edges_reset", sum.edges_reset},
-          {"edges_relieved", sum.edges_relieved},
-          {"edges_exhausted", sum.edges_exhausted},
-          {"streams_exhausted", sum.streams_exhausted},
-          {"receive_starved", sum.receive_starved},
-          {"session_starved", sum.session_starved},
-          {"slice_nodes_exhausted", sum.slice_nodes_exhausted},
-          {"control_overflows", sum.control_overflows},
-          {"protocol_errors", sum.protocol_errors},
-          {"descriptors_exhausted", sum.descriptors_exhausted + descriptors_exhausted_},
-          {"no_route", sum.no_route},
-          {"handed_over", sum.handed_over},
-          {"gather_exhausted", sum.gather_exhausted},
-          {"handshakes_evicted", handshakes_evicted_},
-          {"ring_turns", ring.turns},
-          {"ring_enters", ring.enters},
-          {"ring_completions", ring.completions},
-          {"ring_bounded_turns", ring.bounded_turns},
-          {"ring_submissions_deferred", ring.submissions_deferred},
-          {"ring_completion_overflows", ring.completion_overflows}};
 }
 
 }  // namespace fairlead

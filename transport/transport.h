@@ -64,13 +64,17 @@ class Transport {
   template <class Work>
   auto on_control(Work work);
   std::shared_ptr<const GatewayStatus> status() const;
+
   int status_fd() const noexcept { return status_event_.fd(); }
 
   // ---- simulation: what the threads do, step by step
 
   bool control_turn(Duration wait_max) noexcept;
+
   Result<void> enable_control() { return ring_->enable(); }
+
   std::vector<std::unique_ptr<Shard>>& shards() noexcept { return shards_; }
+
   void begin_stop();
 
   // ---- control thread: changes
@@ -88,11 +92,17 @@ class Transport {
   // ---- control thread: for its objects
 
   Ring& ring() noexcept { return *ring_; }
+
   Kernel& kernel() noexcept { return kernel_; }
+
   Timers& timers() noexcept { return timers_; }
+
   Instant now() const noexcept { return now_; }
+
   Prng& prng() noexcept { return prng_; }
+
   const TransportOptions& options() const noexcept { return options_; }
+
   Hello make_hello() const;
   void add_pending(std::unique_ptr<PendingSession> pending);
   void abandon_pending(const PendingSession::Owner& owner);
@@ -103,12 +113,15 @@ class Transport {
   void close_sessions(LinkRecord& record);
   void link_up(LinkRecord& record);
   void link_down(LinkRecord& record);
+
   void mark_status_changed() noexcept { status_changed_ = true; }
+
   void count_descriptors_exhausted() noexcept { ++descriptors_exhausted_; }
 
   // ---- shard threads: reports
 
   Mailbox<Transport>& inbox(unsigned shard) noexcept { return *inboxes_[shard]; }
+
   void report_session_ended(unsigned shard, std::uint64_t session_id, Error error);
   void report_going_away(unsigned shard, std::uint32_t link);
   void report_control(unsigned shard, std::uint32_t link, std::vector<std::uint8_t> message);
@@ -121,11 +134,13 @@ class Transport {
     std::uint64_t peer_link_id = 0;
     LinkRecord record;
   };
+
   struct ListenerEntry {
     std::uint32_t id;
     ListenerConfig config;
     std::vector<EdgeGroup> groups;  // by shard
   };
+
   struct ConnectorEntry {
     std::uint32_t id;
     ConnectorConfig config;
@@ -185,7 +200,7 @@ class Transport {
   std::vector<std::unique_ptr<IncomingLink>> incoming_;
   std::vector<ListenerEntry> listeners_;
   std::vector<ConnectorEntry> connectors_;
-  std::vector<ShardReport> reports_;  // newest of each shard
+  std::vector<ShardReport> reports_;                      // newest of each shard
   std::map<std::uint64_t, std::uint32_t> session_links_;  // session id to link id
   std::shared_ptr<const Forwarder> forwarder_;
   std::uint32_t next_link_ = 1;
@@ -195,7 +210,6 @@ class Transport {
   std::uint64_t handshakes_evicted_ = 0;
   bool draining_ = false;
   bool stopping_ = false;
-  bool shards_stopped_ = false;
   bool status_changed_ = true;
 
   mutable std::mutex status_mutex_;  // control thread and caller; never on the byte path

@@ -1,5 +1,5 @@
-// Advertisement: what a site tells its neighbour that it serves: routing keys with the number of connectors behind each.
-// The payload of a CONTROL frame. Pure.
+// Advertisement: what a site tells its neighbour that it serves: routing keys with the number of connectors behind
+// each. The payload of a CONTROL frame. Pure.
 //
 //   version (1) = 1, kind (1) = 1, count (2), then for each key: instances (2), key length (1), key
 #pragma once

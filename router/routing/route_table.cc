@@ -3,7 +3,8 @@
 namespace fairlead {
 
 RouteTable::RouteTable(const LocalConnectors& connectors, const Neighbours& neighbours) {
-  for (const auto& [key, ids] : connectors) entries_[key].connectors = ids;
+  for (const auto& [key, ids] : connectors)
+    entries_[key].connectors = ids;
   std::unordered_map<std::string_view, std::uint32_t> best_cost;
   for (const auto& [link, neighbour] : neighbours) {
     for (const auto& served : neighbour.keys) {

@@ -42,8 +42,10 @@ class RouteTable final : public Forwarder {
     std::uint32_t link = 0;
     bool has_link = false;
   };
+
   struct Hash {
     using is_transparent = void;
+
     std::size_t operator()(std::string_view text) const noexcept { return std::hash<std::string_view>{}(text); }
   };
 

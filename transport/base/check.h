@@ -1,5 +1,6 @@
 // CHECK, DCHECK, UNREACHABLE: what must hold because our own code says so. CHECK stays in release builds and ends the
-// process: it means "we have a bug". Nothing that a peer, a user or the kernel can cause may reach one (return an Error).
+// process: it means "we have a bug". Nothing that a peer, a user or the kernel can cause may reach one (return an
+// Error).
 #pragma once
 
 #include <cstdio>

@@ -7,29 +7,52 @@ namespace fairlead {
 
 std::string_view name_of(ErrorCode code) noexcept {
   switch (code) {
-    case ErrorCode::kInvalid: return "Invalid";
-    case ErrorCode::kNotFound: return "NotFound";
-    case ErrorCode::kSystem: return "System";
-    case ErrorCode::kUnsupported: return "Unsupported";
-    case ErrorCode::kLimit: return "Limit";
-    case ErrorCode::kResolve: return "Resolve";
-    case ErrorCode::kRefused: return "Refused";
-    case ErrorCode::kTimeout: return "Timeout";
-    case ErrorCode::kUnreachable: return "Unreachable";
-    case ErrorCode::kReset: return "Reset";
-    case ErrorCode::kTlsUntrusted: return "TlsUntrusted";
-    case ErrorCode::kTlsName: return "TlsName";
-    case ErrorCode::kTlsExpired: return "TlsExpired";
-    case ErrorCode::kTlsNoCertificate: return "TlsNoCertificate";
-    case ErrorCode::kTlsRefused: return "TlsRefused";
-    case ErrorCode::kTlsNotTls: return "TlsNotTls";
-    case ErrorCode::kTlsFailed: return "TlsFailed";
-    case ErrorCode::kCredentials: return "Credentials";
-    case ErrorCode::kProtocol: return "Protocol";
-    case ErrorCode::kVersion: return "Version";
-    case ErrorCode::kSilent: return "Silent";
-    case ErrorCode::kDuplicate: return "Duplicate";
-    case ErrorCode::kClosing: return "Closing";
+    case ErrorCode::kInvalid:
+      return "Invalid";
+    case ErrorCode::kNotFound:
+      return "NotFound";
+    case ErrorCode::kSystem:
+      return "System";
+    case ErrorCode::kUnsupported:
+      return "Unsupported";
+    case ErrorCode::kLimit:
+      return "Limit";
+    case ErrorCode::kResolve:
+      return "Resolve";
+    case ErrorCode::kRefused:
+      return "Refused";
+    case ErrorCode::kTimeout:
+      return "Timeout";
+    case ErrorCode::kUnreachable:
+      return "Unreachable";
+    case ErrorCode::kReset:
+      return "Reset";
+    case ErrorCode::kTlsUntrusted:
+      return "TlsUntrusted";
+    case ErrorCode::kTlsName:
+      return "TlsName";
+    case ErrorCode::kTlsExpired:
+      return "TlsExpired";
+    case ErrorCode::kTlsNoCertificate:
+      return "TlsNoCertificate";
+    case ErrorCode::kTlsRefused:
+      return "TlsRefused";
+    case ErrorCode::kTlsNotTls:
+      return "TlsNotTls";
+    case ErrorCode::kTlsFailed:
+      return "TlsFailed";
+    case ErrorCode::kCredentials:
+      return "Credentials";
+    case ErrorCode::kProtocol:
+      return "Protocol";
+    case ErrorCode::kVersion:
+      return "Version";
+    case ErrorCode::kSilent:
+      return "Silent";
+    case ErrorCode::kDuplicate:
+      return "Duplicate";
+    case ErrorCode::kClosing:
+      return "Closing";
   }
   return "Unknown";
 }
@@ -38,23 +61,31 @@ namespace {
 
 ErrorCode code_of_errno(int errno_value) noexcept {
   switch (errno_value) {
-    case ECONNREFUSED: return ErrorCode::kRefused;
-    case ETIMEDOUT: return ErrorCode::kTimeout;
+    case ECONNREFUSED:
+      return ErrorCode::kRefused;
+    case ETIMEDOUT:
+      return ErrorCode::kTimeout;
     case EHOSTUNREACH:
     case ENETUNREACH:
     case ENETDOWN:
-    case EHOSTDOWN: return ErrorCode::kUnreachable;
+    case EHOSTDOWN:
+      return ErrorCode::kUnreachable;
     case ECONNRESET:
     case EPIPE:
-    case ECONNABORTED: return ErrorCode::kReset;
-    case ENOENT: return ErrorCode::kNotFound;
+    case ECONNABORTED:
+      return ErrorCode::kReset;
+    case ENOENT:
+      return ErrorCode::kNotFound;
     case EMFILE:
     case ENFILE:
     case ENOBUFS:
-    case ENOMEM: return ErrorCode::kLimit;
+    case ENOMEM:
+      return ErrorCode::kLimit;
     case EOPNOTSUPP:
-    case ENOSYS: return ErrorCode::kUnsupported;
-    default: return ErrorCode::kSystem;
+    case ENOSYS:
+      return ErrorCode::kUnsupported;
+    default:
+      return ErrorCode::kSystem;
   }
 }
 

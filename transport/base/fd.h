@@ -11,8 +11,11 @@ namespace fairlead {
 class Fd {
  public:
   Fd() noexcept = default;
+
   explicit Fd(int fd) noexcept : fd_(fd) {}
+
   Fd(Fd&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
+
   Fd& operator=(Fd&& other) noexcept {
     if (this != &other) {
       reset();
@@ -20,12 +23,16 @@ class Fd {
     }
     return *this;
   }
+
   Fd(const Fd&) = delete;
   Fd& operator=(const Fd&) = delete;
+
   ~Fd() { reset(); }
 
   int get() const noexcept { return fd_; }
+
   explicit operator bool() const noexcept { return fd_ >= 0; }
+
   int release() noexcept { return std::exchange(fd_, -1); }
 
   void reset() noexcept {

@@ -19,9 +19,17 @@ std::atomic<LogLevel> g_level{LogLevel::kInfo};
 void set_log_sink(LogSink sink) noexcept {
   g_sink.store(sink == nullptr ? &write_stderr : sink, std::memory_order_release);
 }
-void set_log_level(LogLevel level) noexcept { g_level.store(level, std::memory_order_relaxed); }
-bool log_enabled(LogLevel level) noexcept { return level >= g_level.load(std::memory_order_relaxed); }
 
-void write_log(LogLevel level, std::string_view line) noexcept { g_sink.load(std::memory_order_acquire)(level, line); }
+void set_log_level(LogLevel level) noexcept {
+  g_level.store(level, std::memory_order_relaxed);
+}
+
+bool log_enabled(LogLevel level) noexcept {
+  return level >= g_level.load(std::memory_order_relaxed);
+}
+
+void write_log(LogLevel level, std::string_view line) noexcept {
+  g_sink.load(std::memory_order_acquire)(level, line);
+}
 
 }  // namespace fairlead

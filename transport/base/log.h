@@ -32,14 +32,17 @@ template <class... Args>
 void log_debug(fmt::format_string<Args...> format, Args&&... args) {
   log(LogLevel::kDebug, format, std::forward<Args>(args)...);
 }
+
 template <class... Args>
 void log_info(fmt::format_string<Args...> format, Args&&... args) {
   log(LogLevel::kInfo, format, std::forward<Args>(args)...);
 }
+
 template <class... Args>
 void log_warning(fmt::format_string<Args...> format, Args&&... args) {
   log(LogLevel::kWarning, format, std::forward<Args>(args)...);
 }
+
 template <class... Args>
 void log_error(fmt::format_string<Args...> format, Args&&... args) {
   log(LogLevel::kError, format, std::forward<Args>(args)...);

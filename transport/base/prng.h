@@ -1,4 +1,5 @@
-// Prng: a small seeded generator (xoshiro256** by Blackman and Vigna, seeded by splitmix64) for jitter and tests. Not for secrets.
+// Prng: a small seeded generator (xoshiro256** by Blackman and Vigna, seeded by splitmix64) for jitter and tests. Not
+// for secrets.
 #pragma once
 
 #include <cstdint>

@@ -23,8 +23,10 @@ class Slab {
     if (memory == MAP_FAILED) count_ = 0;
     cells_ = count_ > 0 ? static_cast<Cell*>(memory) : nullptr;
   }
+
   Slab(const Slab&) = delete;
   Slab& operator=(const Slab&) = delete;
+
   ~Slab() {
     CHECK(in_use_ == 0);
     if (cells_ != nullptr) ::munmap(cells_, sizeof(Cell) * count_);
@@ -54,7 +56,9 @@ class Slab {
   }
 
   std::uint32_t in_use() const noexcept { return in_use_; }
+
   std::uint32_t count() const noexcept { return count_; }
+
   std::uint64_t full_count() const noexcept { return full_count_; }
 
  private:

@@ -7,7 +7,7 @@
 
 namespace fairlead::abi {
 
-inline constexpr unsigned kFeatureRecvSendBundle = 1U << 14;      // io_uring_params.features, Linux 6.10
-inline constexpr std::uint16_t kRecvSendBundle = 1U << 4;         // sqe->ioprio of RECV and SEND, Linux 6.10
+inline constexpr unsigned kFeatureRecvSendBundle = 1U << 14;  // io_uring_params.features, Linux 6.10
+inline constexpr std::uint16_t kRecvSendBundle = 1U << 4;     // sqe->ioprio of RECV and SEND, Linux 6.10
 
 }  // namespace fairlead::abi

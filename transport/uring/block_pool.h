@@ -1,5 +1,5 @@
-// BlockPool: fixed-size, reference-counted pieces of memory of one shard. Slice: a view of received bytes that holds its
-// block alive. Both belong to one thread; counts are plain integers.
+// BlockPool: fixed-size, reference-counted pieces of memory of one shard. Slice: a view of received bytes that holds
+// its block alive. Both belong to one thread; counts are plain integers.
 //
 //   block:  | Block header (64 B) | headroom | bytes ...                                   |
 //   slice:                                    ^ data() ........ size() ^
@@ -28,6 +28,7 @@ struct alignas(64) Block {
 
   std::uint8_t* data() noexcept { return reinterpret_cast<std::uint8_t*>(this + 1); }
 };
+
 static_assert(sizeof(Block) == 64);
 
 class BlockPool {
@@ -62,8 +63,11 @@ class BlockPool {
   }
 
   std::uint32_t available() const noexcept { return available_; }
+
   std::uint32_t count() const noexcept { return count_; }
+
   std::uint32_t capacity() const noexcept { return block_size_ - static_cast<std::uint32_t>(sizeof(Block)); }
+
   std::uint64_t exhausted_count() const noexcept { return exhausted_count_; }
 
  private:
@@ -71,6 +75,7 @@ class BlockPool {
       : memory_(memory), block_size_(block_size), count_(count), available_(count) {}
 
   Block* carve() noexcept;
+
   void put(Block* block) noexcept {
     block->next_free = free_;
     free_ = block;
@@ -90,10 +95,13 @@ class BlockPool {
 class Slice {
  public:
   Slice() noexcept = default;
+
   // Takes over one reference of the caller.
   Slice(Block* block, std::uint8_t* data, std::uint32_t size) noexcept : block_(block), data_(data), size_(size) {}
+
   Slice(Slice&& other) noexcept
       : block_(std::exchange(other.block_, nullptr)), data_(other.data_), size_(std::exchange(other.size_, 0)) {}
+
   Slice& operator=(Slice&& other) noexcept {
     if (this != &other) {
       reset();
@@ -103,8 +111,10 @@ class Slice {
     }
     return *this;
   }
+
   Slice(const Slice&) = delete;
   Slice& operator=(const Slice&) = delete;
+
   ~Slice() { reset(); }
 
   static Slice share(Block* block, std::uint8_t* data, std::uint32_t size) noexcept {
@@ -113,8 +123,11 @@ class Slice {
   }
 
   std::uint8_t* data() const noexcept { return data_; }
+
   std::uint32_t size() const noexcept { return size_; }
+
   bool empty() const noexcept { return size_ == 0; }
+
   Block* block() const noexcept { return block_; }
 
   void drop_front(std::uint32_t bytes) noexcept {

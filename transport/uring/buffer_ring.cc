@@ -42,9 +42,9 @@ void BufferRing::prepare_receive(io_uring_sqe* sqe, int fd, std::uint32_t bytes_
   const bool bundle = ring_.bundles() && bytes_max > buffer_size_;
   const std::uint32_t limit = bundle ? kReceiveBytesMax : buffer_size_;
   std::uint32_t length = bytes_max < limit ? bytes_max : limit;
-  // A bundle whose length ends exactly with a buffer is not bounded by it: while the socket has more, Linux goes on into
-  // further buffers. Any other length leaves the last, cut buffer unused and ends the receive. (The one division here:
-  // nothing beside the receive itself.)
+  // A bundle whose length ends exactly with a buffer is not bounded by it: while the socket has more, Linux goes on
+  // into further buffers. Any other length leaves the last, cut buffer unused and ends the receive. (The one division
+  // here: nothing beside the receive itself.)
   if (bundle && length % buffer_size_ == 0) --length;
   io_uring_prep_recv(sqe, fd, nullptr, length, 0);
   sqe->flags |= IOSQE_BUFFER_SELECT;
@@ -69,8 +69,8 @@ std::uint16_t BufferRing::refill() noexcept {
     Block* block = pool_.take();
     if (block == nullptr) break;
     blocks_[position] = block;
-    io_uring_buf_ring_add(lent_ring_, block->data() + kHeadroom, buffer_size_, position, io_uring_buf_ring_mask(kLentCount),
-                          added);
+    io_uring_buf_ring_add(lent_ring_, block->data() + kHeadroom, buffer_size_, position,
+                          io_uring_buf_ring_mask(kLentCount), added);
     ++added;
   }
   if (added > 0) io_uring_buf_ring_advance(lent_ring_, added);

@@ -2,9 +2,9 @@
 // connection holds none. One per shard.
 //
 // Position i of the ring always carries buffer id i. The kernel uses positions in order, so the buffers of a bundle
-// (one completion over several buffers, Linux 6.10) are consecutive positions. Only kLentCount blocks are lent at a time,
-// however large the pool: the free list is last-in first-out, so the few blocks in use stay in the cache. Used positions
-// are filled again and published once per turn, by refill().
+// (one completion over several buffers, Linux 6.10) are consecutive positions. Only kLentCount blocks are lent at a
+// time, however large the pool: the free list is last-in first-out, so the few blocks in use stay in the cache. Used
+// positions are filled again and published once per turn, by refill().
 //
 // Invariant: blocks lent == published_ - used_ <= kLentCount.
 #pragma once
@@ -33,7 +33,8 @@ class BufferRing {
   BufferRing(const BufferRing&) = delete;
   BufferRing& operator=(const BufferRing&) = delete;
 
-  // Fills in a receive of at most `bytes_max` from `fd`. With `wait_first` the kernel waits for readiness before it tries.
+  // Fills in a receive of at most `bytes_max` from `fd`. With `wait_first` the kernel waits for readiness before it
+  // tries.
   void prepare_receive(io_uring_sqe* sqe, int fd, std::uint32_t bytes_max, bool wait_first) const noexcept;
 
   // The received bytes of a completion, piece by piece: calls `take(Slice)` for each buffer in order.

@@ -1,8 +1,8 @@
 // Kernel: the operating system as the data plane sees it, and the one seam behind which a simulated kernel can stand.
 //
-// Ring entries are written with liburing's inline helpers, which touch only shared memory, so a simulated kernel executes
-// the same SQEs. The remaining calls are the few that io_uring does worse or not at all: socket set-up, shutdown and close
-// (which io_uring hands to a worker thread), clock and entropy.
+// Ring entries are written with liburing's inline helpers, which touch only shared memory, so a simulated kernel
+// executes the same SQEs. The remaining calls are the few that io_uring does worse or not at all: socket set-up,
+// shutdown and close (which io_uring hands to a worker thread), clock and entropy.
 //
 // One Kernel object may be shared by all threads (LiveKernel has no state) or belong to one simulated host.
 // Errors: every call returns a value >= 0, or -errno.
@@ -25,7 +25,9 @@ struct Address {
   socklen_t size = 0;
 
   const sockaddr* get() const noexcept { return reinterpret_cast<const sockaddr*>(&storage); }
+
   sockaddr* get() noexcept { return reinterpret_cast<sockaddr*>(&storage); }
+
   int family() const noexcept { return storage.ss_family; }
 };
 
@@ -54,7 +56,8 @@ class Kernel {
   virtual int peer_address(int fd, Address& address) noexcept = 0;
   virtual int shutdown(int fd, int how) noexcept = 0;
   virtual void close(int fd) noexcept = 0;
-  // Closes with a reset (RST) instead of an orderly end, so that the other side cannot take a cut stream for a whole one.
+  // Closes with a reset (RST) instead of an orderly end, so that the other side cannot take a cut stream for a whole
+  // one.
   virtual void close_with_reset(int fd) noexcept = 0;
 
   // An eventfd: how another thread wakes a ring that has a read of 8 bytes pending on it.

@@ -12,7 +12,9 @@
 namespace fairlead {
 namespace {
 
-int result_of(int value) noexcept { return value < 0 ? -errno : value; }
+int result_of(int value) noexcept {
+  return value < 0 ? -errno : value;
+}
 
 class LiveKernel final : public Kernel {
  public:
@@ -26,15 +28,18 @@ class LiveKernel final : public Kernel {
 
   // By system call: the shared library of liburing 2.3 declares io_uring_enable_rings but does not export it.
   int enable_ring(io_uring& ring) noexcept override {
-    return result_of(static_cast<int>(::syscall(__NR_io_uring_register, ring.ring_fd, IORING_REGISTER_ENABLE_RINGS, nullptr, 0)));
+    return result_of(
+        static_cast<int>(::syscall(__NR_io_uring_register, ring.ring_fd, IORING_REGISTER_ENABLE_RINGS, nullptr, 0)));
   }
+
   void close_ring(io_uring& ring) noexcept override { io_uring_queue_exit(&ring); }
 
   int enter(io_uring& ring, Duration wait) noexcept override {
     if (wait.ns <= 0) return io_uring_submit_and_get_events(&ring);
     io_uring_cqe* first = nullptr;
     __kernel_timespec timeout{wait.ns / 1'000'000'000, wait.ns % 1'000'000'000};
-    const int done = io_uring_submit_and_wait_timeout(&ring, &first, 1, wait == Duration::max() ? nullptr : &timeout, nullptr);
+    const int done =
+        io_uring_submit_and_wait_timeout(&ring, &first, 1, wait == Duration::max() ? nullptr : &timeout, nullptr);
     return done == -ETIME ? 0 : done;
   }
 
@@ -68,6 +73,7 @@ class LiveKernel final : public Kernel {
   }
 
   int shutdown(int fd, int how) noexcept override { return result_of(::shutdown(fd, how)); }
+
   void close(int fd) noexcept override { ::close(fd); }
 
   void close_with_reset(int fd) noexcept override {

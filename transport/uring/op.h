@@ -3,8 +3,8 @@
 //
 //   class EdgeSocket { void on_recv(Completion) noexcept;  OpOf<&EdgeSocket::on_recv> recv_{*this}; };
 //
-// A multishot request stays in flight until a completion without more(). The destructor CHECKs that the kernel no longer
-// holds the request, so that a missing join cannot stay hidden.
+// A multishot request stays in flight until a completion without more(). The destructor CHECKs that the kernel no
+// longer holds the request, so that a missing join cannot stay hidden.
 #pragma once
 
 #include <cstdint>
@@ -20,11 +20,16 @@ struct Completion {
   std::uint32_t flags;  // IORING_CQE_F_*
 
   bool ok() const noexcept { return res >= 0; }
+
   std::uint32_t bytes() const noexcept { return static_cast<std::uint32_t>(res); }
+
   bool more() const noexcept { return (flags & IORING_CQE_F_MORE) != 0; }
+
   bool has_buffer() const noexcept { return (flags & IORING_CQE_F_BUFFER) != 0; }
+
   // The socket had more to read when the receive ended: the next receive need not wait for readiness first.
   bool socket_nonempty() const noexcept { return (flags & IORING_CQE_F_SOCK_NONEMPTY) != 0; }
+
   std::uint16_t buffer_id() const noexcept { return static_cast<std::uint16_t>(flags >> IORING_CQE_BUFFER_SHIFT); }
 };
 
@@ -33,8 +38,10 @@ class Op {
   using Handler = void (*)(Op& op, Completion done) noexcept;
 
   explicit Op(Handler handler) noexcept : handler_(handler) {}
+
   Op(const Op&) = delete;
   Op& operator=(const Op&) = delete;
+
   ~Op() { CHECK(!in_flight_); }
 
   bool in_flight() const noexcept { return in_flight_; }

@@ -44,14 +44,17 @@ std::string io_uring_disabled_hint() {
 
 Error explain_setup_failure(const Error& error, int errno_value) {
   switch (errno_value) {
-    case EPERM: return {ErrorCode::kUnsupported, io_uring_disabled_hint()};
-    case ENOSYS: return {ErrorCode::kUnsupported, "this kernel has no io_uring; fairlead needs Linux 6.1 or later"};
+    case EPERM:
+      return {ErrorCode::kUnsupported, io_uring_disabled_hint()};
+    case ENOSYS:
+      return {ErrorCode::kUnsupported, "this kernel has no io_uring; fairlead needs Linux 6.1 or later"};
     case EINVAL:
       return {ErrorCode::kUnsupported,
               "this kernel's io_uring lacks SINGLE_ISSUER or DEFER_TASKRUN; fairlead needs Linux 6.1 or later"};
     case ENOMEM:
       return {ErrorCode::kLimit, "io_uring_setup: not enough locked memory; raise LimitMEMLOCK (ulimit -l)"};
-    default: return error;
+    default:
+      return error;
   }
 }
 
@@ -68,11 +71,12 @@ Result<KernelFeatures> probe_kernel(Kernel& kernel) {
   }
   std::unique_ptr<io_uring_probe, decltype(&std::free)> ops(io_uring_get_probe_ring(&raw), &std::free);
   kernel.close_ring(raw);
-  if (!ops) return fail(ErrorCode::kUnsupported, "this kernel cannot list its io_uring operations; fairlead needs Linux 6.1");
+  if (!ops)
+    return fail(ErrorCode::kUnsupported, "this kernel cannot list its io_uring operations; fairlead needs Linux 6.1");
   for (const RequiredOp& op : kRequiredOps) {
     if (!io_uring_opcode_supported(ops.get(), op.opcode)) {
-      return fail(ErrorCode::kUnsupported, std::string("this kernel's io_uring lacks ") + op.name +
-                                               "; fairlead needs Linux 6.1 or later");
+      return fail(ErrorCode::kUnsupported,
+                  std::string("this kernel's io_uring lacks ") + op.name + "; fairlead needs Linux 6.1 or later");
     }
   }
 

@@ -11,9 +11,9 @@
 namespace fairlead {
 
 struct KernelFeatures {
-  bool receive_bundles = false;       // Linux 6.10; without it: one buffer a receive
-  std::string release;                // uname -r
-  std::vector<std::string> lacking;   // sentences, one for each feature that is worked around
+  bool receive_bundles = false;      // Linux 6.10; without it: one buffer a receive
+  std::string release;               // uname -r
+  std::vector<std::string> lacking;  // sentences, one for each feature that is worked around
 };
 
 Result<KernelFeatures> probe_kernel(Kernel& kernel);

@@ -50,7 +50,8 @@ io_uring_sqe* Ring::next_entry() noexcept {
     kernel_.enter(ring_, Duration{});
     if (io_uring_sqe* sqe = io_uring_get_sqe(&ring_); sqe != nullptr) return sqe;
   }
-  // Only a kernel out of memory comes here. With the parking space full as well there is nothing left but to wait for it.
+  // Only a kernel out of memory comes here. With the parking space full as well there is nothing left but to wait for
+  // it.
   while (parked_count_ == kParkedMax) {
     ++counters_.enters;
     kernel_.enter(ring_, Duration::milliseconds(1));
@@ -76,10 +77,13 @@ void Ring::submit_parked() noexcept {
 unsigned Ring::turn(Duration wait) noexcept {
   ++counters_.turns;
   ++counters_.enters;
-  if (parked_count_ > 0) [[unlikely]] submit_parked();
-  // Every errno of enter() leaves the requests queued or in flight; completions that are there are handled all the same.
+  if (parked_count_ > 0) [[unlikely]]
+    submit_parked();
+  // Every errno of enter() leaves the requests queued or in flight; completions that are there are handled all the
+  // same.
   kernel_.enter(ring_, parked_count_ > 0 ? Duration{} : wait);
-  if (io_uring_cq_has_overflow(&ring_)) [[unlikely]] ++counters_.completion_overflows;
+  if (io_uring_cq_has_overflow(&ring_)) [[unlikely]]
+    ++counters_.completion_overflows;
 
   unsigned handled = 0;
   while (handled < kCompletionsPerTurnMax) {

@@ -22,9 +22,9 @@ class Ring {
  public:
   struct Counters {
     std::uint64_t turns = 0;
-    std::uint64_t enters = 0;             // more than turns only when the submission queue filled up within a turn
+    std::uint64_t enters = 0;  // more than turns only when the submission queue filled up within a turn
     std::uint64_t completions = 0;
-    std::uint64_t bounded_turns = 0;      // turns that left completions for the next one
+    std::uint64_t bounded_turns = 0;         // turns that left completions for the next one
     std::uint64_t submissions_deferred = 0;  // requests parked because the kernel could not take them (out of memory)
     std::uint64_t completion_overflows = 0;  // turns in which the kernel kept completions back for want of space
   };
@@ -57,11 +57,16 @@ class Ring {
   unsigned turn(Duration wait) noexcept;
 
   unsigned in_flight() const noexcept { return in_flight_; }
+
   // Whether the kernel has taken everything queued: until then what an entry points to must stay.
   bool all_submitted() const noexcept { return parked_count_ == 0 && io_uring_sq_ready(&ring_) == 0; }
+
   bool bundles() const noexcept { return bundles_; }
+
   Kernel& kernel() const noexcept { return kernel_; }
+
   io_uring& raw() noexcept { return ring_; }
+
   const Counters& counters() const noexcept { return counters_; }
 
  private:

@@ -20,14 +20,17 @@ using SliceNodes = Slab<SliceNode>;
 class SliceQueue {
  public:
   explicit SliceQueue(SliceNodes& nodes) noexcept : nodes_(&nodes) {}
+
   SliceQueue(const SliceQueue&) = delete;
   SliceQueue& operator=(const SliceQueue&) = delete;
+
   ~SliceQueue() { clear(); }
 
   // Takes the slice over and returns true, or leaves it alone and returns false when there is no node left.
   [[nodiscard]] bool push(Slice&& slice) noexcept {
     SliceNode* node = nodes_->make();
-    if (node == nullptr) [[unlikely]] return false;
+    if (node == nullptr) [[unlikely]]
+      return false;
     bytes_ += slice.size();
     node->slice = std::move(slice);
     (tail_ != nullptr ? tail_->next : head_) = node;
@@ -36,9 +39,13 @@ class SliceQueue {
   }
 
   bool empty() const noexcept { return head_ == nullptr; }
+
   std::uint64_t bytes() const noexcept { return bytes_; }
+
   SliceNode* head() noexcept { return head_; }
+
   Slice& front() noexcept { return head_->slice; }
+
   Slice& back() noexcept { return tail_->slice; }
 
   // Appends to the last slice in place; the caller has written `bytes` right behind it, in its block.
@@ -81,7 +88,8 @@ class SliceQueue {
   }
 
   void clear() noexcept {
-    while (head_ != nullptr) pop();
+    while (head_ != nullptr)
+      pop();
     bytes_ = 0;
   }
 

@@ -1,5 +1,5 @@
-// Socket: unique owner of a socket of one Kernel. Closing does not end requests that the ring holds: an owner shuts down,
-// joins its Ops, and only then closes (op.h).
+// Socket: unique owner of a socket of one Kernel. Closing does not end requests that the ring holds: an owner shuts
+// down, joins its Ops, and only then closes (op.h).
 #pragma once
 
 #include <utility>
@@ -11,8 +11,11 @@ namespace fairlead {
 class Socket {
  public:
   Socket() noexcept = default;
+
   Socket(Kernel& kernel, int fd) noexcept : kernel_(&kernel), fd_(fd) {}
+
   Socket(Socket&& other) noexcept : kernel_(other.kernel_), fd_(std::exchange(other.fd_, -1)) {}
+
   Socket& operator=(Socket&& other) noexcept {
     if (this != &other) {
       close();
@@ -21,20 +24,26 @@ class Socket {
     }
     return *this;
   }
+
   Socket(const Socket&) = delete;
   Socket& operator=(const Socket&) = delete;
+
   ~Socket() { close(); }
 
   int fd() const noexcept { return fd_; }
+
   explicit operator bool() const noexcept { return fd_ >= 0; }
 
   void close() noexcept {
     if (fd_ >= 0) kernel_->close(std::exchange(fd_, -1));
   }
+
   void close_with_reset() noexcept {
     if (fd_ >= 0) kernel_->close_with_reset(std::exchange(fd_, -1));
   }
+
   int shutdown(int how) noexcept { return fd_ >= 0 ? kernel_->shutdown(fd_, how) : 0; }
+
   int set_option(int level, int name, int value) noexcept { return kernel_->set_option(fd_, level, name, value); }
 
  private:

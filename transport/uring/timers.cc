@@ -16,7 +16,8 @@ void Timers::place(Timer& timer, std::uint64_t next_tick) noexcept {
   if (timer.deadline_.ns < 0 || due < next_tick) due = next_tick;
   const std::uint64_t delta = due - next_tick;
   unsigned level = 0;
-  while (level + 1 < kLevels && delta >= (std::uint64_t{1} << (kSlotBits * (level + 1)))) ++level;
+  while (level + 1 < kLevels && delta >= (std::uint64_t{1} << (kSlotBits * (level + 1))))
+    ++level;
   // A deadline beyond the last level waits in its farthest slot and is placed again from there.
   constexpr std::uint64_t kRange = std::uint64_t{1} << (kSlotBits * kLevels);
   if (delta >= kRange) due = next_tick + kRange - 1;

@@ -1,6 +1,6 @@
-// Timers: deadlines of one thread, in a hierarchical timing wheel (Varghese and Lauck, 1987) of four levels with 64 slots
-// and a tick of one millisecond. Arming and cancelling are O(1); a timer fires at or after its deadline, at most one tick
-// late plus the length of the turn. Deadlines beyond 4.6 hours wait in the last level and are placed again.
+// Timers: deadlines of one thread, in a hierarchical timing wheel (Varghese and Lauck, 1987) of four levels with 64
+// slots and a tick of one millisecond. Arming and cancelling are O(1); a timer fires at or after its deadline, at most
+// one tick late plus the length of the turn. Deadlines beyond 4.6 hours wait in the last level and are placed again.
 //
 //   class Session { void on_probe(Instant now) noexcept;  TimerOf<&Session::on_probe> probe_{*this}; };
 //
@@ -21,12 +21,15 @@ class Timer : public boost::intrusive::list_base_hook<boost::intrusive::link_mod
   using Handler = void (*)(Timer& timer, Instant now) noexcept;
 
   explicit Timer(Handler handler) noexcept : handler_(handler) {}
+
   Timer(const Timer&) = delete;
   Timer& operator=(const Timer&) = delete;
   ~Timer() = default;  // the hook unlinks itself
 
   bool armed() const noexcept { return is_linked(); }
+
   Instant deadline() const noexcept { return deadline_; }
+
   void cancel() noexcept { unlink(); }
 
  private:

@@ -4,30 +4,48 @@ namespace fairlead {
 
 std::string_view name_of(ResetCode code) noexcept {
   switch (code) {
-    case ResetCode::kNone: return "none";
-    case ResetCode::kNoRoute: return "no route";
-    case ResetCode::kConnectRefused: return "connection refused by the server";
-    case ResetCode::kConnectTimeout: return "no answer from the server";
-    case ResetCode::kConnectFailed: return "server not reachable";
-    case ResetCode::kPeerReset: return "reset by the application";
-    case ResetCode::kLinkLost: return "link lost";
-    case ResetCode::kFlowControl: return "flow control violated";
-    case ResetCode::kLimit: return "limit reached";
-    case ResetCode::kClosing: return "shutting down";
-    case ResetCode::kProtocol: return "protocol violated";
-    case ResetCode::kInternal: return "internal error";
+    case ResetCode::kNone:
+      return "none";
+    case ResetCode::kNoRoute:
+      return "no route";
+    case ResetCode::kConnectRefused:
+      return "connection refused by the server";
+    case ResetCode::kConnectTimeout:
+      return "no answer from the server";
+    case ResetCode::kConnectFailed:
+      return "server not reachable";
+    case ResetCode::kPeerReset:
+      return "reset by the application";
+    case ResetCode::kLinkLost:
+      return "link lost";
+    case ResetCode::kFlowControl:
+      return "flow control violated";
+    case ResetCode::kLimit:
+      return "limit reached";
+    case ResetCode::kClosing:
+      return "shutting down";
+    case ResetCode::kProtocol:
+      return "protocol violated";
+    case ResetCode::kInternal:
+      return "internal error";
   }
   return "unknown";
 }
 
 std::string_view name_of(FrameCheck check) noexcept {
   switch (check) {
-    case FrameCheck::kOk: return "ok";
-    case FrameCheck::kNeedMore: return "frame cut short by its record";
-    case FrameCheck::kTooLong: return "frame longer than a record";
-    case FrameCheck::kBadStream: return "frame for a stream id that its type does not allow";
-    case FrameCheck::kBadSize: return "frame of a size that its type does not allow";
-    case FrameCheck::kUnknownType: return "frame of an unknown type that must not be skipped";
+    case FrameCheck::kOk:
+      return "ok";
+    case FrameCheck::kNeedMore:
+      return "frame cut short by its record";
+    case FrameCheck::kTooLong:
+      return "frame longer than a record";
+    case FrameCheck::kBadStream:
+      return "frame for a stream id that its type does not allow";
+    case FrameCheck::kBadSize:
+      return "frame of a size that its type does not allow";
+    case FrameCheck::kUnknownType:
+      return "frame of an unknown type that must not be skipped";
   }
   return "unknown";
 }
@@ -57,7 +75,9 @@ bool ResetFrame::decode(std::span<const std::uint8_t> payload, ResetFrame& reset
   return true;
 }
 
-bool known_type(FrameType type) noexcept { return type >= FrameType::kHello && type <= FrameType::kControl; }
+bool known_type(FrameType type) noexcept {
+  return type >= FrameType::kHello && type <= FrameType::kControl;
+}
 
 namespace {
 
@@ -72,16 +92,25 @@ FrameCheck check_known(const FrameHeader& header) noexcept {
   };
   const std::uint16_t n = header.length;
   switch (header.type) {
-    case FrameType::kHello: return session_frame(true);
-    case FrameType::kOpen: return stream_frame(n > OpenFrame::kFixedSize);
-    case FrameType::kOpened: return stream_frame(true);
-    case FrameType::kData: return stream_frame(n > 0 || (header.flags & kFlagFin) != 0);
-    case FrameType::kCredit: return stream_frame(n == 8);
-    case FrameType::kReset: return stream_frame(n >= 4 && n <= 4 + kReasonSizeMax);
+    case FrameType::kHello:
+      return session_frame(true);
+    case FrameType::kOpen:
+      return stream_frame(n > OpenFrame::kFixedSize);
+    case FrameType::kOpened:
+      return stream_frame(true);
+    case FrameType::kData:
+      return stream_frame(n > 0 || (header.flags & kFlagFin) != 0);
+    case FrameType::kCredit:
+      return stream_frame(n == 8);
+    case FrameType::kReset:
+      return stream_frame(n >= 4 && n <= 4 + kReasonSizeMax);
     case FrameType::kPing:
-    case FrameType::kPong: return session_frame(n == 8);
-    case FrameType::kGoAway: return session_frame(n >= 4 && n <= 4 + kReasonSizeMax);
-    case FrameType::kControl: return session_frame(n > 0);
+    case FrameType::kPong:
+      return session_frame(n == 8);
+    case FrameType::kGoAway:
+      return session_frame(n >= 4 && n <= 4 + kReasonSizeMax);
+    case FrameType::kControl:
+      return session_frame(n > 0);
   }
   return (header.flags & kFlagSkippable) != 0 ? FrameCheck::kOk : FrameCheck::kUnknownType;
 }

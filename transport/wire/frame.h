@@ -24,16 +24,16 @@ inline constexpr std::uint32_t kRoutingKeySizeMax = 255;
 inline constexpr std::uint32_t kReasonSizeMax = 255;
 
 enum class FrameType : std::uint8_t {
-  kHello = 1,    // stream 0, first frame each way: who we are (hello.h)
-  kOpen = 2,     // a new stream: OpenFrame
-  kOpened = 3,   // the stream's far end is connected; empty payload
-  kData = 4,     // bytes of a stream
-  kCredit = 5,   // u64: the receiver takes bytes below this absolute offset
-  kReset = 6,    // the stream ends now, both ways: u32 code, then a reason for people
-  kPing = 7,     // stream 0: u64, sent back as it came
-  kPong = 8,     // stream 0: the u64 of the ping
-  kGoAway = 9,   // stream 0: the sender takes no new streams; u32 code, reason
-  kControl = 10, // stream 0: for the router, opaque here
+  kHello = 1,     // stream 0, first frame each way: who we are (hello.h)
+  kOpen = 2,      // a new stream: OpenFrame
+  kOpened = 3,    // the stream's far end is connected; empty payload
+  kData = 4,      // bytes of a stream
+  kCredit = 5,    // u64: the receiver takes bytes below this absolute offset
+  kReset = 6,     // the stream ends now, both ways: u32 code, then a reason for people
+  kPing = 7,      // stream 0: u64, sent back as it came
+  kPong = 8,      // stream 0: the u64 of the ping
+  kGoAway = 9,    // stream 0: the sender takes no new streams; u32 code, reason
+  kControl = 10,  // stream 0: for the router, opaque here
 };
 
 // Flags. The high bit has the same meaning on every type, known or not.
@@ -45,16 +45,16 @@ inline constexpr std::uint8_t kFlagSkippable = 0x80;  // whoever does not know t
 // Why a stream or session ended, as told to the peer.
 enum class ResetCode : std::uint32_t {
   kNone = 0,
-  kNoRoute = 1,           // nobody serves the routing key
-  kConnectRefused = 2,    // the server refused the connection
-  kConnectTimeout = 3,    // the server did not answer in time
-  kConnectFailed = 4,     // any other failure to reach the server
-  kPeerReset = 5,         // the application at the far end reset its connection
-  kLinkLost = 6,          // the link that carried the stream is gone
-  kFlowControl = 7,       // more bytes than credit
-  kLimit = 8,             // a limit of the receiver was reached
-  kClosing = 9,           // the site is being shut down
-  kProtocol = 10,         // the peer broke the protocol
+  kNoRoute = 1,         // nobody serves the routing key
+  kConnectRefused = 2,  // the server refused the connection
+  kConnectTimeout = 3,  // the server did not answer in time
+  kConnectFailed = 4,   // any other failure to reach the server
+  kPeerReset = 5,       // the application at the far end reset its connection
+  kLinkLost = 6,        // the link that carried the stream is gone
+  kFlowControl = 7,     // more bytes than credit
+  kLimit = 8,           // a limit of the receiver was reached
+  kClosing = 9,         // the site is being shut down
+  kProtocol = 10,       // the peer broke the protocol
   kInternal = 11,
 };
 
@@ -107,8 +107,8 @@ struct StreamName {
   friend bool operator==(const StreamName&, const StreamName&) = default;
 };
 
-// Payload of kOpen: name (16 bytes), hop count (1), key length (1), key. Bytes behind the key are for later versions and
-// ignored.
+// Payload of kOpen: name (16 bytes), hop count (1), key length (1), key. Bytes behind the key are for later versions
+// and ignored.
 struct OpenFrame {
   static constexpr std::uint32_t kFixedSize = 18;
   static constexpr std::uint8_t kHopsMax = 64;
@@ -118,6 +118,7 @@ struct OpenFrame {
   std::string_view routing_key;
 
   std::uint32_t encoded_size() const noexcept { return kFixedSize + static_cast<std::uint32_t>(routing_key.size()); }
+
   void encode(std::uint8_t* at) const noexcept;
   // The key points into the payload.
   static bool decode(std::span<const std::uint8_t> payload, OpenFrame& open) noexcept;

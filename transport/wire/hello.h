@@ -1,8 +1,8 @@
 // HELLO: the first frame each way on a session, sent by both ends as soon as the TLS handshake is complete. Pure.
 //
 // Payload: magic "FLD1" (4), version min (1), version max (1), session index (2), shard count (2), flags (2), cost (4),
-// initial window (4), streams max (4), link id (8), incarnation (8), features (8), then site id and site name, each with
-// a length byte in front. Bytes behind are for later versions and ignored.
+// initial window (4), streams max (4), link id (8), incarnation (8), features (8), then site id and site name, each
+// with a length byte in front. Bytes behind are for later versions and ignored.
 #pragma once
 
 #include <cstdint>
@@ -27,9 +27,9 @@ struct Hello {
   std::uint32_t cost = 1;
   std::uint32_t initial_window_bytes = 0;  // credit of each stream that the peer may use at once
   std::uint32_t streams_max = 0;           // that the peer may have open
-  std::uint64_t link_id = 0;               // chosen by the dialler for each run of a link: sessions with it belong together
-  std::uint64_t incarnation = 0;           // of the process: random, or later than the last
-  std::uint64_t features = 0;              // bits of optional protocol parts; none is defined in version 1
+  std::uint64_t link_id = 0;      // chosen by the dialler for each run of a link: sessions with it belong together
+  std::uint64_t incarnation = 0;  // of the process: random, or later than the last
+  std::uint64_t features = 0;     // bits of optional protocol parts; none is defined in version 1
   std::string site_id;
   std::string site_name;
 

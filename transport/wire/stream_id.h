@@ -25,7 +25,9 @@ struct StreamId {
   }
 
   constexpr std::uint32_t side() const noexcept { return value & 1; }
+
   constexpr std::uint32_t slot() const noexcept { return value >> 1 & (kSlotsMax - 1); }
+
   constexpr std::uint32_t generation() const noexcept { return value >> (kSlotBits + 1); }
 
   friend constexpr bool operator==(StreamId, StreamId) = default;

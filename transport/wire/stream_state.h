@@ -22,14 +22,20 @@ class StreamState {
   };
 
   Half sending() const noexcept { return sending_; }
+
   Half receiving() const noexcept { return receiving_; }
+
   bool can_send() const noexcept { return sending_ == Half::kOpen; }
+
   bool can_receive() const noexcept { return receiving_ == Half::kOpen; }
+
   bool over() const noexcept { return sending_ != Half::kOpen && receiving_ != Half::kOpen; }
 
   // Each returns false where the event is not allowed in the present state, which then stays.
   bool fin_sent() noexcept { return leave_open(sending_, Half::kFinished); }
+
   bool fin_received() noexcept { return leave_open(receiving_, Half::kFinished); }
+
   bool reset() noexcept {
     if (over()) return false;
     sending_ = receiving_ = Half::kReset;

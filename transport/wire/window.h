@@ -1,5 +1,5 @@
-// Credit of a stream direction, by absolute offsets that never decrease, so that a lost or repeated update cannot corrupt
-// it. Pure values.
+// Credit of a stream direction, by absolute offsets that never decrease, so that a lost or repeated update cannot
+// corrupt it. Pure values.
 //
 //   sender:    0 ...... sent ............ limit            may send limit - sent
 //   receiver:  0 ... consumed ... received ... granted     granted <= consumed + window
@@ -19,7 +19,9 @@ class SendWindow {
   explicit SendWindow(std::uint64_t initial_limit) noexcept : limit_(initial_limit) {}
 
   std::uint64_t sent() const noexcept { return sent_; }
+
   std::uint64_t limit() const noexcept { return limit_; }
+
   std::uint64_t available() const noexcept { return limit_ - sent_; }
 
   void use(std::uint64_t bytes) noexcept {
@@ -43,11 +45,15 @@ class SendWindow {
 // the window and not the reader was the limit (as Linux's dynamic right-sizing does for TCP).
 class ReceiveWindow {
  public:
-  explicit ReceiveWindow(std::uint32_t initial_bytes) noexcept : granted_(initial_bytes), window_bytes_(initial_bytes) {}
+  explicit ReceiveWindow(std::uint32_t initial_bytes) noexcept
+      : granted_(initial_bytes), window_bytes_(initial_bytes) {}
 
   std::uint64_t received() const noexcept { return received_; }
+
   std::uint64_t consumed() const noexcept { return consumed_; }
+
   std::uint64_t granted() const noexcept { return granted_; }
+
   std::uint32_t window_bytes() const noexcept { return window_bytes_; }
 
   // False: the peer sent more than it may, and nothing was counted.
@@ -74,6 +80,7 @@ class ReceiveWindow {
     if (took > round_trip * 2 || window_bytes_ >= window_bytes_max) return 0;
     return std::min(window_bytes_, window_bytes_max - window_bytes_);
   }
+
   void grow(std::uint32_t bytes) noexcept { window_bytes_ += bytes; }
 
   // The new limit to tell the peer.

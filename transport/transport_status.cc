@@ -1,0 +1,121 @@
+// Transport's status: what it and the shards report, put together as one snapshot.
+
+#include <mutex>
+
+#include "transport/transport.h"
+
+namespace fairlead {
+
+void Transport::on_status(Instant now) noexcept {
+  refresh_connectors();
+  if (!stopping_) timers_.arm(status_timer_, now + kStatusInterval);
+  status_changed_ = true;
+}
+
+std::shared_ptr<const GatewayStatus> Transport::status() const {
+  const std::lock_guard lock(status_mutex_);
+  return status_;
+}
+
+void Transport::publish_status() {
+  status_changed_ = false;
+  auto status = std::make_shared<GatewayStatus>();
+  status->site_id = options_.site_id;
+  status->site_name = options_.site_name;
+  status->shards = options_.shards;
+  status->kernel_release = features_.release;
+  status->kernel_lacking = features_.lacking;
+  status->draining = draining_;
+  for (const auto& link : links_)
+    status->links.push_back(link->status(now_));
+  for (const auto& link : incoming_)
+    status->links.push_back(link->record.snapshot());
+  for (const auto& access : accesses_)
+    status->accesses.push_back(access->status());
+  for (const ListenerEntry& entry : listeners_) {
+    ListenerStatus line;
+    line.name = entry.config.name;
+    line.routing_key = entry.config.routing_key;
+    line.listening = !draining_;
+    line.matched =
+        forwarder_ && forwarder_->route(line.routing_key, Forwarder::kFromListener).kind != Route::Kind::kNone;
+    for (const EdgeGroup& group : entry.groups) {
+      line.connections += group.open;
+      line.connections_total += group.total;
+    }
+    status->listeners.push_back(std::move(line));
+  }
+  for (const ConnectorEntry& entry : connectors_) {
+    ConnectorStatus line;
+    line.name = entry.config.name;
+    line.routing_key = entry.config.routing_key;
+    line.last_error = entry.last_error;
+    for (const EdgeGroup& group : entry.groups) {
+      line.connections += group.open;
+      line.connections_total += group.total;
+    }
+    line.matched = line.connections_total > 0;
+    status->connectors.push_back(std::move(line));
+  }
+  status->counters = counters();
+  for (const ShardReport& report : reports_)
+    status->connections += report.edges_open;
+  {
+    const std::lock_guard lock(status_mutex_);
+    status_ = std::move(status);
+  }
+  kernel_.signal_event(status_event_.fd());
+}
+
+std::vector<NamedCount> Transport::counters() const {
+  ShardCounters sum;
+  Ring::Counters ring = ring_->counters();
+  for (const ShardReport& report : reports_) {
+    const ShardCounters& c = report.counters;
+    sum.edge_bytes_in += c.edge_bytes_in;
+    sum.edge_bytes_out += c.edge_bytes_out;
+    sum.edges_reset += c.edges_reset;
+    sum.edges_relieved += c.edges_relieved;
+    sum.edges_exhausted += c.edges_exhausted;
+    sum.streams_exhausted += c.streams_exhausted;
+    sum.receive_starved += c.receive_starved;
+    sum.session_starved += c.session_starved;
+    sum.slice_nodes_exhausted += c.slice_nodes_exhausted;
+    sum.control_overflows += c.control_overflows;
+    sum.protocol_errors += c.protocol_errors;
+    sum.descriptors_exhausted += c.descriptors_exhausted;
+    sum.no_route += c.no_route;
+    sum.handed_over += c.handed_over;
+    sum.gather_exhausted += c.gather_exhausted;
+    ring.turns += report.ring.turns;
+    ring.enters += report.ring.enters;
+    ring.completions += report.ring.completions;
+    ring.bounded_turns += report.ring.bounded_turns;
+    ring.submissions_deferred += report.ring.submissions_deferred;
+    ring.completion_overflows += report.ring.completion_overflows;
+  }
+  return {{"edge_bytes_in", sum.edge_bytes_in},
+          {"edge_bytes_out", sum.edge_bytes_out},
+          {"edges_reset", sum.edges_reset},
+          {"edges_relieved", sum.edges_relieved},
+          {"edges_exhausted", sum.edges_exhausted},
+          {"streams_exhausted", sum.streams_exhausted},
+          {"receive_starved", sum.receive_starved},
+          {"session_starved", sum.session_starved},
+          {"slice_nodes_exhausted", sum.slice_nodes_exhausted},
+          {"control_overflows", sum.control_overflows},
+          {"protocol_errors", sum.protocol_errors},
+          {"descriptors_exhausted", sum.descriptors_exhausted + descriptors_exhausted_},
+          {"no_route", sum.no_route},
+          {"handed_over", sum.handed_over},
+          {"gather_exhausted", sum.gather_exhausted},
+          {"handshakes_evicted", handshakes_evicted_},
+          {"ring_turns", ring.turns},
+          {"ring_enters", ring.enters},
+          {"ring_completions", ring.completions},
+          {"ring_bounded_turns", ring.bounded_turns},
+          {"ring_submissions_deferred", ring.submissions_deferred},
+          {"ring_completion_overflows", ring.completion_overflows}};
+}
+
+}  // namespace fairlead
