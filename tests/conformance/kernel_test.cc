@@ -62,7 +62,8 @@ KernelTest::Pair KernelTest::connect_pair() {
 
 Call& KernelTest::accept(const Socket& listener) {
   Call& call = new_call();
-  ring().submit(call.op, [&](io_uring_sqe* sqe) { io_uring_prep_accept(sqe, listener.fd(), nullptr, nullptr, SOCK_CLOEXEC); });
+  ring().submit(call.op,
+                [&](io_uring_sqe* sqe) { io_uring_prep_accept(sqe, listener.fd(), nullptr, nullptr, SOCK_CLOEXEC); });
   return call;
 }
 
@@ -76,7 +77,8 @@ Call& KernelTest::accept_many(const Socket& listener) {
 
 Call& KernelTest::connect(const Socket& socket, const Address& address) {
   Call& call = new_call();
-  ring().submit(call.op, [&](io_uring_sqe* sqe) { io_uring_prep_connect(sqe, socket.fd(), address.get(), address.size); });
+  ring().submit(call.op,
+                [&](io_uring_sqe* sqe) { io_uring_prep_connect(sqe, socket.fd(), address.get(), address.size); });
   ring().turn(Duration{});  // the address may go now
   return call;
 }
@@ -89,14 +91,16 @@ Call& KernelTest::receive(const Socket& socket, std::span<std::uint8_t> into) {
 
 Call& KernelTest::receive_lent(const Socket& socket, std::uint32_t bytes_max, bool wait_first) {
   Call& call = new_call();
-  ring().submit(call.op, [&](io_uring_sqe* sqe) { buffers().prepare_receive(sqe, socket.fd(), bytes_max, wait_first); });
+  ring().submit(call.op,
+                [&](io_uring_sqe* sqe) { buffers().prepare_receive(sqe, socket.fd(), bytes_max, wait_first); });
   return call;
 }
 
 Call& KernelTest::send(const Socket& socket, std::string_view bytes) {
   Call& call = new_call();
-  ring().submit(call.op,
-                [&](io_uring_sqe* sqe) { io_uring_prep_send(sqe, socket.fd(), bytes.data(), bytes.size(), MSG_NOSIGNAL); });
+  ring().submit(call.op, [&](io_uring_sqe* sqe) {
+    io_uring_prep_send(sqe, socket.fd(), bytes.data(), bytes.size(), MSG_NOSIGNAL);
+  });
   return call;
 }
 

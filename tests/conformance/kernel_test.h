@@ -1,4 +1,5 @@
-// KernelTest: the fixture of the suite: a ring with lent buffers on either kernel, and the sockets that tests talk over.
+// KernelTest: the fixture of the suite: a ring with lent buffers on either kernel, and the sockets that tests talk
+// over.
 #pragma once
 
 #include <cstdint>

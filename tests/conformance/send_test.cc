@@ -30,7 +30,8 @@ TEST_P(SendTest, ASendIsPartialWhenTheSocketBufferFillsUp) {
   const int sent = send_result(pair.client, bytes);
   EXPECT_GT(sent, 0);
   EXPECT_LT(sent, static_cast<int>(bytes.size()));
-  EXPECT_TRUE(same(read_exactly(pair.server, static_cast<std::size_t>(sent)), bytes.substr(0, static_cast<std::size_t>(sent))));
+  EXPECT_TRUE(
+      same(read_exactly(pair.server, static_cast<std::size_t>(sent)), bytes.substr(0, static_cast<std::size_t>(sent))));
 }
 
 TEST_P(SendTest, AGatherIsPartialInTheMiddleOfAPiece) {
@@ -45,7 +46,8 @@ TEST_P(SendTest, AGatherIsPartialInTheMiddleOfAPiece) {
   message.msg_iov = pieces.data();
   message.msg_iovlen = pieces.size();
   Call& call = new_call();
-  ring().submit(call.op, [&](io_uring_sqe* sqe) { io_uring_prep_sendmsg(sqe, pair.client.fd(), &message, MSG_NOSIGNAL); });
+  ring().submit(call.op,
+                [&](io_uring_sqe* sqe) { io_uring_prep_sendmsg(sqe, pair.client.fd(), &message, MSG_NOSIGNAL); });
   ASSERT_TRUE(run_until_ended(call));
   ASSERT_GT(call.last().res, 0);
   ASSERT_LT(call.last().bytes(), bytes.size());

@@ -98,7 +98,8 @@ void Server::stop() noexcept {
 }
 
 bool Server::at_rest() const noexcept {
-  return !accept_.in_flight() && std::all_of(echoes_.begin(), echoes_.end(), [](const auto& echo) { return echo->ended(); });
+  return !accept_.in_flight() &&
+         std::all_of(echoes_.begin(), echoes_.end(), [](const auto& echo) { return echo->ended(); });
 }
 
 // ---- Client
@@ -125,8 +126,8 @@ void Client::on_connect(Completion done) noexcept {
 void Client::send() noexcept {
   if (sent_size_ < bytes_.size()) {
     loop_.ring().submit(send_, [&](io_uring_sqe* sqe) {
-      io_uring_prep_send(sqe, socket_.fd(), bytes_.data() + sent_size_, std::min<std::size_t>(bytes_.size() - sent_size_, 3'000),
-                         MSG_NOSIGNAL);
+      io_uring_prep_send(sqe, socket_.fd(), bytes_.data() + sent_size_,
+                         std::min<std::size_t>(bytes_.size() - sent_size_, 3'000), MSG_NOSIGNAL);
     });
   } else if (!finished_) {
     finished_ = true;

@@ -103,7 +103,8 @@ SimRing::Tried SimRing::attempt_receive(SimRequest& request) {
   if (bytes_max > 1 && world_.chance(world_.faults().short_receive)) bytes_max = 1 + world_.prng().below(bytes_max);
   const int result = socket.receive(request.vectors, bytes_max);
   if (result == -EAGAIN) return std::nullopt;
-  return Outcome{result, result > 0 && socket.unread() > 0 ? static_cast<std::uint32_t>(IORING_CQE_F_SOCK_NONEMPTY) : 0U};
+  return Outcome{result,
+                 result > 0 && socket.unread() > 0 ? static_cast<std::uint32_t>(IORING_CQE_F_SOCK_NONEMPTY) : 0U};
 }
 
 SimRing::Tried SimRing::receive_into_group(SimRequest& request, BufferGroup& group) {
@@ -121,8 +122,8 @@ SimRing::Tried SimRing::receive_into_group(SimRequest& request, BufferGroup& gro
   std::size_t room = 0;
   for (std::uint16_t i = 0; i < (bundle ? available : 1); ++i) {
     const io_uring_buf& buffer = group.ring->bufs[static_cast<std::uint16_t>(group.head + i) & (group.entries - 1)];
-    // A bundle has no partly used buffer but the last it fills, so it leaves out one that its length would cut. A length
-    // that ends with a buffer does not bound it at all: Linux receives again while there is more to read.
+    // A bundle has no partly used buffer but the last it fills, so it leaves out one that its length would cut. A
+    // length that ends with a buffer does not bound it at all: Linux receives again while there is more to read.
     if (room > 0 && room < length && room + buffer.len > length) break;
     pieces.push_back({reinterpret_cast<void*>(buffer.addr), buffer.len});
     room += buffer.len;

@@ -16,7 +16,8 @@ namespace fairlead::sim {
 
 void SimRequest::file_changed() { ring.make_ready(*this); }
 
-SimRing::SimRing(SimWorld& world, SimKernel& kernel, int number, unsigned entries, io_uring& ring, io_uring_params& params)
+SimRing::SimRing(SimWorld& world, SimKernel& kernel, int number, unsigned entries, io_uring& ring,
+                 io_uring_params& params)
     : world_(world), kernel_(kernel), number_(number), ring_(ring) {
   sq_entries_ = std::bit_ceil(entries);
   cq_entries_ = world.faults().completion_queue_entries;

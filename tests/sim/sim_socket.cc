@@ -89,8 +89,10 @@ int SimSocket::start_connect(const Address& address) {
   const Faults& faults = world_.faults();
   Duration latency = faults.latency_min;
   const std::int64_t spread_ns = (faults.latency_max - faults.latency_min).ns;
-  if (spread_ns > 0) latency.ns += static_cast<std::int64_t>(world_.prng().below(static_cast<std::uint64_t>(spread_ns)));
-  if (world_.chance(faults.connect_slow)) latency = Duration::milliseconds(static_cast<std::int64_t>(world_.prng().below(4'000)));
+  if (spread_ns > 0)
+    latency.ns += static_cast<std::int64_t>(world_.prng().below(static_cast<std::uint64_t>(spread_ns)));
+  if (world_.chance(faults.connect_slow))
+    latency = Duration::milliseconds(static_cast<std::int64_t>(world_.prng().below(4'000)));
   const std::weak_ptr<SimSocket> self = weak_from_this();
   if (world_.chance(faults.connect_lost)) {
     world_.at(world_.now() + kConnectGiveUp, [self] {

@@ -1,6 +1,6 @@
 // The simulated network carries bytes as TCP does, by seed, with every fault: what a client got is a prefix of what it
-// sent, all of it when it says so; nothing stays in flight, lent, open or unexplained; the same seed gives the same trace.
-// Then the controls of the harness one by one: partitions, kills, time.
+// sent, all of it when it says so; nothing stays in flight, lent, open or unexplained; the same seed gives the same
+// trace. Then the controls of the harness one by one: partitions, kills, time.
 #include "tests/sim/sim_world.h"
 
 #include <cerrno>
@@ -75,7 +75,8 @@ Result run_seed(std::uint64_t seed) {
       EXPECT_TRUE(world.faults().silence > 0) << world.describe();
     }
     for (Client& client : clients) {
-      EXPECT_EQ(client.sent().compare(0, client.got().size(), client.got()), 0) << "bytes were lost, doubled or changed";
+      EXPECT_EQ(client.sent().compare(0, client.got().size(), client.got()), 0)
+          << "bytes were lost, doubled or changed";
       if (client.outcome() == Client::Outcome::kComplete) {
         EXPECT_EQ(client.got().size(), client.sent().size());
       }

@@ -70,7 +70,9 @@ class BufferRingTest : public testing::Test {
 
   void send(const std::string& bytes) {
     Call call;
-    ring_->submit(call.op, [&](io_uring_sqe* sqe) { io_uring_prep_send(sqe, client_, bytes.data(), bytes.size(), MSG_NOSIGNAL); });
+    ring_->submit(call.op, [&](io_uring_sqe* sqe) {
+      io_uring_prep_send(sqe, client_, bytes.data(), bytes.size(), MSG_NOSIGNAL);
+    });
     run();
     ASSERT_EQ(call.done.res, static_cast<int>(bytes.size()));
   }
@@ -152,7 +154,8 @@ TEST_F(BufferRingTest, WithoutBundlesAReceiveTakesOneBuffer) {
 
 TEST_F(BufferRingTest, AReceiveKeepsToItsLength) {
   open(64);
-  for (const std::uint32_t limit : {1U, kBufferSize - 1, kBufferSize, kBufferSize + 1, 2 * kBufferSize, 3 * kBufferSize + 9}) {
+  for (const std::uint32_t limit :
+       {1U, kBufferSize - 1, kBufferSize, kBufferSize + 1, 2 * kBufferSize, 3 * kBufferSize + 9}) {
     send(std::string(8 * kBufferSize, 'x'));
     for (std::size_t got = 0; got < 8 * kBufferSize;) {
       const Completion done = receive(limit == 1 && got > 0 ? 8 * kBufferSize + 1 : limit);

@@ -1,5 +1,6 @@
 // Ring: accounting of requests in flight, submission when the queue is full or the kernel takes nothing, the bound of a
-// turn, and handlers that submit. On the simulated kernel, which can refuse what a real one refuses only without memory.
+// turn, and handlers that submit. On the simulated kernel, which can refuse what a real one refuses only without
+// memory.
 #include "transport/uring/ring.h"
 
 #include <deque>

@@ -132,7 +132,7 @@ class Model {
 };
 
 TEST(TimersTest, AgreesWithAPlainListOverMillionsOfTicks) {
-  for (std::uint64_t seed = 1; seed <= 20; ++seed) {
+  for (std::uint64_t seed = 1; seed <= 8; ++seed) {
     SCOPED_TRACE(seed);
     const Instant start{static_cast<std::int64_t>(Prng(seed).below(40'000'000) * 1'000'003)};
     Model model(seed, start);
