@@ -1,5 +1,5 @@
-// SimRing: one io_uring of a simulated host: its shared memory as the kernel lays it out, the requests it has taken, and
-// how each is executed. Requests are tried when they are submitted and whenever their file changes, but only inside
+// SimRing: one io_uring of a simulated host: its shared memory as the kernel lays it out, the requests it has taken,
+// and how each is executed. Requests are tried when they are submitted and whenever their file changes, but only inside
 // enter(), as with IORING_SETUP_DEFER_TASKRUN.
 //
 // Completions that do not fit into the completion queue are kept back in order, with IORING_SQ_CQ_OVERFLOW set, and
@@ -27,6 +27,9 @@ class SimRing;
 
 // One request in the simulated kernel's hands. What liburing calls "stable after submission" (message headers, iovecs,
 // addresses) is copied when it is taken; the bytes themselves are read and written when it is executed.
+// io_uring_sqe ends with an array without a size, which must not be used here, and is not.
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wpedantic"
 struct SimRequest final : FileWaiter {
   SimRequest(SimRing& owner, const io_uring_sqe& entry, std::uint64_t number) : ring(owner), sqe(entry), id(number) {}
   void file_changed() override;
@@ -44,6 +47,7 @@ struct SimRequest final : FileWaiter {
   bool late_cancel = false;  // was asked to end when it was too late for -ECANCELED at once
   bool must_end = false;     // ... and its time is over
 };
+#pragma GCC diagnostic pop
 
 class SimRing {
  public:
