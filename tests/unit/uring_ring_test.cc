@@ -99,6 +99,21 @@ TEST_F(RingTest, RequestsThatTheKernelRefusesWaitAndKeepTheirOrder) {
   for (int i = 0; i < 500; ++i) EXPECT_EQ(order[static_cast<std::size_t>(i)], i);
 }
 
+// What a request points at may be used again only when the kernel has taken the request.
+TEST_F(RingTest, SaysWhetherTheKernelHasTakenEverything) {
+  const auto ring = open_ring(4);
+  EXPECT_TRUE(ring->all_submitted());
+  world_.faults().submission_refused = 10'000;
+  std::deque<Nop> nops(50);
+  for (Nop& nop : nops) submit_nop(*ring, nop.op);
+  EXPECT_FALSE(ring->all_submitted());
+  ring->turn(Duration{});
+  EXPECT_FALSE(ring->all_submitted());
+  world_.faults().submission_refused = 0;
+  while (ring->in_flight() > 0) ring->turn(Duration{});
+  EXPECT_TRUE(ring->all_submitted());
+}
+
 TEST_F(RingTest, AHandlerSubmitsItsOwnRequestAgain) {
   const auto ring = open_ring(4);
   struct Again {
