@@ -2,7 +2,7 @@
 """What tools/demo shows, given a binary: two sites on two loopback addresses, linked, and traffic through the link.
 
   demo.py BINARY [--keep]            the demo
-  demo.py serve-bulk ADDRESS PORT    for the demo: takes or sends as many bytes as the client says, with checksum or without
+  demo.py serve-bulk ADDRESS PORT    for the demo: takes or sends as many bytes as the client says
   demo.py serve-echo ADDRESS PORT    for the demo: sends back what comes
 """
 
@@ -194,8 +194,11 @@ class Site:
     def write(self, file, text):
         (self.inputs / file).write_text(text)
 
+    def run(self, *words):
+        return subprocess.run([self.binary, *words], env=self.environment(), capture_output=True, text=True, check=False)
+
     def command(self, *words):
-        done = subprocess.run([self.binary, *words], env=self.environment(), capture_output=True, text=True, check=False)
+        done = self.run(*words)
         if done.returncode != 0:
             raise DemoError(f"fairlead {' '.join(words)} failed at {self.name}: {done.stderr.strip()}")
         return done.stdout
@@ -204,8 +207,7 @@ class Site:
         return {**os.environ, "FAIRLEAD_HOME": str(self.home)}
 
     def linked(self):
-        done = subprocess.run([self.binary, "link", "status", "-o", "json"], env=self.environment(), capture_output=True,
-                              text=True, check=False)
+        done = self.run("link", "status", "-o", "json")
         return done.returncode == 0 and all(link["status"]["active"] for link in json.loads(done.stdout))
 
 
@@ -238,7 +240,8 @@ class Demo:
         while not condition():
             for name, process, log in self.processes:
                 if process.poll() is not None:
-                    raise DemoError(f"{name} ended with exit code {process.returncode}: {log.read_text().strip()[-600:]}")
+                    says = log.read_text().strip()[-600:]
+                    raise DemoError(f"{name} ended with exit code {process.returncode}: {says}")
             if time.monotonic() > deadline:
                 logs = "\n".join(log.read_text().strip()[-600:] for _, _, log in self.processes[-2:])
                 raise DemoError(f"waited {START_TIMEOUT_S} s in vain for {what}; the last lines of the logs:\n{logs}")
@@ -278,8 +281,9 @@ class Demo:
             self.start(name, [sys.executable, "-m", "http.server", "--bind", address, "--directory", str(pages),
                               str(self.ports[name])], self.folder / f"{name}.log")
         for kind in ("bulk", "echo"):
-            self.start(f"{kind}_server", [sys.executable, __file__, f"serve-{kind}", EAST, str(self.ports[f"{kind}_server"])],
-                       self.folder / f"{kind}.log")
+            name = f"{kind}_server"
+            self.start(name, [sys.executable, __file__, f"serve-{kind}", EAST, str(self.ports[name])],
+                       self.folder / f"{name}.log")
         for name in ("web_server", "bulk_server", "echo_server", "notes_server"):
             address = WEST if name == "notes_server" else EAST
             self.wait_for(f"{name} to listen", lambda a=address, n=name: self.listens(a, self.ports[n]))
@@ -299,7 +303,8 @@ class Demo:
             *(("Listener", name, f"{{routingKey: {name}, host: {WEST}, port: {ports[name]}}}")
               for name in ("web", "bulk", "echo")),
             ("Connector", "notes", f"{{routingKey: notes, host: {WEST}, port: {ports['notes_server']}}}")))
-        say("\n".join("    " + line for line in (self.west.inputs / "site.yaml").read_text().splitlines()[:7]) + "\n    ...")
+        beginning = (self.west.inputs / "site.yaml").read_text().splitlines()[:7]
+        say("\n".join("    " + line for line in [*beginning, "..."]))
 
     def link_sites(self):
         step("The link: east makes it, with certificates; west only gets the file")
@@ -342,11 +347,12 @@ class Demo:
             say(f"    {words}  {ours[:32]}...  the same at both ends")
 
     def show_figures(self):
-        step(f"Throughput of one connection ({THROUGHPUT_SIZE // MIB} MiB) and {ROUND_TRIPS} round trips of 64 bytes; all on "
-             "this machine,\n    client and server included, so the link shares its CPUs with them")
+        step(f"Throughput of one connection ({THROUGHPUT_SIZE // MIB} MiB) and {ROUND_TRIPS} round trips of 64 bytes")
+        say("    (all on this machine: the link shares its CPUs with client and server)")
         rows = [("", "up", "down", "p50", "p99")]
         for label, address, suffix in (("without fairlead", EAST, "_server"), ("through the link", WEST, "")):
-            up, down = (transfer(address, self.ports["bulk" + suffix], way, THROUGHPUT_SIZE, 0)[0] for way in (b"U", b"D"))
+            bulk = self.ports["bulk" + suffix]
+            up, down = (transfer(address, bulk, way, THROUGHPUT_SIZE, 0)[0] for way in (b"U", b"D"))
             p50, p99 = round_trips(address, self.ports["echo" + suffix])
             rows.append((label, f"{up:.1f} Gbit/s", f"{down:.1f} Gbit/s", f"{p50:.0f} us", f"{p99:.0f} us"))
         for row in rows:

@@ -41,8 +41,8 @@ class Authority:
             "policy=any\nunique_subject=no\n[any]\ncommonName=supplied\n")
         # `openssl ca` is the one command that can make a certificate which has expired already.
         until = ["-startdate", "20200101000000Z", "-enddate", f"{ends:%Y%m%d%H%M%SZ}"] if ends else []
-        self._openssl("ca", "-batch", "-config", "ca.conf", "-cert", "ca.crt", "-keyfile", "ca.key", "-in", f"{stem}.csr",
-                      "-out", f"{stem}.crt", "-notext", "-extfile", "extensions",
+        self._openssl("ca", "-batch", "-config", "ca.conf", "-cert", "ca.crt", "-keyfile", "ca.key",
+                      "-in", f"{stem}.csr", "-out", f"{stem}.crt", "-notext", "-extfile", "extensions",
                       *(until or ["-days", str(VALID_DAYS)]))
         return {"ca.crt": self.certificate, "tls.crt": self._text(f"{stem}.crt"), "tls.key": self._text(f"{stem}.key")}
 

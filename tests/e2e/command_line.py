@@ -57,7 +57,7 @@ def run_refuses_bad_input(context):
 
 @scenario(GROUP)
 def generated_link_is_all_it_takes(context):
-    """What `link generate` prints, put into the other site's input, makes the link; each has a certificate of its own."""
+    """What `link generate` prints makes the link, put into the other site's input; each has a certificate of its own."""
     pair = Pair(context, forward=1, backward=1)
     first = pair.east.generate_link("--cost", "7", "--name", "to-frankfurt")
     second = pair.east.generate_link()
@@ -76,7 +76,7 @@ def generated_link_is_all_it_takes(context):
     late = pair.east.generate_link("--name", "late")
     expect("kind: Secret" in late, f"while the gateway runs it prints: {late[:300]}")
     done = pair.east.command("link", "generate", "--host", "elsewhere.example", ok=False)
-    expect(done.returncode == 2 and b"subjectAlternativeNames" in done.stderr, f"a host that no certificate names: {done}")
+    expect(done.returncode == 2 and b"subjectAlternativeNames" in done.stderr, f"a host of no certificate: {done}")
     keys = [path for path in pair.east.root.rglob("*.key")]
     expect(keys and all(path.stat().st_mode & 0o077 == 0 for path in keys), f"modes of {keys}")
 
@@ -98,7 +98,7 @@ def link_status_in_every_format(context):
     incoming = pair.east.command("link", "status").stdout.decode()
     expect("Incoming links:" in incoming and "west" in incoming, lambda: f"east shows:\n{incoming}")
     details = pair.west.command("link", "status", "link-east").stdout.decode()
-    expect("user space" in details or "kernel" in details, lambda: f"how records are protected is missing in:\n{details}")
+    expect("user space" in details or "kernel" in details, lambda: f"protection is missing in:\n{details}")
     links = json.loads(pair.west.command("link", "status", "-o", "json").stdout)
     status = links[0]["status"]
     expect(status["active"] and status["configured"] and status["bytes"]["out"] >= 100_000, f"status: {status}")
@@ -113,8 +113,8 @@ def link_status_in_every_format(context):
 def mistakes_on_the_command_line(context):
     """An unknown command or option: exit code 2 and what was meant; --help and version: exit code 0."""
     site = Site(context, context.network.west, "west")
-    for words, says in ((["lnik", "status"], "link"), (["link", "statsu"], "status"), (["run", "--shrads", "2"], "shards"),
-                        (["run", "--shards", "0"], "shards"), ([], "command")):
+    for words, says in ((["lnik", "status"], "link"), (["link", "statsu"], "status"),
+                        (["run", "--shrads", "2"], "shards"), (["run", "--shards", "0"], "shards"), ([], "command")):
         done = site.command(*words, ok=False)
         expect_equal(done.returncode, 2, f"exit code of {words}")
         expect(says in done.stderr.decode(), lambda done=done: f"it says: {done.stderr.decode()}")

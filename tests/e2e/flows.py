@@ -231,7 +231,8 @@ def connections_1000_concurrent(context):
             for client, message in zip(clients, messages):
                 client.sendall(message)
             for i, (client, message) in enumerate(zip(clients, messages)):
-                expect(traffic.read_exactly(client, len(message)) == message, f"connection {i}, turn {turn}: other bytes")
+                answer = traffic.read_exactly(client, len(message))
+                expect(answer == message, f"connection {i}, turn {turn}: other bytes came back")
         wait_until("the status to show 1,000 streams", lambda: pair.west.link()["streams"]["open"] == 1000)
         for client in clients:
             client.shutdown(socket.SHUT_WR)
@@ -345,7 +346,7 @@ def stalled_reader_stops_only_itself(context):
 
 @scenario(GROUP)
 def ping_pong_beside_bulk(context):
-    """2,000 requests of 64 bytes beside four bulk streams: each is answered, in order, with its own bytes."""
+    """1,000 requests of 64 bytes beside four bulk streams: each is answered, in order, with its own bytes."""
     pair = context.group.pair()
     bulk, requests = pair.service(), pair.service()
     expect(bulk is not requests, "two services are needed")
@@ -371,8 +372,8 @@ def ping_pong_beside_bulk(context):
 
     streams = [Background(stream) for _ in range(4)]
     try:
-        pinged = context.run([sys.executable, traffic.__file__, "ping", requests.client.local, str(requests.port), "2000"],
-                             host=requests.client)
+        pinged = context.run([sys.executable, traffic.__file__, "ping", requests.client.local, str(requests.port),
+                              "1000"], host=requests.client)
     finally:
         going_on.clear()
     sent = sum(each.join() for each in streams)

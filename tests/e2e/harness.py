@@ -156,8 +156,8 @@ class Context:
             raise Failure(f"{' '.join(argv)}: not done after {seconds} s; it printed: "
                           f"{(error.stderr or b'')[-1000:].decode(errors='replace')}") from None
         if ok and done.returncode != 0:
-            raise Failure(f"{' '.join(argv)}: exit code {done.returncode}\n{done.stdout[-1500:].decode(errors='replace')}"
-                          f"{done.stderr[-1500:].decode(errors='replace')}")
+            says = (done.stdout[-1500:] + done.stderr[-1500:]).decode(errors="replace")
+            raise Failure(f"{' '.join(argv)}: exit code {done.returncode}\n{says}")
         return done
 
     def logs(self, lines=25):

@@ -1,4 +1,4 @@
-"""Servers and clients of a few lines, for what real programs do not show: who ends when and how, and every byte counted.
+"""Servers and clients of a few lines, for what real programs do not show: who ends when and how, every byte counted.
 
 As a program, for what must not share this interpreter's lock with bulk:
   traffic.py echo ADDRESS PORT           echoes one connection after the other

@@ -71,7 +71,8 @@ def certificates_made_with_openssl(context):
     linked = Linked(context, client, server).start()
     linked.expect_echo()
     tls = linked.east.link(incoming=True)["tls"]
-    expect_equal((tls["version"], tls["peerAuthenticated"], tls["peerSubject"]), ("TLSv1.3", True, "west"), "TLS status")
+    found = (tls["version"], tls["peerAuthenticated"], tls["peerSubject"])
+    expect_equal(found, ("TLSv1.3", True, "west"), "TLS status")
 
 
 @scenario(GROUP)
@@ -235,7 +236,8 @@ def plain_http_at_the_link_port(context):
     """curl http:// at the link's port is refused at once, and the log tells what came."""
     _, linked = accepting_site(context)
     done = context.run([need_program("curl"), "--silent", "--max-time", "10",
-                        f"http://{linked.east.host.address}:{linked.east.access_port}/"], host=context.network.west, ok=False)
+                        f"http://{linked.east.host.address}:{linked.east.access_port}/"],
+                       host=context.network.west, ok=False)
     expect(done.returncode not in (0, 28), f"curl ended with {done.returncode}; 28 is its time-out")
     context.note(f"east: {linked.east.wait_refusal('plain text', 'GET / HTTP/1.1')}")
 
