@@ -195,7 +195,8 @@ class Site:
         (self.inputs / file).write_text(text)
 
     def run(self, *words):
-        return subprocess.run([self.binary, *words], env=self.environment(), capture_output=True, text=True, check=False)
+        return subprocess.run([self.binary, *words], env=self.environment(), capture_output=True, text=True,
+                              check=False)
 
     def command(self, *words):
         done = self.run(*words)

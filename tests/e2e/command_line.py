@@ -57,7 +57,7 @@ def run_refuses_bad_input(context):
 
 @scenario(GROUP)
 def generated_link_is_all_it_takes(context):
-    """What `link generate` prints makes the link, put into the other site's input; each has a certificate of its own."""
+    """What `link generate` prints makes the link, put into the other site's input; each has its own certificate."""
     pair = Pair(context, forward=1, backward=1)
     first = pair.east.generate_link("--cost", "7", "--name", "to-frankfurt")
     second = pair.east.generate_link()
