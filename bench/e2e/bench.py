@@ -174,7 +174,7 @@ def parse_arguments():
         parser.error("--rounds and --shards are at least 1, --seconds is above 0 and at most 600")
     for program in [arguments.load] + ([arguments.binary] if "fairlead" in arguments.systems else []):
         if not program.exists():
-            parser.error(f"{program} does not exist: tools/build makes it")
+            parser.error(f"{program} does not exist; bench/README.md says how to build it")
     return arguments
 
 
