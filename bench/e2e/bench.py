@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""bench.py: what a pair of fairlead gateways costs and carries, beside no gateway and a pair of HAProxies with the same TLS.
+"""bench.py: what a pair of fairlead gateways costs and carries, beside no gateway and two HAProxies with the same TLS.
 
 Everything runs on loopback and ends with the bench. The systems are measured in turn within each round, so that a slow
 minute of the machine meets all of them; figures are medians over the rounds with the least and the largest.
@@ -159,7 +159,7 @@ def parse_arguments():
     parser.add_argument("--load", type=pathlib.Path, default=root / "build/bench/load")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=3.0, help="of each measurement (default 3)")
-    parser.add_argument("--shards", type=int, default=1, help="of each gateway, and threads of each HAProxy (default 1)")
+    parser.add_argument("--shards", type=int, default=1, help="of a gateway, and threads of an HAProxy (default 1)")
     parser.add_argument("--systems", default="direct,fairlead,haproxy")
     parser.add_argument("--cases", default=",".join(case.name for case in CASES))
     parser.add_argument("--json", type=pathlib.Path, metavar="FILE", help="write all rounds of all figures there")

@@ -128,7 +128,8 @@ def start_fairlead(binary, folder, server_port, cpus, shards):
     system = System("fairlead", port)
     try:
         for home, half in ((east, far), (west, near)):
-            system.programs.append(Program([binary, "run", "--shards", shards], folder / f"fairlead-{home.name}.log", half,
+            log = folder / f"fairlead-{home.name}.log"
+            system.programs.append(Program([binary, "run", "--shards", shards], log, half,
                                            env[home]))
         status = west / "namespaces" / "default" / "runtime" / "status.json"
 
@@ -173,8 +174,10 @@ def make_certificates(folder):
          "-addext", "keyUsage=critical,keyCertSign"], cwd=folder)
     for name in ("near", "far"):
         (folder / "names").write_text(f"subjectAltName=DNS:{name}.test\n")
-        run(["openssl", "req", *new_key, "-keyout", f"{name}.key", "-out", f"{name}.csr", "-subj", f"/CN={name}"], cwd=folder)
-        run(["openssl", "x509", "-req", "-in", f"{name}.csr", "-CA", "ca.crt", "-CAkey", "ca.key", "-CAcreateserial", "-out",
+        run(["openssl", "req", *new_key, "-keyout", f"{name}.key", "-out", f"{name}.csr", "-subj", f"/CN={name}"],
+            cwd=folder)
+        run(["openssl", "x509", "-req", "-in", f"{name}.csr", "-CA", "ca.crt", "-CAkey", "ca.key", "-CAcreateserial",
+             "-out",
              f"{name}.crt", "-days", "2", "-extfile", "names"], cwd=folder)
         (folder / f"{name}.pem").write_text((folder / f"{name}.crt").read_text() + (folder / f"{name}.key").read_text())
 
@@ -182,7 +185,7 @@ def make_certificates(folder):
 def start_haproxy(folder, server_port, cpus, threads):
     haproxy = shutil.which("haproxy", path=os.environ.get("PATH", "") + ":/usr/local/sbin:/usr/sbin:/sbin")
     if haproxy is None:
-        raise Failed("haproxy is not installed (tools/setup --test does it); or leave it out with --systems direct,fairlead")
+        raise Failed("haproxy is not installed (tools/setup --test does it); or leave it out: --systems direct,fairlead")
     near, far = halves(cpus)
     make_certificates(folder)
     port, tls_port = free_port(), free_port()
@@ -191,7 +194,8 @@ def start_haproxy(folder, server_port, cpus, threads):
         bind=f"{LOCAL}:{tls_port} ssl crt {folder}/far.pem ca-file {folder}/ca.crt verify required {TLS}"))
     (folder / "near.cfg").write_text(HAPROXY_CONFIG.format(
         threads=threads, bind=f"{LOCAL}:{port}",
-        server=f"{LOCAL}:{tls_port} ssl crt {folder}/near.pem ca-file {folder}/ca.crt verify required verifyhost far.test {TLS}"))
+        server=f"{LOCAL}:{tls_port} ssl crt {folder}/near.pem ca-file {folder}/ca.crt verify required "
+               f"verifyhost far.test {TLS}"))
     system = System("haproxy", port)
     try:
         for name, half in (("far", far), ("near", near)):

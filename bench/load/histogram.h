@@ -1,5 +1,5 @@
-// Histogram of durations from a nanosecond to an hour: 32 buckets for each power of two, so that a percentile is right to
-// about 3 %. Fixed memory, no sorting of millions of samples while a measurement runs.
+// Histogram of durations from a nanosecond to an hour: 32 buckets for each power of two, so that a percentile is right
+// to about 3 %. Fixed memory, no sorting of millions of samples while a measurement runs.
 #pragma once
 
 #include <array>
@@ -11,7 +11,9 @@ namespace fairlead::load {
 class Histogram {
  public:
   void add(std::chrono::nanoseconds sample) noexcept;
+
   std::uint64_t count() const noexcept { return count_; }
+
   // `share` in 0 to 1; the upper end of the bucket in which it lies. 0 without samples.
   double percentile_us(double share) const noexcept;
 

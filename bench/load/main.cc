@@ -2,8 +2,8 @@
 //
 //   load serve ENDPOINT                              server for all of the following
 //   load bulk ENDPOINT STREAMS SECONDS               streams that send all the time
-//   load requests ENDPOINT CONNECTIONS RATE SECONDS  64-byte requests; RATE per second in all, 0: as fast as answers come
-//   load single ENDPOINT AT_A_TIME SECONDS           a connection for each request
+//   load requests ENDPOINT CONNECTIONS RATE SECONDS  64-byte requests; RATE per second in all, 0: as fast as answers
+//   come load single ENDPOINT AT_A_TIME SECONDS           a connection for each request
 //
 // The clients print one line of JSON. Exit code 1 if anything could not be set up.
 #include <cstdio>
@@ -23,7 +23,8 @@ namespace {
 double number(const char* text, double max) {
   char* end = nullptr;
   const double value = std::strtod(text, &end);
-  if (end == text || *end != '\0' || !(value >= 0) || value > max) die(std::string("'") + text + "' is no fitting number");
+  if (end == text || *end != '\0' || !(value >= 0) || value > max)
+    die(std::string("'") + text + "' is no fitting number");
   return value;
 }
 
@@ -33,13 +34,17 @@ unsigned count(const char* text) {
   return static_cast<unsigned>(value);
 }
 
-std::chrono::duration<double> seconds(const char* text) { return std::chrono::duration<double>(number(text, 3'600)); }
+std::chrono::duration<double> seconds(const char* text) {
+  return std::chrono::duration<double>(number(text, 3'600));
+}
 
 void print(const LoadResult& result) {
-  std::printf("{\"seconds\": %.6f, \"bytes\": %llu, \"requests\": %llu, \"errors\": %llu, \"p50_us\": %.1f, \"p99_us\": %.1f}\n",
-              result.seconds, static_cast<unsigned long long>(result.bytes),
-              static_cast<unsigned long long>(result.requests), static_cast<unsigned long long>(result.errors),
-              result.latency.percentile_us(0.5), result.latency.percentile_us(0.99));
+  std::printf(
+      "{\"seconds\": %.6f, \"bytes\": %llu, \"requests\": %llu, \"errors\": %llu, \"p50_us\": %.1f, \"p99_us\": "
+      "%.1f}\n",
+      result.seconds, static_cast<unsigned long long>(result.bytes), static_cast<unsigned long long>(result.requests),
+      static_cast<unsigned long long>(result.errors), result.latency.percentile_us(0.5),
+      result.latency.percentile_us(0.99));
 }
 
 int run(int argc, char** argv) {
@@ -61,4 +66,6 @@ int run(int argc, char** argv) {
 }  // namespace
 }  // namespace fairlead::load
 
-int main(int argc, char** argv) { return fairlead::load::run(argc, argv); }
+int main(int argc, char** argv) {
+  return fairlead::load::run(argc, argv);
+}

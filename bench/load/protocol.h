@@ -3,7 +3,8 @@
 //   'U'  the client sends until it closes its direction; the server answers the number of bytes behind the 'U'
 //        (8 bytes, little-endian) and closes
 //   'E'  the server sends everything back
-//   'O'  one request of kRequestBytes, sent back; then the server closes, so that no port of the client's is left waiting
+//   'O'  one request of kRequestBytes, sent back; then the server closes, so that no port of the client's is left
+//   waiting
 #pragma once
 
 #include <cstddef>

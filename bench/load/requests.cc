@@ -36,12 +36,13 @@ class Requests {
     const Clock::time_point start = Clock::now();
     const Clock::time_point deadline = start + duration;
     closed_loop_until_ = rate_per_s > 0 ? start : deadline;
-    const auto interval = rate_per_s > 0
-                              ? std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(1 / rate_per_s))
-                              : Clock::duration::max();
+    const auto interval =
+        rate_per_s > 0 ? std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(1 / rate_per_s))
+                       : Clock::duration::max();
     Clock::time_point next_due = rate_per_s > 0 ? start : Clock::time_point::max();
     if (rate_per_s <= 0) {
-      for (Connection& connection : connections_) ask(connection, start);
+      for (Connection& connection : connections_)
+        ask(connection, start);
     }
     std::size_t turn = 0;
     while (true) {

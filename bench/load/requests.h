@@ -1,6 +1,6 @@
 // Requests on connections that stay: 64 bytes there and back. Closed loop (rate 0): each connection sends the next one
-// when it has its answer. Open loop: requests are due at a fixed rate whatever the answers do, and a latency counts from
-// when its request was due, so that a stall shows in all requests that it delayed.
+// when it has its answer. Open loop: requests are due at a fixed rate whatever the answers do, and a latency counts
+// from when its request was due, so that a stall shows in all requests that it delayed.
 #pragma once
 
 #include <chrono>

@@ -105,8 +105,8 @@ class Server {
   }
 
   bool send_back(Client& client) {
-    const ssize_t sent = ::send(client.fd.get(), client.out.data() + client.out_begin, client.out_end - client.out_begin,
-                                MSG_NOSIGNAL);
+    const ssize_t sent =
+        ::send(client.fd.get(), client.out.data() + client.out_begin, client.out_end - client.out_begin, MSG_NOSIGNAL);
     if (sent < 0 && errno != EAGAIN) return false;
     client.out_begin += static_cast<std::size_t>(sent < 0 ? 0 : sent);
     const bool waits = client.out_begin < client.out_end;
@@ -116,7 +116,8 @@ class Server {
 
   bool finish(Client& client) {
     // The answer fits any send buffer: nothing else was sent on this connection.
-    if (client.mode == kUpload) send_all(client.fd, {reinterpret_cast<const char*>(&client.bytes), sizeof client.bytes});
+    if (client.mode == kUpload)
+      send_all(client.fd, {reinterpret_cast<const char*>(&client.bytes), sizeof client.bytes});
     return false;
   }
 
@@ -131,7 +132,8 @@ class Server {
 void serve(const sockaddr_in& address) {
   const auto server = std::make_unique<Server>(address);
   server->print_endpoint();
-  while (true) server->run_once();
+  while (true)
+    server->run_once();
 }
 
 }  // namespace fairlead::load

@@ -1,5 +1,5 @@
-// The few socket calls that both ends of the load generator need. All sockets are non-blocking. What fails in set-up ends
-// the program with a sentence; what fails on a connection is the caller's to count.
+// The few socket calls that both ends of the load generator need. All sockets are non-blocking. What fails in set-up
+// ends the program with a sentence; what fails on a connection is the caller's to count.
 #pragma once
 
 #include <chrono>

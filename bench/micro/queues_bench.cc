@@ -1,4 +1,5 @@
-// What bytes and tasks wait in: blocks and slices, the slice queue of a stream or edge socket, the mailbox between threads.
+// What bytes and tasks wait in: blocks and slices, the slice queue of a stream or edge socket, the mailbox between
+// threads.
 #include <cstdint>
 #include <cstdlib>
 #include <memory>
@@ -29,6 +30,7 @@ void take_and_release_block(benchmark::State& state) {
   }
   state.SetItemsProcessed(state.iterations());
 }
+
 BENCHMARK(take_and_release_block);
 
 // A queue that holds `range` slices: one in at the end, one out at the front.
@@ -48,6 +50,7 @@ void push_and_take_slice(benchmark::State& state) {
   queue.clear();
   BlockPool::release(block);
 }
+
 BENCHMARK(push_and_take_slice)->Arg(1)->Arg(64)->Arg(4'096);
 
 // A buffer of 60 KiB leaves as frames of 16 KiB.
@@ -59,11 +62,13 @@ void split_slice(benchmark::State& state) {
   Block* block = pool->take();
   for (auto _ : state) {
     if (!queue.push(Slice::share(block, block->data(), kBytes))) std::abort();
-    while (!queue.empty()) benchmark::DoNotOptimize(queue.take_front(16'376));
+    while (!queue.empty())
+      benchmark::DoNotOptimize(queue.take_front(16'376));
   }
   state.SetBytesProcessed(state.iterations() * kBytes);
   BlockPool::release(block);
 }
+
 BENCHMARK(split_slice);
 
 struct Counter {
@@ -84,6 +89,7 @@ void post_and_run_task(benchmark::State& state) {
   state.SetItemsProcessed(static_cast<std::int64_t>(counter.value));
   kernel.close(event);
 }
+
 BENCHMARK(post_and_run_task);
 
 // From another thread that posts as fast as it can, a bounded number per iteration.
@@ -97,8 +103,10 @@ void post_between_threads(benchmark::State& state) {
   for (auto _ : state) {
     Counter counter;
     std::thread producer([&] {
-      for (std::uint64_t i = 0; i < kTasks; ++i) mailbox.post(make_task<Counter>([](Counter& target) { ++target.value; }));
-      while (!mailbox.flush()) std::this_thread::yield();
+      for (std::uint64_t i = 0; i < kTasks; ++i)
+        mailbox.post(make_task<Counter>([](Counter& target) { ++target.value; }));
+      while (!mailbox.flush())
+        std::this_thread::yield();
     });
     while (counter.value < kTasks) {
       if (auto task = mailbox.take()) {
@@ -113,6 +121,7 @@ void post_between_threads(benchmark::State& state) {
   state.SetItemsProcessed(static_cast<std::int64_t>(total));
   kernel.close(event);
 }
+
 BENCHMARK(post_between_threads)->UseRealTime()->Unit(benchmark::kMillisecond);
 
 }  // namespace

@@ -17,7 +17,9 @@ constexpr std::uint32_t kEdgeBlockSize = 64 * 1024;
 constexpr std::uint32_t kHeadroom = 64;
 constexpr CipherSuite kSuite = CipherSuite::kAes128Gcm;
 
-TrafficSecret secret() { return TrafficSecret(std::vector<std::uint8_t>(hash_size(kSuite), 0x42)); }
+TrafficSecret secret() {
+  return TrafficSecret(std::vector<std::uint8_t>(hash_size(kSuite), 0x42));
+}
 
 std::unique_ptr<BlockPool> pool_of(std::uint32_t block_size, std::uint32_t count) {
   auto pool = BlockPool::open(block_size, count);
@@ -52,6 +54,7 @@ void put_batch(benchmark::State& state) {
   state.SetBytesProcessed(bytes);
   state.SetItemsProcessed(bytes / size);
 }
+
 BENCHMARK(put_batch)->Arg(64)->Arg(512)->Arg(4096)->Arg(4097)->Arg(kFramePayloadMax);
 
 void take_batch(benchmark::State& state) {
@@ -59,8 +62,8 @@ void take_batch(benchmark::State& state) {
   const auto link_pool = pool_of(kLinkBlockSize, 4);
   const auto edge_pool = pool_of(kEdgeBlockSize, 2);
   SealingSender sender(std::make_unique<RecordSealer>(kSuite, secret(), 0), link_pool->take());
-  OpeningReceiver receiver(std::make_unique<RecordOpener>(kSuite, secret(), 0), PostHandshake::Role::kServer, *link_pool,
-                           link_pool->take());
+  OpeningReceiver receiver(std::make_unique<RecordOpener>(kSuite, secret(), 0), PostHandshake::Role::kServer,
+                           *link_pool, link_pool->take());
   Block* payload = edge_pool->take();
   std::int64_t bytes = 0;
   for (auto _ : state) {
@@ -88,6 +91,7 @@ void take_batch(benchmark::State& state) {
   state.SetBytesProcessed(bytes);
   state.SetItemsProcessed(bytes / size);
 }
+
 BENCHMARK(take_batch)->Arg(64)->Arg(512)->Arg(4096)->Arg(4097)->Arg(kFramePayloadMax);
 
 }  // namespace

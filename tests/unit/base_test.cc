@@ -8,9 +8,8 @@
 #include <vector>
 
 #include <fcntl.h>
-#include <unistd.h>
-
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include "transport/base/check.h"
 #include "transport/base/error.h"
@@ -36,15 +35,24 @@ TEST(Error, EveryCodeHasANameOfItsOwn) {
 
 TEST(Error, ErrnoKeepsItsMeaningAndItsText) {
   const std::pair<int, ErrorCode> expected[] = {
-      {ECONNREFUSED, ErrorCode::kRefused},     {ETIMEDOUT, ErrorCode::kTimeout},  {EHOSTUNREACH, ErrorCode::kUnreachable},
-      {ENETUNREACH, ErrorCode::kUnreachable},  {ECONNRESET, ErrorCode::kReset},   {EPIPE, ErrorCode::kReset},
-      {ENOENT, ErrorCode::kNotFound},          {EMFILE, ErrorCode::kLimit},       {ENOBUFS, ErrorCode::kLimit},
-      {EOPNOTSUPP, ErrorCode::kUnsupported},   {ENOSYS, ErrorCode::kUnsupported}, {EACCES, ErrorCode::kSystem},
+      {ECONNREFUSED, ErrorCode::kRefused},
+      {ETIMEDOUT, ErrorCode::kTimeout},
+      {EHOSTUNREACH, ErrorCode::kUnreachable},
+      {ENETUNREACH, ErrorCode::kUnreachable},
+      {ECONNRESET, ErrorCode::kReset},
+      {EPIPE, ErrorCode::kReset},
+      {ENOENT, ErrorCode::kNotFound},
+      {EMFILE, ErrorCode::kLimit},
+      {ENOBUFS, ErrorCode::kLimit},
+      {EOPNOTSUPP, ErrorCode::kUnsupported},
+      {ENOSYS, ErrorCode::kUnsupported},
+      {EACCES, ErrorCode::kSystem},
   };
   for (const auto& [errno_value, code] : expected) {
     EXPECT_EQ(name_of(error_from_errno(errno_value, "x").code), name_of(code)) << errno_value;
   }
-  EXPECT_EQ(error_from_errno(ECONNREFUSED, "connect to 10.0.0.1:5").message, "connect to 10.0.0.1:5: Connection refused");
+  EXPECT_EQ(error_from_errno(ECONNREFUSED, "connect to 10.0.0.1:5").message,
+            "connect to 10.0.0.1:5: Connection refused");
 }
 
 TEST(Error, FailMakesAResultOfAnyType) {
@@ -85,7 +93,9 @@ TEST(Time, ArithmeticAndOrder) {
 
 // ---- fd
 
-bool is_open(int fd) { return ::fcntl(fd, F_GETFD) >= 0; }
+bool is_open(int fd) {
+  return ::fcntl(fd, F_GETFD) >= 0;
+}
 
 std::array<Fd, 2> make_pipe() {
   int ends[2];
@@ -143,7 +153,8 @@ TEST(Prng, KnownSequence) {
   EXPECT_EQ(prng.next(), 0x99ec5f36cb75f2b4ULL);
   EXPECT_EQ(prng.next(), 0xbf6e1f784956452aULL);
   EXPECT_EQ(prng.next(), 0x1a5f849d4933e6e0ULL);
-  for (int i = 3; i < 999; ++i) prng.next();
+  for (int i = 3; i < 999; ++i)
+    prng.next();
   EXPECT_EQ(prng.next(), 0x7aac8c483a2edd2fULL);
 }
 
@@ -169,8 +180,10 @@ TEST(Prng, BelowReachesEveryValueAndNoMore) {
     ++seen[value];
   }
   // 1000 expected each; six standard deviations are 176.
-  for (const int count : seen) EXPECT_NEAR(count, 1'000, 180);
-  for (int i = 0; i < 100; ++i) EXPECT_EQ(prng.below(1), 0U);
+  for (const int count : seen)
+    EXPECT_NEAR(count, 1'000, 180);
+  for (int i = 0; i < 100; ++i)
+    EXPECT_EQ(prng.below(1), 0U);
   EXPECT_LE(prng.below(std::numeric_limits<std::uint64_t>::max()), std::numeric_limits<std::uint64_t>::max() - 1);
 }
 
@@ -189,7 +202,9 @@ TEST(Prng, ChanceIsAPercentage) {
 
 std::vector<std::pair<LogLevel, std::string>> g_lines;
 
-void keep_line(LogLevel level, std::string_view line) noexcept { g_lines.emplace_back(level, line); }
+void keep_line(LogLevel level, std::string_view line) noexcept {
+  g_lines.emplace_back(level, line);
+}
 
 TEST(Log, FormatsForTheSinkFromTheLevelUp) {
   g_lines.clear();

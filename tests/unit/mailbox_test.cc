@@ -1,14 +1,13 @@
-// Mailbox: order, the wake-up, a ring that is full, and tasks that are never taken; then two threads at full speed, which
-// is what the ThreadSanitizer build is for.
+// Mailbox: order, the wake-up, a ring that is full, and tasks that are never taken; then two threads at full speed,
+// which is what the ThreadSanitizer build is for.
 #include "transport/mailbox.h"
-
-#include <gtest/gtest.h>
 
 #include <cstdint>
 #include <memory>
 #include <thread>
 #include <vector>
 
+#include <gtest/gtest.h>
 #include <poll.h>
 #include <unistd.h>
 
@@ -32,6 +31,7 @@ class MailboxTest : public testing::Test {
     event_ = live_kernel().open_event();
     mailbox_.attach(live_kernel(), event_);
   }
+
   ~MailboxTest() override { live_kernel().close(event_); }
 
   void post(std::uint64_t value) {
@@ -41,7 +41,8 @@ class MailboxTest : public testing::Test {
   // Runs all that is there.
   unsigned run_all() {
     unsigned count = 0;
-    for (; auto task = mailbox_.take(); ++count) task->run(inbox_);
+    for (; auto task = mailbox_.take(); ++count)
+      task->run(inbox_);
     return count;
   }
 
@@ -52,7 +53,8 @@ class MailboxTest : public testing::Test {
 
   void expect_in_order(std::uint64_t count) const {
     ASSERT_EQ(inbox_.seen.size(), count);
-    for (std::uint64_t i = 0; i < count; ++i) ASSERT_EQ(inbox_.seen[i], i);
+    for (std::uint64_t i = 0; i < count; ++i)
+      ASSERT_EQ(inbox_.seen[i], i);
   }
 
   int event_ = -1;
@@ -68,16 +70,19 @@ TEST_F(MailboxTest, IsEmptyAtFirst) {
 }
 
 TEST_F(MailboxTest, DeliversInOrderAndWakesTheConsumer) {
-  for (std::uint64_t i = 0; i < 10; ++i) post(i);
+  for (std::uint64_t i = 0; i < 10; ++i)
+    post(i);
   EXPECT_TRUE(signalled());
   EXPECT_EQ(run_all(), 10U);
   expect_in_order(10);
 }
 
 TEST_F(MailboxTest, KeepsWhatDoesNotFitForLater) {
-  for (std::uint64_t i = 0; i < kMany; ++i) post(i);
+  for (std::uint64_t i = 0; i < kMany; ++i)
+    post(i);
   EXPECT_FALSE(mailbox_.flush());
-  while (run_all() > 0) mailbox_.flush();
+  while (run_all() > 0)
+    mailbox_.flush();
   EXPECT_TRUE(mailbox_.flush());
   expect_in_order(kMany);
 }
@@ -94,7 +99,8 @@ TEST_F(MailboxTest, DestroysWhatIsNeverTaken) {
   {
     InboxMailbox mailbox;
     mailbox.attach(live_kernel(), event_);
-    for (std::uint64_t i = 0; i < kMany; ++i) mailbox.post(make_task<Inbox>([alive](Inbox&) {}));
+    for (std::uint64_t i = 0; i < kMany; ++i)
+      mailbox.post(make_task<Inbox>([alive](Inbox&) {}));
     EXPECT_EQ(alive.use_count(), static_cast<long>(kMany) + 1);
   }
   EXPECT_EQ(alive.use_count(), 1);
@@ -103,8 +109,10 @@ TEST_F(MailboxTest, DestroysWhatIsNeverTaken) {
 TEST_F(MailboxTest, CarriesBetweenTwoThreadsWithoutLossAndInOrder) {
   constexpr std::uint64_t kCount = 200'000;
   std::thread producer([&] {
-    for (std::uint64_t i = 0; i < kCount; ++i) post(i);
-    while (!mailbox_.flush()) std::this_thread::yield();
+    for (std::uint64_t i = 0; i < kCount; ++i)
+      post(i);
+    while (!mailbox_.flush())
+      std::this_thread::yield();
   });
   // As a shard does: sleep on the event, then take everything. A lost wake-up would hang here.
   while (inbox_.seen.size() < kCount) {
@@ -120,9 +128,11 @@ TEST_F(MailboxTest, CarriesBetweenTwoThreadsWithoutLossAndInOrder) {
 TEST_F(MailboxTest, GivesTheContentsOfATaskToTheConsumer) {
   // The consumer reads memory that the producer wrote just before, and the other way round for what comes back.
   constexpr int kRounds = 20'000;
+
   struct Letter {
     std::vector<int> numbers;
   };
+
   Mailbox<Letter> there;
   Mailbox<Letter> back;
   const int there_event = live_kernel().open_event();
@@ -147,7 +157,8 @@ TEST_F(MailboxTest, GivesTheContentsOfATaskToTheConsumer) {
   for (int round = 0; round < kRounds; ++round) {
     there.post(make_task<Letter>([round](Letter& to) { to.numbers.assign(3, round); }));
     auto task = back.take();
-    for (; task == nullptr; task = back.take()) wait(back_event);
+    for (; task == nullptr; task = back.take())
+      wait(back_event);
     Letter letter;
     task->run(letter);
     EXPECT_EQ(letter.numbers, std::vector<int>(4, round));

@@ -1,15 +1,15 @@
 // Frames through SealingSender into records and back through OpeningReceiver: byte-exact for random mixes, payloads of
-// every size around the edges, receives cut at every place; what the sender may touch around a payload; blocks come back;
-// key updates, close_notify, alerts and damage.
+// every size around the edges, receives cut at every place; what the sender may touch around a payload; blocks come
+// back; key updates, close_notify, alerts and damage.
 #include "transport/record_io.h"
-
-#include <gtest/gtest.h>
 
 #include <algorithm>
 #include <cstring>
 #include <deque>
 #include <string>
 #include <vector>
+
+#include <gtest/gtest.h>
 
 #include "transport/base/prng.h"
 
@@ -24,7 +24,8 @@ constexpr std::uint32_t kHeadroom = 64;
 
 TrafficSecret test_secret() {
   Bytes bytes(hash_size(CipherSuite::kAes128Gcm));
-  for (std::size_t i = 0; i < bytes.size(); ++i) bytes[i] = static_cast<std::uint8_t>(i + 1);
+  for (std::size_t i = 0; i < bytes.size(); ++i)
+    bytes[i] = static_cast<std::uint8_t>(i + 1);
   return TrafficSecret(bytes);
 }
 
@@ -50,7 +51,8 @@ struct Frame {
 
 Bytes random_bytes(Prng& prng, std::size_t size) {
   Bytes bytes(size);
-  for (std::uint8_t& byte : bytes) byte = static_cast<std::uint8_t>(prng.next());
+  for (std::uint8_t& byte : bytes)
+    byte = static_cast<std::uint8_t>(prng.next());
   return bytes;
 }
 
@@ -66,8 +68,8 @@ class RecordIoTest : public testing::Test {
   }
 
   static std::unique_ptr<OpeningReceiver> new_receiver(BlockPool& pool, PostHandshake::Role role) {
-    return std::make_unique<OpeningReceiver>(
-        std::make_unique<RecordOpener>(CipherSuite::kAes128Gcm, test_secret(), 0), role, pool, pool.take());
+    return std::make_unique<OpeningReceiver>(std::make_unique<RecordOpener>(CipherSuite::kAes128Gcm, test_secret(), 0),
+                                             role, pool, pool.take());
   }
 
   // A payload as an edge socket has it: with room in front and behind, which is given a known value.
@@ -188,7 +190,8 @@ TEST_F(RecordIoTest, CarriesPayloadsOfEverySizeNearTheEdges) {
 
 TEST_F(RecordIoTest, PutsManySmallFramesIntoOneRecord) {
   Prng prng(2);
-  for (std::uint32_t i = 0; i < 100; ++i) put_data(i, 0, random_bytes(prng, 64));
+  for (std::uint32_t i = 0; i < 100; ++i)
+    put_data(i, 0, random_bytes(prng, 64));
   put_control(prng, 5);
   sender_->flush();
   EXPECT_EQ(sender_->records(), 1U);
@@ -200,7 +203,8 @@ TEST_F(RecordIoTest, PutsManySmallFramesIntoOneRecord) {
 TEST_F(RecordIoTest, FillsRecordsToTheirVeryEnd) {
   Prng prng(3);
   // Four frames of exactly a quarter of a record, and one byte that no longer fits.
-  for (std::uint32_t i = 0; i < 4; ++i) put_data(i, 0, random_bytes(prng, kPlaintextMax / 4 - kFrameHeaderSize));
+  for (std::uint32_t i = 0; i < 4; ++i)
+    put_data(i, 0, random_bytes(prng, kPlaintextMax / 4 - kFrameHeaderSize));
   EXPECT_EQ(sender_->pending_bytes(), 0U) << "all of it is still staged";
   put_data(4, 0, random_bytes(prng, 1));
   EXPECT_EQ(sender_->pending_bytes(), kPlaintextMax + kRecordOverhead);
@@ -215,7 +219,8 @@ TEST_F(RecordIoTest, BeginsANewRecordForWhatNoLongerFits) {
   for (std::size_t left = 0; left < 2 * kFrameHeaderSize; ++left) {
     SCOPED_TRACE(left);
     const std::uint64_t records = sender_->records();
-    for (std::uint32_t i = 0; i < 3; ++i) put_data(i, 0, random_bytes(prng, kPlaintextMax / 4 - kFrameHeaderSize));
+    for (std::uint32_t i = 0; i < 3; ++i)
+      put_data(i, 0, random_bytes(prng, kPlaintextMax / 4 - kFrameHeaderSize));
     put_data(3, 0, random_bytes(prng, kPlaintextMax / 4 - kFrameHeaderSize - left));
     put_data(4, kFlagFin, {});
     sender_->flush();
@@ -250,7 +255,8 @@ TEST_F(RecordIoTest, TouchesNothingAroundAPayloadButTheHeaderInFront) {
     EXPECT_TRUE(std::all_of(front, front + kHeadroom - kFrameHeaderSize, [](std::uint8_t b) { return b == 0xaa; }));
     EXPECT_EQ(Bytes(look.data(), look.data() + size), payload);
     const std::uint8_t* behind = look.data() + size;
-    EXPECT_TRUE(std::all_of(behind, behind + 64, [](std::uint8_t b) { return b == 0xbb; })) << "the byte behind is put back";
+    EXPECT_TRUE(std::all_of(behind, behind + 64, [](std::uint8_t b) { return b == 0xbb; }))
+        << "the byte behind is put back";
     sender_->flush();
     take_sent();
   }
@@ -284,10 +290,18 @@ TEST_F(RecordIoTest, HasRoomForOneMoreOfEachWheneverItSaysSo) {
     unsigned frames = 0;
     while (sender_->room()) {
       switch (prng.below(4)) {
-        case 0: put_control(prng, 1 + static_cast<unsigned>(prng.below(10))); break;
-        case 1: put_data(1, 0, random_bytes(prng, kFramePayloadMax)); break;
-        case 2: put_data(1, 0, random_bytes(prng, 1 + prng.below(SealingSender::kCopyMax))); break;
-        case 3: put_data(1, 0, random_bytes(prng, 1 + prng.below(kFramePayloadMax))); break;
+        case 0:
+          put_control(prng, 1 + static_cast<unsigned>(prng.below(10)));
+          break;
+        case 1:
+          put_data(1, 0, random_bytes(prng, kFramePayloadMax));
+          break;
+        case 2:
+          put_data(1, 0, random_bytes(prng, 1 + prng.below(SealingSender::kCopyMax)));
+          break;
+        case 3:
+          put_data(1, 0, random_bytes(prng, 1 + prng.below(kFramePayloadMax)));
+          break;
       }
       ++frames;
     }
@@ -301,9 +315,11 @@ TEST_F(RecordIoTest, HasRoomForOneMoreOfEachWheneverItSaysSo) {
 
 TEST_F(RecordIoTest, SendsAgainWhatWasOnlyPartlySent) {
   Prng prng(8);
-  for (int i = 0; i < 5; ++i) put_data(1, 0, random_bytes(prng, 10'000));
+  for (int i = 0; i < 5; ++i)
+    put_data(1, 0, random_bytes(prng, 10'000));
   sender_->flush();
-  while (sender_->pending_bytes() > 0) receive(take_sent(static_cast<std::uint32_t>(1 + prng.below(7'000))));
+  while (sender_->pending_bytes() > 0)
+    receive(take_sent(static_cast<std::uint32_t>(1 + prng.below(7'000))));
   EXPECT_TRUE(expected_.empty());
 }
 
@@ -409,7 +425,8 @@ TEST_F(RecordIoTest, TakesAPartOfARecordAlongToTheNextBlock) {
       expected_.pop_front();
     }
     ASSERT_EQ(next, Next::kNeedMore);
-    while (held.size() > 30) held.pop_front();
+    while (held.size() > 30)
+      held.pop_front();
     for (const auto& [slice, bytes] : held) {
       ASSERT_TRUE(std::equal(bytes.begin(), bytes.end(), slice.data(), slice.data() + slice.size()));
     }
@@ -436,14 +453,16 @@ TEST_F(RecordIoTest, SaysWhenThereIsNoBlockToReceiveInto) {
     expected_.clear();
     ASSERT_EQ(receiver_->next(run), Next::kNeedMore);
   }
-  while (Block* block = link_pool_->take()) others.push_back(block);
+  while (Block* block = link_pool_->take())
+    others.push_back(block);
   EXPECT_FALSE(receiver_->make_room());
   EXPECT_FALSE(receiver_->make_room());
   BlockPool::release(others.back());
   others.pop_back();
   EXPECT_TRUE(receiver_->make_room());
   held.clear();
-  for (Block* block : others) BlockPool::release(block);
+  for (Block* block : others)
+    BlockPool::release(block);
 }
 
 TEST_F(RecordIoTest, TakesWhatCameWithTheHandshake) {
@@ -495,11 +514,12 @@ TEST_F(RecordIoTest, RenewsTheKeyBeforeItIsUsedUp) {
   constexpr std::uint64_t kUsed = kRecordsPerKey - 1;
   sender_ = std::make_unique<SealingSender>(
       std::make_unique<RecordSealer>(CipherSuite::kAes128Gcm, test_secret(), kUsed), link_pool_->take());
-  receiver_ = std::make_unique<OpeningReceiver>(
-      std::make_unique<RecordOpener>(CipherSuite::kAes128Gcm, test_secret(), kUsed), PostHandshake::Role::kServer,
-      *link_pool_, link_pool_->take());
+  receiver_ =
+      std::make_unique<OpeningReceiver>(std::make_unique<RecordOpener>(CipherSuite::kAes128Gcm, test_secret(), kUsed),
+                                        PostHandshake::Role::kServer, *link_pool_, link_pool_->take());
   Prng prng(14);
-  for (int i = 0; i < 3; ++i) put_data(1, 0, random_bytes(prng, 8'000));
+  for (int i = 0; i < 3; ++i)
+    put_data(1, 0, random_bytes(prng, 8'000));
   sender_->flush();
   EXPECT_EQ(sender_->pending_bytes(), 3 * (8'000 + kFrameHeaderSize + kRecordOverhead) + kKeyUpdateRecord);
   receive(take_sent());

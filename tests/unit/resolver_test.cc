@@ -2,12 +2,11 @@
 // which the test advances itself. Only names that every machine knows without a network are asked for.
 #include "transport/resolver.h"
 
-#include <gtest/gtest.h>
-
 #include <optional>
 #include <string>
 #include <thread>
 
+#include <gtest/gtest.h>
 #include <netinet/in.h>
 
 namespace fairlead {
@@ -27,8 +26,10 @@ TEST(ParseLiteral, TakesIpv4) {
 }
 
 TEST(ParseLiteral, TakesIpv6) {
-  for (const auto& [text, shown] : {std::pair{"::1", "[::1]:443"}, {"2001:db8:0:0:0:0:0:1", "[2001:db8::1]:443"},
-                                   {"::", "[::]:443"}, {"::ffff:10.0.0.1", "[::ffff:10.0.0.1]:443"}}) {
+  for (const auto& [text, shown] : {std::pair{"::1", "[::1]:443"},
+                                    {"2001:db8:0:0:0:0:0:1", "[2001:db8::1]:443"},
+                                    {"::", "[::]:443"},
+                                    {"::ffff:10.0.0.1", "[::ffff:10.0.0.1]:443"}}) {
     const Address address = parse_literal(text, 443);
     ASSERT_EQ(address.family(), AF_INET6) << text;
     EXPECT_EQ(address.size, sizeof(sockaddr_in6));
@@ -45,8 +46,8 @@ TEST(ParseLiteral, TakesAnIpv6ScopeByName) {
 }
 
 TEST(ParseLiteral, TakesNothingElse) {
-  for (const char* text : {"", "localhost", "10.1.2", "10.1.2.3.4", "10.1.2.256", "1", "0x7f000001", "10.1.2.3 ", " ::1",
-                           "[::1]", "::1::", "10.1.2.3%lo", "1.2.3.4:80", "%lo", "fe80:::1"}) {
+  for (const char* text : {"", "localhost", "10.1.2", "10.1.2.3.4", "10.1.2.256", "1", "0x7f000001", "10.1.2.3 ",
+                           " ::1", "[::1]", "::1::", "10.1.2.3%lo", "1.2.3.4:80", "%lo", "fe80:::1"}) {
     EXPECT_EQ(parse_literal(text, 1).size, 0U) << text;
   }
 }
@@ -106,7 +107,8 @@ TEST_F(ResolverTest, FindsLocalhost) {
 }
 
 TEST_F(ResolverTest, AnswersEachQuestionOnce) {
-  for (int i = 0; i < 20; ++i) ask("localhost");
+  for (int i = 0; i < 20; ++i)
+    ask("localhost");
   wait_for(20);
   for (int i = 0; i < 100; ++i) {
     now_ = now_ + Duration::milliseconds(5);
@@ -143,7 +145,8 @@ TEST_F(ResolverTest, MayBeAskedAgainFromItsAnswer) {
 }
 
 TEST_F(ResolverTest, MayGoWithQuestionsOpen) {
-  for (int i = 0; i < 50; ++i) ask("localhost");
+  for (int i = 0; i < 50; ++i)
+    ask("localhost");
   resolver_.reset();
   timers_.advance(now_ + Duration::seconds(10));
   EXPECT_LE(answers_, 50U);

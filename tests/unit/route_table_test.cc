@@ -1,12 +1,12 @@
 // RouteTable: where connections go, by hand, and against a plain search over random sites and keys.
 #include "router/routing/route_table.h"
 
-#include <gtest/gtest.h>
-
 #include <map>
 #include <optional>
 #include <string>
 #include <thread>
+
+#include <gtest/gtest.h>
 
 #include "transport/base/prng.h"
 
@@ -32,7 +32,8 @@ TEST(RouteTable, PrefersAConnectorOfThisSite) {
 TEST(RouteTable, TakesTurnsAmongConnectorsOfOneKey) {
   const RouteTable table({{"key", {4, 5, 6}}}, {});
   std::map<std::uint32_t, int> seen;
-  for (int i = 0; i < 30; ++i) ++seen[table.route("key", kFromListener).index];
+  for (int i = 0; i < 30; ++i)
+    ++seen[table.route("key", kFromListener).index];
   EXPECT_EQ(seen, (std::map<std::uint32_t, int>{{4, 10}, {5, 10}, {6, 10}}));
 }
 
@@ -65,7 +66,8 @@ TEST(RouteTable, ComparesKeysAsAWhole) {
 
 // The rule once more, in another way: look at all links, keep the least (cost, link).
 Route search(const LocalConnectors& connectors, const Neighbours& neighbours, const std::string& key) {
-  if (const auto at = connectors.find(key); at != connectors.end()) return {Route::Kind::kConnector, at->second.front()};
+  if (const auto at = connectors.find(key); at != connectors.end())
+    return {Route::Kind::kConnector, at->second.front()};
   std::optional<std::pair<std::uint32_t, std::uint32_t>> best;
   for (const auto& [link, neighbour] : neighbours) {
     if (!neighbour.keys.contains(key)) continue;
@@ -88,7 +90,8 @@ TEST(RouteTable, AgreesWithAPlainSearch) {
     for (std::uint64_t n = prng.below(8); n > 0; --n) {
       Neighbour& neighbour = neighbours[static_cast<std::uint32_t>(prng.below(50))];
       neighbour.cost = static_cast<std::uint32_t>(1 + prng.below(4));
-      for (std::uint64_t k = prng.below(10); k > 0; --k) neighbour.keys[random_key()] = 1;
+      for (std::uint64_t k = prng.below(10); k > 0; --k)
+        neighbour.keys[random_key()] = 1;
     }
     const RouteTable table(connectors, neighbours);
     for (int i = 0; i < 20; ++i) {
@@ -113,7 +116,8 @@ TEST(RouteTable, IsAskedByAllShardsAtOnce) {
       }
     });
   }
-  for (std::thread& shard : shards) shard.join();
+  for (std::thread& shard : shards)
+    shard.join();
 }
 
 }  // namespace

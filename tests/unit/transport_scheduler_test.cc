@@ -1,15 +1,14 @@
 // Scheduler: deficit round robin with new entries first. Order and removal by hand in every state; fairness, absence of
 // starvation and bookkeeping against a model that knows what every entry has to send, by seed.
-#include "transport/scheduler.h"
-
-#include <gtest/gtest.h>
-
 #include <algorithm>
 #include <deque>
 #include <memory>
 #include <vector>
 
+#include <gtest/gtest.h>
+
 #include "transport/base/prng.h"
+#include "transport/scheduler.h"
 
 namespace fairlead {
 namespace {
@@ -61,9 +60,11 @@ TEST_F(SchedulerTest, ServesOneEntryUntilItIsEmpty) {
 
 TEST_F(SchedulerTest, TakesTurnsAmongBulk) {
   Entry a, b, c;
-  for (Entry* entry : {&a, &b, &c}) offer(*entry, 10 * kQuantum);
+  for (Entry* entry : {&a, &b, &c})
+    offer(*entry, 10 * kQuantum);
   std::vector<Entry*> order;
-  for (int i = 0; i < 9; ++i) order.push_back(serve());
+  for (int i = 0; i < 9; ++i)
+    order.push_back(serve());
   EXPECT_EQ(order, (std::vector<Entry*>{&a, &b, &c, &a, &b, &c, &a, &b, &c}));
 }
 
@@ -127,7 +128,8 @@ TEST_F(SchedulerTest, RemovesInEveryState) {
 
   offer(old, 10 * kQuantum);
   offer(other, 10 * kQuantum);
-  for (int i = 0; i < 4; ++i) serve();
+  for (int i = 0; i < 4; ++i)
+    serve();
   scheduler_.remove(old);
   EXPECT_EQ(scheduler_.count(), 1U);
   EXPECT_EQ(serve(), &other);
@@ -183,7 +185,8 @@ TEST_F(SchedulerTest, IsFairToEveryEntryThatIsAlwaysActive) {
       entry = std::make_unique<Entry>();
       offer(*entry, UINT32_MAX);
     }
-    for (auto& entry : chatty) entry = std::make_unique<Entry>();
+    for (auto& entry : chatty)
+      entry = std::make_unique<Entry>();
     for (int i = 0; i < 5'000; ++i) {
       if (!chatty.empty()) {
         if (prng.chance(20)) offer(*chatty[prng.below(chatty.size())], 1 + prng.below(3 * kQuantum));
@@ -196,11 +199,13 @@ TEST_F(SchedulerTest, IsFairToEveryEntryThatIsAlwaysActive) {
     for (const auto& entry : chatty) {
       EXPECT_LE(entry->sent_bytes, 2 * (*most)->sent_bytes + 2 * kQuantum);
     }
-    for (auto& entry : bulk) scheduler_.remove(*entry);
+    for (auto& entry : bulk)
+      scheduler_.remove(*entry);
     while (serve() != nullptr) {
     }
     EXPECT_TRUE(scheduler_.empty());
-    for (const auto& entry : chatty) EXPECT_EQ(entry->waiting_bytes, 0U);
+    for (const auto& entry : chatty)
+      EXPECT_EQ(entry->waiting_bytes, 0U);
   }
 }
 
@@ -213,7 +218,8 @@ TEST_F(SchedulerTest, StarvesNobody) {
     std::vector<Entry> entries(kEntries);
     std::vector<std::uint64_t> turns_waited(kEntries, 0);
     for (int i = 0; i < 5'000; ++i) {
-      for (std::uint64_t n = prng.below(3); n > 0; --n) offer(entries[prng.below(kEntries)], 1 + prng.below(kQuantum));
+      for (std::uint64_t n = prng.below(3); n > 0; --n)
+        offer(entries[prng.below(kEntries)], 1 + prng.below(kQuantum));
       if (prng.chance(2)) {
         Entry& gone = entries[prng.below(kEntries)];
         scheduler_.remove(gone);
@@ -226,11 +232,13 @@ TEST_F(SchedulerTest, StarvesNobody) {
         } else if (served != nullptr) {
           turns_waited[k] += 1;
         }
-        // Each other entry may be served as new, once more for the rest of its quantum, and as old, before it is our turn.
+        // Each other entry may be served as new, once more for the rest of its quantum, and as old, before it is our
+        // turn.
         ASSERT_LE(turns_waited[k], 6 * kEntries);
       }
     }
-    for (Entry& entry : entries) scheduler_.remove(entry);
+    for (Entry& entry : entries)
+      scheduler_.remove(entry);
   }
 }
 

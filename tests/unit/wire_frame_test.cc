@@ -1,15 +1,14 @@
-// Frames of the link protocol: every kind is encoded and decoded, and check_frame() is given every prefix of each, every
-// length, both sorts of stream id and all 256 types, in memory of exactly the frame's size so that sanitizers see a step
-// beyond it.
-#include "transport/wire/frame.h"
-
-#include <gtest/gtest.h>
-
+// Frames of the link protocol: every kind is encoded and decoded, and check_frame() is given every prefix of each,
+// every length, both sorts of stream id and all 256 types, in memory of exactly the frame's size so that sanitizers see
+// a step beyond it.
 #include <cstdint>
 #include <string>
 #include <vector>
 
+#include <gtest/gtest.h>
+
 #include "transport/base/prng.h"
+#include "transport/wire/frame.h"
 #include "transport/wire/stream_id.h"
 
 namespace fairlead {
@@ -130,8 +129,8 @@ TEST(CheckFrame, TakesAnEmptyDataFrameOnlyAsTheEnd) {
 TEST(CheckFrame, IgnoresFlagsItDoesNotKnow) {
   for (const Kind& kind : kKinds) {
     for (unsigned flags = 0; flags < 256; ++flags) {
-      const Bytes frame = frame_of(kind.type, static_cast<std::uint8_t>(flags), kind.on_stream ? 7 : 0,
-                                   std::max(kind.size_min, 1U));
+      const Bytes frame =
+          frame_of(kind.type, static_cast<std::uint8_t>(flags), kind.on_stream ? 7 : 0, std::max(kind.size_min, 1U));
       ASSERT_EQ(check(frame), FrameCheck::kOk) << "type " << static_cast<int>(kind.type) << " flags " << flags;
     }
   }
@@ -216,7 +215,8 @@ TEST(ResetFrame, TakesACodeAndAReasonOfBoundedSize) {
 }
 
 TEST(ResetCode, HasANameEvenIfUnknown) {
-  for (std::uint32_t code = 0; code <= 11; ++code) EXPECT_NE(name_of(static_cast<ResetCode>(code)), "unknown") << code;
+  for (std::uint32_t code = 0; code <= 11; ++code)
+    EXPECT_NE(name_of(static_cast<ResetCode>(code)), "unknown") << code;
   EXPECT_EQ(name_of(static_cast<ResetCode>(12)), "unknown");
   EXPECT_EQ(name_of(static_cast<ResetCode>(UINT32_MAX)), "unknown");
   for (unsigned value = 0; value <= static_cast<unsigned>(FrameCheck::kUnknownType); ++value) {

@@ -1,10 +1,11 @@
-// StreamState: all nine pairs of halves are reached and every event is given to each, against the table of what is allowed.
-#include "transport/wire/stream_state.h"
+// StreamState: all nine pairs of halves are reached and every event is given to each, against the table of what is
+// allowed.
+#include <string>
+#include <vector>
 
 #include <gtest/gtest.h>
 
-#include <string>
-#include <vector>
+#include "transport/wire/stream_state.h"
 
 namespace fairlead {
 namespace {
@@ -14,9 +15,12 @@ using Half = StreamState::Half;
 // Events: s FIN sent, r FIN received, x reset.
 bool apply(StreamState& state, char event) {
   switch (event) {
-    case 's': return state.fin_sent();
-    case 'r': return state.fin_received();
-    default: return state.reset();
+    case 's':
+      return state.fin_sent();
+    case 'r':
+      return state.fin_received();
+    default:
+      return state.reset();
   }
 }
 
@@ -34,11 +38,15 @@ struct Model {
   bool was_reset = false;
 
   bool over() const { return was_reset || (sent && received); }
+
   bool apply(char event) {
     switch (event) {
-      case 's': return !was_reset && !std::exchange(sent, true);
-      case 'r': return !was_reset && !std::exchange(received, true);
-      default: return !over() && (was_reset = true);
+      case 's':
+        return !was_reset && !std::exchange(sent, true);
+      case 'r':
+        return !was_reset && !std::exchange(received, true);
+      default:
+        return !over() && (was_reset = true);
     }
   }
 };

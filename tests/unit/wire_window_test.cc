@@ -1,12 +1,11 @@
-// Credit: the two windows by hand at their edges, then both ends of a stream against each other with seeded delays, where
-// the offsets must never decrease and consumed <= received <= granted must hold at every step.
-#include "transport/wire/window.h"
+// Credit: the two windows by hand at their edges, then both ends of a stream against each other with seeded delays,
+// where the offsets must never decrease and consumed <= received <= granted must hold at every step.
+#include <deque>
 
 #include <gtest/gtest.h>
 
-#include <deque>
-
 #include "transport/base/prng.h"
+#include "transport/wire/window.h"
 
 namespace fairlead {
 namespace {
@@ -158,8 +157,10 @@ struct Flow {
   }
 
   void drain() {
-    for (; !data.empty(); data.pop_front()) ASSERT_TRUE(receiver.receive(data.front()));
-    for (; !credits.empty(); credits.pop_front()) sender.raise(credits.front());
+    for (; !data.empty(); data.pop_front())
+      ASSERT_TRUE(receiver.receive(data.front()));
+    for (; !credits.empty(); credits.pop_front())
+      sender.raise(credits.front());
     receiver.consume(receiver.received() - receiver.consumed());
     if (receiver.grant_due()) sender.raise(receiver.grant());
   }
