@@ -185,7 +185,7 @@ def make_certificates(folder):
 def start_haproxy(folder, server_port, cpus, threads):
     haproxy = shutil.which("haproxy", path=os.environ.get("PATH", "") + ":/usr/local/sbin:/usr/sbin:/sbin")
     if haproxy is None:
-        raise Failed("haproxy is not installed (tools/setup --test does it); or leave it out: --systems direct,fairlead")
+        raise Failed("haproxy is not installed: tools/setup --test does it, or use --systems direct,fairlead")
     near, far = halves(cpus)
     make_certificates(folder)
     port, tls_port = free_port(), free_port()
