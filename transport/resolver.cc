@@ -1,6 +1,8 @@
 #include "transport/resolver.h"
 
+#include <charconv>
 #include <cstring>
+#include <system_error>
 
 #include <arpa/inet.h>
 #include <net/if.h>
@@ -28,7 +30,16 @@ Address parse_literal(const std::string& host, std::uint16_t port) {
   if (inet_pton(AF_INET6, host.substr(0, percent).c_str(), &v6->sin6_addr) == 1) {
     v6->sin6_family = AF_INET6;
     v6->sin6_port = htons(port);
-    if (percent != std::string::npos) v6->sin6_scope_id = if_nametoindex(host.c_str() + percent + 1);
+    if (percent != std::string::npos) {
+      const std::string scope = host.substr(percent + 1);
+      v6->sin6_scope_id = if_nametoindex(scope.c_str());
+      // A number is as good as a name (RFC 4007 11.2); what is neither makes this no literal.
+      const char* end = scope.data() + scope.size();
+      if (v6->sin6_scope_id == 0) {
+        const auto parsed = std::from_chars(scope.data(), end, v6->sin6_scope_id);
+        if (parsed.ec != std::errc() || parsed.ptr != end) return {};
+      }
+    }
     address.size = sizeof *v6;
   }
   return address;

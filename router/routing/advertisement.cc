@@ -17,6 +17,7 @@ std::vector<std::uint8_t> encode_advertisement(const ServedKeys& keys) {
   std::uint16_t count = 0;
   for (const auto& [key, instances] : keys) {
     if (count == kKeysMax) break;
+    if (key.empty() || key.size() > kRoutingKeySizeMax) continue;  // OPEN could not name it either
     ++count;
     message.push_back(static_cast<std::uint8_t>(instances >> 8));
     message.push_back(static_cast<std::uint8_t>(instances));

@@ -46,8 +46,9 @@ TEST(ParseLiteral, TakesAnIpv6ScopeByName) {
 }
 
 TEST(ParseLiteral, TakesNothingElse) {
-  for (const char* text : {"", "localhost", "10.1.2", "10.1.2.3.4", "10.1.2.256", "1", "0x7f000001", "10.1.2.3 ",
-                           " ::1", "[::1]", "::1::", "10.1.2.3%lo", "1.2.3.4:80", "%lo", "fe80:::1"}) {
+  for (const char* text :
+       {"", "localhost", "10.1.2", "10.1.2.3.4", "10.1.2.256", "1", "0x7f000001", "10.1.2.3 ", " ::1", "[::1]",
+        "::1::", "10.1.2.3%lo", "fe80::1%nosuch", "fe80::1%", "1.2.3.4:80", "%lo", "fe80:::1"}) {
     EXPECT_EQ(parse_literal(text, 1).size, 0U) << text;
   }
 }
