@@ -6,13 +6,14 @@
 
 #include <fmt/format.h>
 
+#include "tests/sim/sim_kernel.h"
 #include "tests/sim/sim_socket.h"
 
 namespace fairlead::sim {
 
 Connection::Connection(SimWorld& world, const std::shared_ptr<SimSocket>& client,
                        const std::shared_ptr<SimSocket>& server)
-    : world_(world) {
+    : world_(world), heals_at_birth_(world.heal_count()) {
   const Faults& faults = world.faults();
   Prng& prng = world.prng();
   ends_[kClient].socket = client;
@@ -29,13 +30,18 @@ Connection::Connection(SimWorld& world, const std::shared_ptr<SimSocket>& client
     if (spread_ns > 0) end.latency.ns += static_cast<std::int64_t>(prng.below(static_cast<std::uint64_t>(spread_ns)));
   }
   strike_resets_ = world.chance(faults.reset);
-  if (strike_resets_ || world.chance(faults.silence)) {
+  const bool may_fall_silent = client->kernel().options().may_fall_silent && server->kernel().options().may_fall_silent;
+  if (strike_resets_ || (may_fall_silent && world.chance(faults.silence))) {
     strike_side_ = prng.below(2) == 0 ? kClient : kServer;
     strike_at_bytes_ = prng.below(faults.strike_bytes_max + 1);
   }
 }
 
 // ---- the socket's side
+
+std::size_t Connection::send_buffer_bytes(const End& end) const noexcept {
+  return healed() ? world_.faults().send_buffer_bytes : end.send_buffer_bytes;
+}
 
 bool Connection::readable(Side side) const noexcept {
   const End& end = ends_[side];
@@ -44,7 +50,7 @@ bool Connection::readable(Side side) const noexcept {
 
 bool Connection::writable(Side side) const noexcept {
   const End& end = ends_[side];
-  return end.on_the_way_bytes < end.send_buffer_bytes || end.send_shut || end.dead || end.error != 0;
+  return end.on_the_way_bytes < send_buffer_bytes(end) || end.send_shut || end.dead || end.error != 0;
 }
 
 int Connection::take_error(End& end, int otherwise) noexcept {
@@ -75,8 +81,9 @@ int Connection::receive(Side side, std::span<const iovec> to, std::size_t bytes_
 int Connection::send(Side side, std::span<const iovec> from, std::size_t bytes_max) {
   End& end = ends_[side];
   if (end.error != 0 || end.send_shut || end.dead) return take_error(end, -EPIPE);
-  if (end.on_the_way_bytes >= end.send_buffer_bytes) return -EAGAIN;
-  std::size_t left = std::min(bytes_max, end.send_buffer_bytes - end.on_the_way_bytes);
+  const std::size_t buffer_bytes = send_buffer_bytes(end);
+  if (end.on_the_way_bytes >= buffer_bytes) return -EAGAIN;
+  std::size_t left = std::min(bytes_max, buffer_bytes - end.on_the_way_bytes);
   std::size_t done = 0;
   std::vector<std::uint8_t> bytes;
   for (const iovec& piece : from) {
@@ -126,7 +133,7 @@ void Connection::close(Side side, bool abort) {
 
 void Connection::push(Side from, Kind kind, std::vector<std::uint8_t> bytes) {
   End& end = ends_[from];
-  Instant arrives = world_.now() + end.latency;
+  Instant arrives = world_.now() + (healed() ? world_.faults().latency_min : end.latency);
   if (!end.on_the_way.empty()) arrives = std::max(arrives, end.on_the_way.back().arrives);
   end.on_the_way_bytes += bytes.size();
   end.on_the_way.push_back({kind, arrives, std::move(bytes)});
@@ -180,13 +187,14 @@ void Connection::arrive_data(Side from, const std::vector<std::uint8_t>& bytes) 
   if (to.dead) return;
   if (to.closed) return send_reset(other(from));  // nobody will ever read this
   std::size_t size = bytes.size();
-  const bool struck = from == strike_side_ && end.arrived_bytes + size >= strike_at_bytes_;
+  const bool struck = !healed() && from == strike_side_ && end.arrived_bytes + size >= strike_at_bytes_;
   if (struck) size = static_cast<std::size_t>(strike_at_bytes_ - end.arrived_bytes);
   end.arrived_bytes += size;
   to.received.append({bytes.data(), size});
   wake(to);
   if (!struck) return;
-  world_.trace({strike_resets_ ? "reset on the way" : "silence on the way", to.host, static_cast<std::int64_t>(end.arrived_bytes)});
+  world_.trace({strike_resets_ ? "reset on the way" : "silence on the way", to.host,
+                static_cast<std::int64_t>(end.arrived_bytes)});
   strike_at_bytes_ = UINT64_MAX;
   if (strike_resets_) {
     die(end, ECONNRESET);

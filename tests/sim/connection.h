@@ -78,6 +78,8 @@ class Connection : public std::enable_shared_from_this<Connection> {
   static constexpr Duration kGiveUp = Duration::milliseconds(924'600);
   static constexpr std::size_t kSegmentBytesMax = 64 * 1024;
 
+  bool healed() const noexcept { return world_.heal_count() != heals_at_birth_; }
+  std::size_t send_buffer_bytes(const End& end) const noexcept;
   int take_error(End& end, int otherwise) noexcept;
   void push(Side from, Kind kind, std::vector<std::uint8_t> bytes);
   void move(Side from);
@@ -89,6 +91,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   void wake(End& end);
 
   SimWorld& world_;
+  const unsigned heals_at_birth_;
   std::array<End, 2> ends_;
   std::uint64_t strike_at_bytes_ = UINT64_MAX;  // in the direction strike_side_: reset or silence
   Side strike_side_ = kClient;

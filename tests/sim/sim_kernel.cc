@@ -12,7 +12,11 @@
 namespace fairlead::sim {
 
 SimKernel::SimKernel(SimWorld& world, std::string name, Options options)
-    : world_(world), name_(std::move(name)), options_(options), host_(world.add_host(*this)), entropy_(world.prng().next()) {}
+    : world_(world),
+      name_(std::move(name)),
+      options_(options),
+      host_(world.add_host(*this)),
+      entropy_(world.prng().next()) {}
 
 SimKernel::~SimKernel() {
   kill();
@@ -26,6 +30,12 @@ void SimKernel::kill() {
   world_.trace({"kill", host_});
   for (const auto& [number, ring] : rings_) ring->cancel_all();
   world_.close_descriptors_of(host_);
+}
+
+void SimKernel::restart() {
+  CHECK(dead_ && rings_.empty());
+  dead_ = false;
+  world_.trace({"restart", host_});
 }
 
 Address SimKernel::address(std::uint16_t port) const noexcept { return make_address(ip(), port); }
@@ -90,7 +100,9 @@ int SimKernel::register_buffer_ring(io_uring& ring, io_uring_buf_reg& registrati
   return ring_of(ring).register_buffers(registration);
 }
 
-int SimKernel::unregister_buffer_ring(io_uring& ring, int group) noexcept { return ring_of(ring).unregister_buffers(group); }
+int SimKernel::unregister_buffer_ring(io_uring& ring, int group) noexcept {
+  return ring_of(ring).unregister_buffers(group);
+}
 
 // ---- sockets
 

@@ -1,9 +1,10 @@
-// SimKernel: one simulated host as production code sees it. It implements Kernel for any number of rings (its shards and
-// control loop) over the network and clock of a SimWorld; sim_world.h says how a harness drives it.
+// SimKernel: one simulated host as production code sees it. It implements Kernel for any number of rings (its shards
+// and control loop) over the network and clock of a SimWorld; sim_world.h says how a harness drives it.
 //
-// It executes the SQEs that liburing's helpers wrote: NOP, ACCEPT, CONNECT, RECV (with buffers of a ring, in bundles, or
-// a plain buffer), SEND, SENDMSG, READ of an eventfd, ASYNC_CANCEL by user_data. Anything else, and any flag it does not
-// know, completes with -EINVAL and is a violation: model it here and in tests/conformance before production uses it.
+// It executes the SQEs that liburing's helpers wrote: NOP, ACCEPT, CONNECT, RECV (with buffers of a ring, in bundles,
+// or a plain buffer), SEND, SENDMSG, READ of an eventfd, ASYNC_CANCEL by user_data. Anything else, and any flag it does
+// not know, completes with -EINVAL and is a violation: model it here and in tests/conformance before production uses
+// it.
 //
 // Every host has one address, 10.0.0.(number + 1), and 127.0.0.0/8 of its own.
 #pragma once
@@ -27,6 +28,7 @@ class SimKernel final : public Kernel {
   struct Options {
     bool receive_bundles = true;  // Linux 6.10
     std::size_t descriptors_max = 1'000'000;
+    bool may_fall_silent = true;  // whether connections of this host get that fault
   };
 
   SimKernel(SimWorld& world, std::string name) : SimKernel(world, std::move(name), Options{}) {}
@@ -48,6 +50,8 @@ class SimKernel final : public Kernel {
   // rings are closed closes what is left in the same way. For a host that loses power, partition it first.
   void kill();
   bool dead() const noexcept { return dead_; }
+  // A new process on the same host, once the rings of the dead one are closed.
+  void restart();
   std::string describe() const;
 
   // ---- for the rest of the simulation

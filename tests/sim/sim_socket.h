@@ -24,6 +24,7 @@ class SimSocket final : public SimFile, public std::enable_shared_from_this<SimS
   ~SimSocket() override;
 
   State state() const noexcept { return state_; }
+  SimKernel& kernel() const noexcept { return kernel_; }
   const Address& local() const noexcept { return local_; }
   const Address& peer() const noexcept { return peer_; }
   std::size_t send_buffer_bytes() const noexcept { return send_buffer_bytes_; }

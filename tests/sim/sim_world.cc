@@ -42,7 +42,8 @@ bool SimWorld::advance_to_next_event(Instant limit) {
   }
   if (next > limit || next == Instant::max()) return false;
   if (chance(faults_.clock_jump)) {
-    next = next + Duration{static_cast<std::int64_t>(prng_.below(static_cast<std::uint64_t>(faults_.clock_jump_max.ns)))};
+    next =
+        next + Duration{static_cast<std::int64_t>(prng_.below(static_cast<std::uint64_t>(faults_.clock_jump_max.ns)))};
     trace({"clock jump", 0, next.ns});
   }
   now_ = std::max(now_, next);
@@ -88,6 +89,7 @@ void SimWorld::join(const SimKernel& a, const SimKernel& b) {
 void SimWorld::heal() {
   trace({"heal"});
   faults_ = Faults{};
+  ++heal_count_;
   cuts_.clear();
   for (Held& held : std::exchange(held_, {})) at(now_, std::move(held.run));
 }

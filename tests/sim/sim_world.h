@@ -20,8 +20,9 @@
 // A loop that asks to wait until a time is woken then, so its timers need nothing further. enter() moves the clock by
 // kEnterCost, so a loop that spins runs into `limit` instead of hanging the harness.
 //
-// For the liveness phase: heal() ends all partitions and sets faults() to a perfect world. Connections that had fallen
-// silent stay silent: whoever uses them must notice.
+// For the liveness phase: heal() ends all partitions and sets faults() to a perfect world, which connections that are
+// there already get to enjoy as well: large buffers, no latency, no reset to come. Those that had fallen silent stay
+// silent: whoever uses them must notice.
 #pragma once
 
 #include <cstdio>
@@ -93,6 +94,7 @@ class SimWorld {
   void partition(const SimKernel& a, const SimKernel& b);
   void join(const SimKernel& a, const SimKernel& b);
   void heal();
+  unsigned heal_count() const noexcept { return heal_count_; }
 
   std::uint64_t trace_hash() const noexcept { return trace_hash_; }
   void print_trace_to(std::FILE* file) noexcept { trace_file_ = file; }
@@ -149,6 +151,7 @@ class SimWorld {
   Faults faults_;
   std::priority_queue<Event, std::vector<Event>, Later> events_;
   std::uint64_t next_sequence_ = 0;
+  unsigned heal_count_ = 0;
   std::uint64_t progress_ = 0;
   std::vector<SimKernel*> hosts_;  // by host number; null once it is gone
   std::set<std::pair<unsigned, unsigned>> cuts_;

@@ -1,0 +1,110 @@
+#include "tests/sim/gateway_plan.h"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+namespace fairlead::sim {
+namespace {
+
+template <class T, std::size_t N>
+T pick(Prng& prng, const T (&values)[N]) {
+  return values[prng.below(N)];
+}
+
+Duration draw_duration(Prng& prng, Duration most) noexcept {
+  return {static_cast<std::int64_t>(prng.below(static_cast<std::uint64_t>(most.ns)))};
+}
+
+// What an application must not notice.
+void calm_down(Faults& faults) noexcept {
+  faults.connect_refused = faults.connect_slow = faults.connect_lost = 0;
+  faults.reset = faults.silence = faults.tiny_send_buffer = 0;
+  faults.socket_failure = 0;
+  faults.clock_jump = faults.pause = 0;
+}
+
+SidePlan draw_side(Prng& prng, bool tight) {
+  SidePlan side;
+  side.shards = 1 + static_cast<unsigned>(prng.below(3));
+  side.receive_bundles = prng.below(2) == 0;
+  side.initial_window_bytes = pick(prng, {16U * 1024, 64U * 1024, 100'000U});
+  side.window_bytes_max = std::max(side.initial_window_bytes, pick(prng, {16U * 1024, 256U * 1024, 16U * 1024 * 1024}));
+  side.window_budget_bytes = pick(prng, {std::uint64_t{0}, std::uint64_t{100'000}, std::uint64_t{256} << 20});
+  // A bundle takes as many buffers as the pool has lent.
+  side.edge_blocks = pick(prng, {4U, 16U, 32U, 40U, 256U});
+  side.link_blocks = pick(prng, {16U, 24U, 64U});
+  side.small_blocks = pick(prng, {256U, 1'024U, 4'096U});
+  if (!tight) return side;
+  side.streams_per_session_max = pick(prng, {1U, 2U, 5U, 1'024U});
+  side.connections_per_shard_max = pick(prng, {1U, 3U, 10U, 1'024U});
+  side.edge_blocks = pick(prng, {2U, 4U, 32U});
+  side.link_blocks = pick(prng, {8U, 10U, 16U});
+  side.small_blocks = pick(prng, {32U, 64U, 256U});
+  return side;
+}
+
+Disaster draw_disaster(Prng& prng, Duration within) {
+  Disaster disaster;
+  static constexpr Disaster::Kind kKinds[] = {Disaster::Kind::kCutLink, Disaster::Kind::kCutApps, Disaster::Kind::kKill,
+                                              Disaster::Kind::kRestart, Disaster::Kind::kDescriptors};
+  disaster.kind = pick(prng, kKinds);
+  disaster.side = static_cast<unsigned>(prng.below(2));
+  disaster.after = draw_duration(prng, within);
+  disaster.lasts = draw_duration(prng, prng.below(2) == 0 ? Duration::milliseconds(800) : Duration::seconds(4));
+  return disaster;
+}
+
+}  // namespace
+
+WorldPlan WorldPlan::draw(std::uint64_t seed) {
+  // Apart from the world's own numbers, which begin with the same seed.
+  Prng prng(seed ^ 0x706c616e);
+  WorldPlan plan;
+  plan.seed = seed;
+  plan.calm = prng.below(5) < 2;
+  plan.tight = !plan.calm && prng.below(3) == 0;
+  plan.faults = Faults::swarm(prng);
+  if (plan.calm) calm_down(plan.faults);
+  for (SidePlan& side : plan.sides) side = draw_side(prng, plan.tight);
+  plan.sizes.bytes_max = pick(prng, {std::uint64_t{2'000}, std::uint64_t{50'000}, std::uint64_t{300'000}});
+  plan.sizes.pause_max = pick(prng, {Duration::milliseconds(5), Duration::milliseconds(200)});
+  plan.sizes.stall_percent = pick(prng, {0U, 5U, 25U});
+  plan.sizes.abort_percent = pick(prng, {0U, 10U, 40U});
+  plan.flows = 4 + static_cast<unsigned>(prng.below(28));
+  plan.flows_within = pick(prng, {Duration::milliseconds(10), Duration::seconds(1), Duration::seconds(5)});
+  if (plan.calm) return plan;
+  const std::uint64_t disasters = prng.below(5);
+  for (std::uint64_t i = 0; i < disasters; ++i) plan.disasters.push_back(draw_disaster(prng, plan.flows_within * 2));
+  return plan;
+}
+
+std::string WorldPlan::describe() const {
+  std::string text = fmt::format("seed {}: {}{}, {} flows of at most {} B, stalls {} %, aborts {} %\n", seed,
+                                 calm ? "calm" : "stormy", tight ? " and tight" : "", flows, sizes.bytes_max,
+                                 sizes.stall_percent, sizes.abort_percent);
+  for (const SidePlan& side : sides) {
+    text += fmt::format("  site: {} shards, windows {} to {} B (budget {}), streams {}, connections {}, blocks {}/{}/{}{}\n",
+                        side.shards, side.initial_window_bytes, side.window_bytes_max, side.window_budget_bytes,
+                        side.streams_per_session_max, side.connections_per_shard_max, side.edge_blocks, side.link_blocks,
+                        side.small_blocks, side.receive_bundles ? ", bundles" : "");
+  }
+  const Faults& f = faults;
+  text += fmt::format(
+      "  faults in 10,000: short receive {} send {}, no buffers {}, accept {}, multishot end {}, late cancel {}, refused {}, "
+      "sockets {}, connect refused {} slow {} lost {}, reset {}, silence {}, tiny {}, jump {}, pause {}\n"
+      "  buffers {}/{} B, latency {} to {} us, request delay {} us, completion queue {}{}\n",
+      f.short_receive, f.short_send, f.spurious_no_buffers, f.accept_failure, f.multishot_end, f.late_cancel,
+      f.submission_refused, f.socket_failure, f.connect_refused, f.connect_slow, f.connect_lost, f.reset, f.silence,
+      f.tiny_send_buffer, f.clock_jump, f.pause, f.send_buffer_bytes, f.receive_buffer_bytes, f.latency_min.microseconds(),
+      f.latency_max.microseconds(), f.request_delay_max.microseconds(), f.completion_queue_entries,
+      f.shuffle_completions ? ", shuffled" : "");
+  for (const Disaster& d : disasters) {
+    static constexpr const char* kNames[] = {"cut between the sites", "cut from applications", "kill", "restart", "no descriptors"};
+    text += fmt::format("  at {} ms, side {}: {} for {} ms\n", d.after.milliseconds(), d.side,
+                        kNames[static_cast<unsigned>(d.kind)], d.lasts.milliseconds());
+  }
+  return text;
+}
+
+}  // namespace fairlead::sim

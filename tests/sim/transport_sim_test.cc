@@ -1,0 +1,162 @@
+// Whole sites in a simulated world: properties that deserve a world of their own. Worlds by seed are run by `simulate`.
+#include <algorithm>
+#include <string>
+
+#include <gtest/gtest.h>
+
+#include "tests/sim/gateway_world.h"
+#include "transport/base/log.h"
+
+namespace fairlead::sim {
+namespace {
+
+constexpr Duration kPatience = Duration::seconds(30);
+
+class TransportSimTest : public testing::Test {
+ protected:
+  void SetUp() override { set_log_level(LogLevel::kError); }
+
+  // No faults, but a network that takes its time.
+  static WorldPlan plain_plan() {
+    WorldPlan plan;
+    plan.seed = 7;
+    plan.faults.latency_min = plan.faults.latency_max = Duration::milliseconds(1);
+    plan.faults.send_buffer_bytes = plan.faults.receive_buffer_bytes = 64 * 1024;
+    plan.flows = 0;
+    plan.sizes.stall_percent = 0;
+    return plan;
+  }
+
+  static FlowScript script_of(std::uint64_t bytes) {
+    FlowScript script;
+    script.bytes = bytes;
+    script.send_bytes_max = script.receive_bytes_max = 50'000;
+    return script;
+  }
+
+  static std::string text_of(const Verdict& verdict) {
+    std::string text;
+    for (const std::string& failure : verdict.failures) text += failure + "\n";
+    return text;
+  }
+
+  // The other end of a connection, once it has heard of this one.
+  static const FlowEnd* other_end(const GatewayWorld& world, const FlowEnd& end) {
+    const auto& ends = const_cast<GatewayWorld&>(world).ledger().ends();
+    const auto found = std::find_if(ends.begin(), ends.end(), [&](const FlowEnd& other) { return other.partner == end.number; });
+    return found != ends.end() ? &*found : nullptr;
+  }
+
+  static void expect_rest(GatewayWorld& world) {
+    if (world.judge().ok()) world.come_to_rest();
+    if (world.judge().ok()) world.stop();
+    EXPECT_TRUE(world.judge().ok()) << text_of(world.judge());
+  }
+};
+
+TEST_F(TransportSimTest, TheSameSeedIsTheSameWorld) {
+  for (const std::uint64_t seed : {11U, 12U, 13U}) {
+    const Verdict first = simulate(seed);
+    const Verdict second = simulate(seed);
+    EXPECT_EQ(first.trace_hash, second.trace_hash) << "seed " << seed;
+    EXPECT_EQ(first.rounds, second.rounds) << "seed " << seed;
+    EXPECT_NE(first.trace_hash, simulate(seed + 100).trace_hash);
+  }
+}
+
+// Ten readers stall with megabytes on their way; everybody else goes on, and the stalled hold their windows and no more.
+TEST_F(TransportSimTest, StalledReadersHoldUpNobodyAndHoldLittle) {
+  WorldPlan plan = plain_plan();
+  for (SidePlan& side : plan.sides) {
+    side.shards = 2;
+    side.link_blocks = 16;
+    side.window_bytes_max = 64 * 1024;
+  }
+  GatewayWorld world(plan);
+  world.come_up();
+  ASSERT_TRUE(world.judge().ok()) << text_of(world.judge());
+  std::vector<FlowEnd*> stalled;
+  FlowScript stalling = script_of(5'000'000);
+  stalling.stalls_at = 16;
+  for (int i = 0; i < 10; ++i) stalled.push_back(world.start_flow(0, 1, Behaviour::kEcho, stalling));
+  world.run_until(Duration::seconds(2), [] { return false; });
+  std::vector<FlowEnd*> others;
+  for (int i = 0; i < 6; ++i) {
+    others.push_back(world.start_flow(0, 1, Behaviour::kEcho, script_of(300'000)));
+    others.push_back(world.start_flow(1, 0, Behaviour::kSource, script_of(1'000)));
+  }
+  const bool over = world.run_until(kPatience, [&] { return std::all_of(others.begin(), others.end(), [](FlowEnd* e) { return e->over; }); });
+  EXPECT_TRUE(over) << text_of(world.judge()) << world.world().describe();
+  for (const FlowEnd* end : others) EXPECT_TRUE(end->clean()) << FlowLedger::describe(*end);
+  for (const FlowEnd* end : stalled) {
+    EXPECT_FALSE(end->over) << FlowLedger::describe(*end);
+    const FlowEnd* server = other_end(world, *end);
+    ASSERT_NE(server, nullptr);
+    // The window; what the gateway's connection to its server may read ahead; socket buffers at four places.
+    const std::uint64_t held = server->sent - end->received;
+    EXPECT_LE(held, 64U * 1024 + 256 * 1024 + 4 * 64 * 1024) << FlowLedger::describe(*server);
+    EXPECT_GE(held, 64U * 1024) << FlowLedger::describe(*server);
+  }
+  expect_rest(world);
+}
+
+TEST_F(TransportSimTest, AnAbortReachesTheOtherEnd) {
+  GatewayWorld world(plain_plan());
+  world.come_up();
+  FlowScript aborting = script_of(1'000'000);
+  aborting.aborts_at_sent = 300'000;
+  const FlowEnd* client = world.start_flow(0, 1, Behaviour::kSink, aborting);
+  ASSERT_TRUE(world.run_until(kPatience, [&] { return world.ledger().open_count() == 0; })) << text_of(world.judge());
+  const FlowEnd* server = other_end(world, *client);
+  ASSERT_NE(server, nullptr);
+  EXPECT_FALSE(server->cut.empty()) << FlowLedger::describe(*server);
+  EXPECT_FALSE(server->peer_finished) << FlowLedger::describe(*server);
+  const FlowEnd* refused = world.start_flow(1, 0, Behaviour::kRefuse, script_of(1'000));
+  ASSERT_TRUE(world.run_until(kPatience, [&] { return refused->over; }));
+  EXPECT_FALSE(refused->cut.empty()) << FlowLedger::describe(*refused);
+  expect_rest(world);
+}
+
+TEST_F(TransportSimTest, AKilledSiteCutsWhatWentThroughItAndServesAgain) {
+  WorldPlan plan = plain_plan();
+  plan.sides[0].shards = 3;
+  plan.sides[1].shards = 2;
+  GatewayWorld world(plan);
+  world.come_up();
+  std::vector<FlowEnd*> cut;
+  for (int i = 0; i < 8; ++i) cut.push_back(world.start_flow(0, 1, Behaviour::kEcho, script_of(20'000'000)));
+  world.run_until(Duration::milliseconds(100), [] { return false; });
+  EXPECT_EQ(world.site(1).kill(), "");
+  ASSERT_TRUE(world.run_until(kPatience, [&] { return world.ledger().open_count() == 0; })) << text_of(world.judge());
+  for (const FlowEnd* end : cut) {
+    EXPECT_FALSE(end->cut.empty()) << FlowLedger::describe(*end);
+    EXPECT_FALSE(end->peer_finished) << FlowLedger::describe(*end);
+  }
+  world.site(1).start();
+  ASSERT_TRUE(world.run_until(kPatience, [&] { return world.site(0).links_up() && world.site(1).links_up(); }))
+      << world.site(0).describe_links() << world.site(1).describe_links();
+  const FlowEnd* again = world.start_flow(0, 1, Behaviour::kRespond, script_of(1'000));
+  ASSERT_TRUE(world.run_until(kPatience, [&] { return again->over; })) << text_of(world.judge());
+  EXPECT_TRUE(again->clean()) << FlowLedger::describe(*again);
+  expect_rest(world);
+}
+
+TEST_F(TransportSimTest, ALinkThatFallsSilentIsNoticedAndComesBack) {
+  GatewayWorld world(plain_plan());
+  world.come_up();
+  const FlowEnd* flow = world.start_flow(0, 1, Behaviour::kEcho, script_of(50'000'000));
+  world.run_until(Duration::milliseconds(50), [] { return false; });
+  ASSERT_FALSE(flow->over);
+  const Instant cut_at = world.world().now();
+  world.world().partition(world.site(0).kernel(), world.site(1).kernel());
+  ASSERT_TRUE(world.run_until(kPatience, [&] { return world.ledger().open_count() == 0; }));
+  // 900 ms of silence, the next probe, and the turn it takes.
+  EXPECT_LE((world.world().now() - cut_at).milliseconds(), 1'200);
+  EXPECT_FALSE(flow->cut.empty());
+  world.heal();
+  EXPECT_TRUE(world.judge().ok()) << text_of(world.judge());
+  expect_rest(world);
+}
+
+}  // namespace
+}  // namespace fairlead::sim
