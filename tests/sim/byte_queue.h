@@ -13,6 +13,7 @@ namespace fairlead::sim {
 class ByteQueue {
  public:
   std::size_t size() const noexcept { return bytes_.size() - taken_; }
+
   bool empty() const noexcept { return size() == 0; }
 
   void append(std::span<const std::uint8_t> bytes) {

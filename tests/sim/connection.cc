@@ -169,13 +169,17 @@ void Connection::arrive(Side from) {
   end.on_the_way_bytes -= segment.bytes.size();
   ++end.arrived_segments;
   switch (segment.kind) {
-    case Kind::kData: arrive_data(from, segment.bytes); break;
+    case Kind::kData:
+      arrive_data(from, segment.bytes);
+      break;
     case Kind::kFinish:
       if (to.dead) break;
       to.finished = true;
       wake(to);
       break;
-    case Kind::kReset: die(to, to.finished ? EPIPE : ECONNRESET); break;
+    case Kind::kReset:
+      die(to, to.finished ? EPIPE : ECONNRESET);
+      break;
   }
   wake(end);  // room in the send buffer
   move(from);

@@ -32,6 +32,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
 
   bool readable(Side side) const noexcept;
   bool writable(Side side) const noexcept;
+
   std::size_t unread(Side side) const noexcept { return ends_[side].received.size(); }
 
   // Fills `to` piece by piece. Returns the bytes taken, 0 at the end, -EAGAIN, or the connection's error, once.
@@ -48,11 +49,13 @@ class Connection : public std::enable_shared_from_this<Connection> {
 
  private:
   enum class Kind : std::uint8_t { kData, kFinish, kReset };
+
   struct Segment {
     Kind kind;
     Instant arrives;
     std::vector<std::uint8_t> bytes;
   };
+
   struct End {
     std::weak_ptr<SimSocket> socket;
     bool closed = false;
@@ -64,14 +67,14 @@ class Connection : public std::enable_shared_from_this<Connection> {
     std::uint64_t arrived_bytes = 0;
     std::size_t send_buffer_bytes = 0;
     Duration latency{};
-    bool moving = false;   // an arrival is scheduled, or waits for a partition to end
+    bool moving = false;  // an arrival is scheduled, or waits for a partition to end
     bool send_shut = false;
     // What has come to this end.
     ByteQueue received;
-    bool finished = false;      // the other's FIN is here
+    bool finished = false;  // the other's FIN is here
     bool receive_shut = false;
-    bool dead = false;          // reset, or given up
-    int error = 0;              // reported once, to whoever asks first
+    bool dead = false;  // reset, or given up
+    int error = 0;      // reported once, to whoever asks first
   };
 
   // How long Linux retransmits before it gives up (tcp_retries2 = 15).
@@ -79,6 +82,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   static constexpr std::size_t kSegmentBytesMax = 64 * 1024;
 
   bool healed() const noexcept { return world_.heal_count() != heals_at_birth_; }
+
   std::size_t send_buffer_bytes(const End& end) const noexcept;
   int take_error(End& end, int otherwise) noexcept;
   void push(Side from, Kind kind, std::vector<std::uint8_t> bytes);

@@ -27,15 +27,15 @@ struct Faults {
   Rate submission_refused = 0;   // enter() leaves part of the submission queue where it is
   Rate socket_failure = 0;       // -EMFILE from open_socket
   bool shuffle_completions = false;
-  Duration request_delay_max{};            // a request is executed up to this much after it was submitted
-  unsigned completion_queue_entries = 0;   // 0: four times the submission entries, as the live kernel is asked for
+  Duration request_delay_max{};           // a request is executed up to this much after it was submitted
+  unsigned completion_queue_entries = 0;  // 0: four times the submission entries, as the live kernel is asked for
 
   // Connections, drawn once for each.
   Rate connect_refused = 0;
-  Rate connect_slow = 0;  // seconds instead of the latency
-  Rate connect_lost = 0;  // no answer ever comes
-  Rate reset = 0;         // both ends are reset after a number of bytes
-  Rate silence = 0;       // after a number of bytes nothing arrives any more, in either direction
+  Rate connect_slow = 0;      // seconds instead of the latency
+  Rate connect_lost = 0;      // no answer ever comes
+  Rate reset = 0;             // both ends are reset after a number of bytes
+  Rate silence = 0;           // after a number of bytes nothing arrives any more, in either direction
   Rate tiny_send_buffer = 0;  // a send buffer of one byte
   std::size_t send_buffer_bytes = 256 * 1024;
   std::size_t receive_buffer_bytes = 256 * 1024;

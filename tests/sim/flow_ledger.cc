@@ -43,7 +43,9 @@ FlowEnd& FlowLedger::open(bool client, const std::string& routing_key, unsigned 
   return end;
 }
 
-void FlowLedger::site_started(unsigned site, std::uint16_t first_port) { first_ports_[site].push_back(first_port); }
+void FlowLedger::site_started(unsigned site, std::uint16_t first_port) {
+  first_ports_[site].push_back(first_port);
+}
 
 unsigned FlowLedger::life_at(unsigned site, std::uint16_t gateway_port) const noexcept {
   const auto& ports = first_ports_.at(site);
@@ -56,7 +58,8 @@ const FlowEnd* FlowLedger::find(std::uint64_t number) const noexcept {
 }
 
 std::size_t FlowLedger::open_count() const noexcept {
-  return static_cast<std::size_t>(std::count_if(ends_.begin(), ends_.end(), [](const FlowEnd& end) { return !end.over; }));
+  return static_cast<std::size_t>(
+      std::count_if(ends_.begin(), ends_.end(), [](const FlowEnd& end) { return !end.over; }));
 }
 
 void FlowLedger::received(FlowEnd& end, std::span<const std::uint8_t> bytes) {
@@ -71,8 +74,8 @@ void FlowLedger::received(FlowEnd& end, std::span<const std::uint8_t> bytes) {
   write_pattern(end.partner, end.received, expected);
   const auto [got, wanted] = std::mismatch(bytes.begin(), bytes.end(), expected.begin());
   if (got != bytes.end() && violations_.size() < 20) {
-    violate(end, fmt::format("byte {} is 0x{:02x} and not 0x{:02x}", end.received + static_cast<std::uint64_t>(got - bytes.begin()),
-                             *got, *wanted));
+    violate(end, fmt::format("byte {} is 0x{:02x} and not 0x{:02x}",
+                             end.received + static_cast<std::uint64_t>(got - bytes.begin()), *got, *wanted));
   }
   end.received += bytes.size();
 }
@@ -86,8 +89,10 @@ void FlowLedger::learn_partner(FlowEnd& end) {
   if (magic != kMagic || partner == nullptr) return violate(end, "what was received does not begin with a header");
   end.partner = number;
   if (partner->client == end.client) violate(end, fmt::format("talks to connection {} of its own kind", number));
-  if (partner->routing_key != end.routing_key) violate(end, "talks to a connection of routing key " + partner->routing_key);
-  if (partner->partner != 0 && partner->partner != end.number) violate(end, "talks to one who talks to another: " + describe(*partner));
+  if (partner->routing_key != end.routing_key)
+    violate(end, "talks to a connection of routing key " + partner->routing_key);
+  if (partner->partner != 0 && partner->partner != end.number)
+    violate(end, "talks to one who talks to another: " + describe(*partner));
 }
 
 void FlowLedger::peer_finished(FlowEnd& end) {

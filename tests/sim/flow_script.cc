@@ -9,11 +9,16 @@ constexpr std::uint64_t kStallMin = 16;
 // Small amounts are as interesting as large ones: spread over the orders of magnitude.
 std::uint64_t draw_bytes(Prng& prng, std::uint64_t bytes_max) {
   switch (prng.below(6)) {
-    case 0: return prng.below(3);
-    case 1: return prng.below(200);
-    case 2: return prng.below(5'000);
-    case 3: return prng.below(70'000);
-    default: return prng.below(bytes_max + 1);
+    case 0:
+      return prng.below(3);
+    case 1:
+      return prng.below(200);
+    case 2:
+      return prng.below(5'000);
+    case 3:
+      return prng.below(70'000);
+    default:
+      return prng.below(bytes_max + 1);
   }
 }
 
@@ -29,8 +34,10 @@ FlowScript draw_common(Prng& prng, std::uint64_t bytes, const FlowSizes& sizes) 
   script.bytes = bytes;
   script.send_bytes_max = draw_piece(prng, bytes);
   script.receive_bytes_max = draw_piece(prng, sizes.bytes_max);
-  if (prng.below(3) == 0) script.send_pause_max = {static_cast<std::int64_t>(prng.below(static_cast<std::uint64_t>(sizes.pause_max.ns)))};
-  if (prng.below(3) == 0) script.receive_pause_max = {static_cast<std::int64_t>(prng.below(static_cast<std::uint64_t>(sizes.pause_max.ns)))};
+  if (prng.below(3) == 0)
+    script.send_pause_max = {static_cast<std::int64_t>(prng.below(static_cast<std::uint64_t>(sizes.pause_max.ns)))};
+  if (prng.below(3) == 0)
+    script.receive_pause_max = {static_cast<std::int64_t>(prng.below(static_cast<std::uint64_t>(sizes.pause_max.ns)))};
   if (prng.chance(sizes.stall_percent)) script.stalls_at = kStallMin + prng.below(sizes.bytes_max);
   return script;
 }
@@ -43,13 +50,20 @@ void draw_abort(Prng& prng, FlowScript& script, const FlowSizes& sizes) {
 
 std::string_view name_of(Behaviour behaviour) noexcept {
   switch (behaviour) {
-    case Behaviour::kEcho: return "echo";
-    case Behaviour::kSink: return "sink";
-    case Behaviour::kSource: return "source";
-    case Behaviour::kServerFirst: return "server-first";
-    case Behaviour::kRespond: return "respond";
-    case Behaviour::kAbort: return "abort";
-    case Behaviour::kRefuse: return "refuse";
+    case Behaviour::kEcho:
+      return "echo";
+    case Behaviour::kSink:
+      return "sink";
+    case Behaviour::kSource:
+      return "source";
+    case Behaviour::kServerFirst:
+      return "server-first";
+    case Behaviour::kRespond:
+      return "respond";
+    case Behaviour::kAbort:
+      return "abort";
+    case Behaviour::kRefuse:
+      return "refuse";
   }
   return "?";
 }

@@ -19,8 +19,9 @@ enum class Behaviour : std::uint8_t {
   kAbort,        // resets at some byte
   kRefuse,       // nobody listens
 };
-inline constexpr Behaviour kBehaviours[] = {Behaviour::kEcho,    Behaviour::kSink,  Behaviour::kSource, Behaviour::kServerFirst,
-                                            Behaviour::kRespond, Behaviour::kAbort, Behaviour::kRefuse};
+inline constexpr Behaviour kBehaviours[] = {Behaviour::kEcho,        Behaviour::kSink,    Behaviour::kSource,
+                                            Behaviour::kServerFirst, Behaviour::kRespond, Behaviour::kAbort,
+                                            Behaviour::kRefuse};
 std::string_view name_of(Behaviour behaviour) noexcept;
 
 struct FlowScript {
@@ -28,18 +29,18 @@ struct FlowScript {
 
   enum class Sending : std::uint8_t {
     kFreely,
-    kFollowing,         // never more than was received
+    kFollowing,  // never more than was received
     kAfterPeerFinished,
   };
 
   Sending sending = Sending::kFreely;
   bool reads_after_sending = false;
-  std::uint64_t bytes = 0;               // sent behind the header; not with kFollowing
-  std::uint32_t send_bytes_max = 1;      // of one send
-  std::uint32_t receive_bytes_max = 1;   // of one receive
-  Duration send_pause_max{};             // now and then, between two sends
+  std::uint64_t bytes = 0;              // sent behind the header; not with kFollowing
+  std::uint32_t send_bytes_max = 1;     // of one send
+  std::uint32_t receive_bytes_max = 1;  // of one receive
+  Duration send_pause_max{};            // now and then, between two sends
   Duration receive_pause_max{};
-  std::uint64_t stalls_at = kNever;      // received bytes; reads on when it is told to
+  std::uint64_t stalls_at = kNever;  // received bytes; reads on when it is told to
   std::uint64_t aborts_at_sent = kNever;
   std::uint64_t aborts_at_received = kNever;
 

@@ -66,7 +66,8 @@ WorldPlan WorldPlan::draw(std::uint64_t seed) {
   plan.tight = !plan.calm && prng.below(3) == 0;
   plan.faults = Faults::swarm(prng);
   if (plan.calm) calm_down(plan.faults);
-  for (SidePlan& side : plan.sides) side = draw_side(prng, plan.tight);
+  for (SidePlan& side : plan.sides)
+    side = draw_side(prng, plan.tight);
   plan.sizes.bytes_max = pick(prng, {std::uint64_t{2'000}, std::uint64_t{50'000}, std::uint64_t{300'000}});
   plan.sizes.pause_max = pick(prng, {Duration::milliseconds(5), Duration::milliseconds(200)});
   plan.sizes.stall_percent = pick(prng, {0U, 5U, 25U});
@@ -75,32 +76,36 @@ WorldPlan WorldPlan::draw(std::uint64_t seed) {
   plan.flows_within = pick(prng, {Duration::milliseconds(10), Duration::seconds(1), Duration::seconds(5)});
   if (plan.calm) return plan;
   const std::uint64_t disasters = prng.below(5);
-  for (std::uint64_t i = 0; i < disasters; ++i) plan.disasters.push_back(draw_disaster(prng, plan.flows_within * 2));
+  for (std::uint64_t i = 0; i < disasters; ++i)
+    plan.disasters.push_back(draw_disaster(prng, plan.flows_within * 2));
   return plan;
 }
 
 std::string WorldPlan::describe() const {
-  std::string text = fmt::format("seed {}: {}{}, {} flows of at most {} B, stalls {} %, aborts {} %\n", seed,
-                                 calm ? "calm" : "stormy", tight ? " and tight" : "", flows, sizes.bytes_max,
-                                 sizes.stall_percent, sizes.abort_percent);
+  std::string text =
+      fmt::format("seed {}: {}{}, {} flows of at most {} B, stalls {} %, aborts {} %\n", seed, calm ? "calm" : "stormy",
+                  tight ? " and tight" : "", flows, sizes.bytes_max, sizes.stall_percent, sizes.abort_percent);
   for (const SidePlan& side : sides) {
-    text += fmt::format("  site: {} shards, windows {} to {} B (budget {}), streams {}, connections {}, blocks {}/{}/{}{}\n",
-                        side.shards, side.initial_window_bytes, side.window_bytes_max, side.window_budget_bytes,
-                        side.streams_per_session_max, side.connections_per_shard_max, side.edge_blocks, side.link_blocks,
-                        side.small_blocks, side.receive_bundles ? ", bundles" : "");
+    text += fmt::format(
+        "  site: {} shards, windows {} to {} B (budget {}), streams {}, connections {}, blocks {}/{}/{}{}\n",
+        side.shards, side.initial_window_bytes, side.window_bytes_max, side.window_budget_bytes,
+        side.streams_per_session_max, side.connections_per_shard_max, side.edge_blocks, side.link_blocks,
+        side.small_blocks, side.receive_bundles ? ", bundles" : "");
   }
   const Faults& f = faults;
   text += fmt::format(
-      "  faults in 10,000: short receive {} send {}, no buffers {}, accept {}, multishot end {}, late cancel {}, refused {}, "
+      "  faults in 10,000: short receive {} send {}, no buffers {}, accept {}, multishot end {}, late cancel {}, "
+      "refused {}, "
       "sockets {}, connect refused {} slow {} lost {}, reset {}, silence {}, tiny {}, jump {}, pause {}\n"
       "  buffers {}/{} B, latency {} to {} us, request delay {} us, completion queue {}{}\n",
       f.short_receive, f.short_send, f.spurious_no_buffers, f.accept_failure, f.multishot_end, f.late_cancel,
       f.submission_refused, f.socket_failure, f.connect_refused, f.connect_slow, f.connect_lost, f.reset, f.silence,
-      f.tiny_send_buffer, f.clock_jump, f.pause, f.send_buffer_bytes, f.receive_buffer_bytes, f.latency_min.microseconds(),
-      f.latency_max.microseconds(), f.request_delay_max.microseconds(), f.completion_queue_entries,
-      f.shuffle_completions ? ", shuffled" : "");
+      f.tiny_send_buffer, f.clock_jump, f.pause, f.send_buffer_bytes, f.receive_buffer_bytes,
+      f.latency_min.microseconds(), f.latency_max.microseconds(), f.request_delay_max.microseconds(),
+      f.completion_queue_entries, f.shuffle_completions ? ", shuffled" : "");
   for (const Disaster& d : disasters) {
-    static constexpr const char* kNames[] = {"cut between the sites", "cut from applications", "kill", "restart", "no descriptors"};
+    static constexpr const char* kNames[] = {"cut between the sites", "cut from applications", "kill", "restart",
+                                             "no descriptors"};
     text += fmt::format("  at {} ms, side {}: {} for {} ms\n", d.after.milliseconds(), d.side,
                         kNames[static_cast<unsigned>(d.kind)], d.lasts.milliseconds());
   }

@@ -44,7 +44,7 @@ struct SidePlan {
 struct WorldPlan {
   std::uint64_t seed = 0;  // of the world itself
   bool calm = true;
-  bool tight = false;      // limits are so low that connections may be refused
+  bool tight = false;  // limits are so low that connections may be refused
   Faults faults;
   std::vector<SidePlan> sides{2};
   FlowSizes sizes;

@@ -30,13 +30,14 @@ void GatewaySite::start() {
   TransportOptions options = plan_.options;
   options.incarnation = 1'000 * (number_ + 1) + ++lives_;
   router_ = std::make_unique<Router>();
-  auto opened = Transport::open(kernel_, options, {.receive_bundles = plan_.receive_bundles, .release = "simulated", .lacking = {}},
-                                *router_);
+  auto opened = Transport::open(
+      kernel_, options, {.receive_bundles = plan_.receive_bundles, .release = "simulated", .lacking = {}}, *router_);
   CHECK(opened.has_value());
   transport_ = std::move(*opened);
   router_->attach(*transport_);
   CHECK(transport_->enable_control().has_value());
-  for (const auto& shard : transport_->shards()) CHECK(shard->enable().has_value());
+  for (const auto& shard : transport_->shards())
+    CHECK(shard->enable().has_value());
   loop_done_.assign(loop_count(), false);
   accesses_done_ = links_done_ = listeners_done_ = connectors_done_ = 0;
   ledger_.site_started(number_, kernel_.next_port());
@@ -45,9 +46,12 @@ void GatewaySite::start() {
 
 void GatewaySite::set_up() {
   if (!running()) return;
-  while (accesses_done_ < plan_.accesses.size() && transport_->add_access(plan_.accesses[accesses_done_])) ++accesses_done_;
-  while (listeners_done_ < plan_.listeners.size() && transport_->add_listener(plan_.listeners[listeners_done_])) ++listeners_done_;
-  while (links_done_ < plan_.links.size() && transport_->add_link(plan_.links[links_done_])) ++links_done_;
+  while (accesses_done_ < plan_.accesses.size() && transport_->add_access(plan_.accesses[accesses_done_]))
+    ++accesses_done_;
+  while (listeners_done_ < plan_.listeners.size() && transport_->add_listener(plan_.listeners[listeners_done_]))
+    ++listeners_done_;
+  while (links_done_ < plan_.links.size() && transport_->add_link(plan_.links[links_done_]))
+    ++links_done_;
   while (connectors_done_ < plan_.connectors.size()) {
     const auto id = transport_->add_connector(plan_.connectors[connectors_done_]);
     if (!id) return;
@@ -96,8 +100,11 @@ std::string GatewaySite::kill() {
 bool GatewaySite::links_up() const {
   if (!running()) return false;
   const auto status = transport_->status();
+  if (!std::all_of(status->listeners.begin(), status->listeners.end(), [](const auto& line) { return line.matched; }))
+    return false;
   const std::size_t wanted = plan_.links.empty() ? 1 : plan_.links.size();
-  return status->links.size() == wanted && std::all_of(status->links.begin(), status->links.end(), [](const LinkStatus& link) {
+  return status->links.size() == wanted &&
+         std::all_of(status->links.begin(), status->links.end(), [](const LinkStatus& link) {
            return link.state == LinkState::kUp && link.sessions_up == link.sessions_wanted;
          });
 }
@@ -106,8 +113,12 @@ std::string GatewaySite::describe_links() const {
   if (!running()) return kernel_.name() + " is not running\n";
   std::string text;
   for (const LinkStatus& link : transport_->status()->links) {
-    text += fmt::format("{} link {}: state {}, {} of {} sessions, {}\n", kernel_.name(), link.name, static_cast<int>(link.state),
-                        link.sessions_up, link.sessions_wanted, link.last_error ? link.last_error->message : "no error");
+    text += fmt::format("{} link {}: state {}, {} of {} sessions, {}\n", kernel_.name(), link.name,
+                        static_cast<int>(link.state), link.sessions_up, link.sessions_wanted,
+                        link.last_error ? link.last_error->message : "no error");
+  }
+  for (const ListenerStatus& listener : transport_->status()->listeners) {
+    if (!listener.matched) text += fmt::format("{} listener {} has no route\n", kernel_.name(), listener.name);
   }
   return text.empty() ? kernel_.name() + " has no link\n" : text;
 }
@@ -133,7 +144,8 @@ std::string GatewaySite::leftovers() {
     text += fmt::format("{}: {} descriptors are open and not {}\n", kernel_.name(), open, descriptors);
   }
   const unsigned requests = transport_->ring().in_flight();
-  if (requests > 1 + plan_.accesses.size()) text += fmt::format("{}: {} requests of the control thread\n", kernel_.name(), requests);
+  if (requests > 1 + plan_.accesses.size())
+    text += fmt::format("{}: {} requests of the control thread\n", kernel_.name(), requests);
   return text;
 }
 
@@ -141,7 +153,8 @@ std::string GatewaySite::shard_leftovers(Shard& shard, std::size_t index) const 
   const Shard::Usage usage = shard.usage();
   std::string text;
   const auto expect = [&](const char* what, std::uint64_t value, std::uint64_t most) {
-    if (value > most) text += fmt::format("{} shard {}: {} {}, at most {} expected\n", kernel_.name(), index, value, what, most);
+    if (value > most)
+      text += fmt::format("{} shard {}: {} {}, at most {} expected\n", kernel_.name(), index, value, what, most);
   };
   expect("application connections", usage.edges, 0);
   expect("streams", usage.streams, 0);

@@ -31,8 +31,11 @@ class GatewaySite {
   GatewaySite& operator=(const GatewaySite&) = delete;
 
   SimKernel& kernel() noexcept { return kernel_; }
+
   SitePlan& plan() noexcept { return plan_; }
+
   bool running() const noexcept { return transport_ != nullptr; }
+
   Transport& transport() noexcept { return *transport_; }
 
   // Begins a life.
@@ -42,16 +45,21 @@ class GatewaySite {
   bool set_up_done() const noexcept;
 
   // The loops: the control thread's and each shard's.
-  unsigned loop_count() const noexcept { return running() ? 1 + static_cast<unsigned>(transport_->shards().size()) : 0; }
+  unsigned loop_count() const noexcept {
+    return running() ? 1 + static_cast<unsigned>(transport_->shards().size()) : 0;
+  }
+
   void turn(unsigned loop);
 
   void drain() { transport_->drain(); }
+
   // Ends in order; the site stays running() until all its loops are done.
   void stop() { transport_->begin_stop(); }
+
   // Like SIGKILL. Empty, or what is wrong with how the gateway took it.
   std::string kill();
 
-  // Whether all links are up with all their sessions.
+  // Whether all links are up with all their sessions, and every listener knows where its connections go.
   bool links_up() const;
   std::string describe_links() const;
   std::uint64_t counter(const std::string& name) const;

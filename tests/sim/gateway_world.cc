@@ -13,8 +13,8 @@ namespace {
 
 constexpr std::uint16_t kAccessPort = 5671;
 
-// Bounds of what a healed world may take, in simulated time. A dial that was lost takes 5 s to be given up, a connect of a
-// connector 10 s, one of a client 15 s, and the pause between dials is at most 5 s.
+// Bounds of what a healed world may take, in simulated time. A dial that was lost takes 5 s to be given up, a connect
+// of a connector 10 s, one of a client 15 s, and the pause between dials is at most 5 s.
 constexpr Duration kLinkUpWithin = Duration::seconds(30);
 constexpr Duration kFlowsOverWithin = Duration::seconds(60);
 constexpr Duration kRestWithin = Duration::seconds(30);
@@ -31,9 +31,11 @@ constexpr std::uint64_t kRoundsBetweenChecks = 256;
 std::uint16_t listener_port(unsigned server_side, Behaviour behaviour) {
   return static_cast<std::uint16_t>(7'000 + 100 * server_side + static_cast<unsigned>(behaviour));
 }
+
 std::uint16_t server_port(Behaviour behaviour) {
   return static_cast<std::uint16_t>(8'000 + static_cast<unsigned>(behaviour));
 }
+
 std::string routing_key(unsigned server_side, Behaviour behaviour) {
   return fmt::format("{}-of-{}", name_of(behaviour), server_side);
 }
@@ -49,7 +51,8 @@ std::shared_ptr<const Credentials> shared_credentials() {
     const auto authority = make_ca({.common_name = "simulated", .kind = KeyKind::kEd25519});
     CHECK(authority.has_value());
     CertificateRequest request{.common_name = "site", .kind = KeyKind::kEd25519};
-    for (unsigned host = 1; host <= 8; ++host) request.hosts.push_back(fmt::format("10.0.0.{}", host));
+    for (unsigned host = 1; host <= 8; ++host)
+      request.hosts.push_back(fmt::format("10.0.0.{}", host));
     const auto bundle = make_certificate(*authority, request);
     CHECK(bundle.has_value());
     auto loaded = Credentials::load(*bundle);
@@ -71,7 +74,9 @@ GatewayWorld::GatewayWorld(const WorldPlan& plan, std::FILE* trace)
   build();
 }
 
-Verdict simulate(std::uint64_t seed, std::FILE* trace) { return GatewayWorld(WorldPlan::draw(seed), trace).run(); }
+Verdict simulate(std::uint64_t seed, std::FILE* trace) {
+  return GatewayWorld(WorldPlan::draw(seed), trace).run();
+}
 
 // ---- building
 
@@ -127,7 +132,8 @@ void GatewayWorld::plan_site(unsigned number) {
   for (const Behaviour behaviour : kBehaviours) {
     for (unsigned server_side = 0; server_side < sides_.size(); ++server_side) {
       const std::string key = routing_key(server_side, behaviour);
-      site.listeners.push_back({.name = "to-" + key, .routing_key = key, .host = host, .port = listener_port(server_side, behaviour)});
+      site.listeners.push_back(
+          {.name = "to-" + key, .routing_key = key, .host = host, .port = listener_port(server_side, behaviour)});
     }
     const std::string key = routing_key(number, behaviour);
     site.connectors.push_back({.name = key, .routing_key = key, .host = apps, .port = server_port(behaviour)});
@@ -160,7 +166,8 @@ void GatewayWorld::schedule_flows() {
 }
 
 void GatewayWorld::schedule_disasters() {
-  for (const Disaster& disaster : plan_.disasters) schedule_disaster(disaster);
+  for (const Disaster& disaster : plan_.disasters)
+    schedule_disaster(disaster);
 }
 
 void GatewayWorld::schedule_disaster(const Disaster& disaster) {
@@ -171,8 +178,10 @@ void GatewayWorld::schedule_disaster(const Disaster& disaster) {
     schedule(end, [this, &a, &b] { world_.join(a, b); });
   };
   switch (disaster.kind) {
-    case Disaster::Kind::kCutLink: return cut(sides_[0].site->kernel(), sides_[1].site->kernel());
-    case Disaster::Kind::kCutApps: return cut(side.site->kernel(), side.apps->kernel());
+    case Disaster::Kind::kCutLink:
+      return cut(sides_[0].site->kernel(), sides_[1].site->kernel());
+    case Disaster::Kind::kCutApps:
+      return cut(side.site->kernel(), side.apps->kernel());
     case Disaster::Kind::kKill:
       schedule(disaster.after, [this, &side, lasts = disaster.lasts] {
         if (!side.site->running()) return;
@@ -223,7 +232,8 @@ const Verdict& GatewayWorld::judge() {
 }
 
 void GatewayWorld::come_up() {
-  const bool up = run_until(Duration::seconds(20), [&] { return sides_[0].site->links_up() && sides_[1].site->links_up(); });
+  const bool up =
+      run_until(Duration::seconds(20), [&] { return sides_[0].site->links_up() && sides_[1].site->links_up(); });
   if (!up && plan_.calm && !failed()) fail("the link does not come up\n" + sides_[0].site->describe_links());
 }
 
@@ -237,14 +247,18 @@ void GatewayWorld::live_through_faults() {
 void GatewayWorld::heal() {
   actions_.clear();
   world_.heal();
-  for (Side& side : sides_) side.start_at = std::min(side.start_at, world_.now());
-  for (Side& side : sides_) side.site->kernel().options().descriptors_max = SimKernel::Options{}.descriptors_max;
+  for (Side& side : sides_)
+    side.start_at = std::min(side.start_at, world_.now());
+  for (Side& side : sides_)
+    side.site->kernel().options().descriptors_max = SimKernel::Options{}.descriptors_max;
   const bool up = run_until(kLinkUpWithin, [&] {
     return sides_[0].site->links_up() && sides_[1].site->links_up() && sides_[0].site->set_up_done() &&
            sides_[1].site->set_up_done();
   });
   if (failed()) return;
-  if (!up) return fail("the link does not come up in a healed world\n" + sides_[0].site->describe_links() + sides_[1].site->describe_links());
+  if (!up)
+    return fail("the link does not come up in a healed world\n" + sides_[0].site->describe_links() +
+                sides_[1].site->describe_links());
   run_until(kSettle, [] { return false; });
   if (failed()) return;
   const bool again = run_until(kLinkUpWithin, [&] { return sides_[0].site->links_up() && sides_[1].site->links_up(); });
@@ -253,8 +267,10 @@ void GatewayWorld::heal() {
 
 void GatewayWorld::serve_new_flows() {
   const std::size_t first = ledger_.ends().size();
-  FlowSizes sizes{.bytes_max = 100'000, .pause_max = Duration::milliseconds(20), .stall_percent = 0, .abort_percent = 0};
-  for (Side& side : sides_) side.apps->sizes().stall_percent = 0;
+  FlowSizes sizes{
+      .bytes_max = 100'000, .pause_max = Duration::milliseconds(20), .stall_percent = 0, .abort_percent = 0};
+  for (Side& side : sides_)
+    side.apps->sizes().stall_percent = 0;
   for (unsigned side = 0; side < sides_.size(); ++side) {
     for (const Behaviour behaviour : kBehaviours) {
       for (unsigned i = 0; i < kNewFlowsOfEachKind; ++i) {
@@ -270,10 +286,13 @@ void GatewayWorld::serve_new_flows() {
 
 // Where limits refuse what comes at the same time, nothing may be refused that comes alone.
 void GatewayWorld::serve_one_by_one() {
-  for (Side& side : sides_) side.apps->release_stalls();
-  FlowSizes sizes{.bytes_max = 100'000, .pause_max = Duration::milliseconds(20), .stall_percent = 0, .abort_percent = 0};
+  for (Side& side : sides_)
+    side.apps->release_stalls();
+  FlowSizes sizes{
+      .bytes_max = 100'000, .pause_max = Duration::milliseconds(20), .stall_percent = 0, .abort_percent = 0};
   for (const Behaviour behaviour : kBehaviours) {
-    const bool rest = run_until(kRestWithin + kFlowsOverWithin, [&] { return ledger_.open_count() == 0 && leftovers().empty(); });
+    const bool rest =
+        run_until(kRestWithin + kFlowsOverWithin, [&] { return ledger_.open_count() == 0 && leftovers().empty(); });
     if (failed()) return;
     if (!rest) return fail("no rest between connections\n" + describe_open() + leftovers());
     const std::size_t first = ledger_.ends().size();
@@ -288,7 +307,8 @@ void GatewayWorld::serve_one_by_one() {
 }
 
 void GatewayWorld::come_to_rest() {
-  for (Side& side : sides_) side.apps->release_stalls();
+  for (Side& side : sides_)
+    side.apps->release_stalls();
   const bool over = run_until(kFlowsOverWithin, [&] { return ledger_.open_count() == 0; });
   if (failed()) return;
   if (!over) return fail("connections do not come to their end in a healed world\n" + describe_open());
@@ -312,7 +332,8 @@ std::vector<GatewayWorld::Loop> GatewayWorld::loops() {
   std::vector<Loop> loops;
   for (Side& side : sides_) {
     GatewaySite& site = *side.site;
-    for (unsigned loop = 0; loop < site.loop_count(); ++loop) loops.push_back({&site.kernel(), [&site, loop] { site.turn(loop); }});
+    for (unsigned loop = 0; loop < site.loop_count(); ++loop)
+      loops.push_back({&site.kernel(), [&site, loop] { site.turn(loop); }});
     loops.push_back({&side.apps->kernel(), [&apps = *side.apps] { apps.turn(); }});
   }
   world_.shuffle(loops);
@@ -368,17 +389,23 @@ bool GatewayWorld::run_until(Duration limit, const std::function<bool()>& done) 
 
 // ---- judging
 
-void GatewayWorld::fail(const std::string& what) { verdict_.failures.push_back(what); }
+void GatewayWorld::fail(const std::string& what) {
+  verdict_.failures.push_back(what);
+}
 
 void GatewayWorld::check_safety() {
-  for (const std::string& violation : world_.violations()) fail("kernel: " + violation);
-  for (const std::string& violation : ledger_.violations()) fail("applications: " + violation);
+  for (const std::string& violation : world_.violations())
+    fail("kernel: " + violation);
+  for (const std::string& violation : ledger_.violations())
+    fail("applications: " + violation);
   for (Side& side : sides_) {
     if (!side.site->running()) continue;
     for (const char* counter : {"protocol_errors", "slice_nodes_exhausted", "control_overflows"}) {
       if (plan_.tight && std::string_view(counter) != "protocol_errors") continue;
       const std::uint64_t value = side.site->counter(counter);
-      if (value > 0) fail(fmt::format("{} counts {} {}\n{}", side.site->kernel().name(), value, counter, side.site->describe_links()));
+      if (value > 0)
+        fail(fmt::format("{} counts {} {}\n{}", side.site->kernel().name(), value, counter,
+                         side.site->describe_links()));
     }
   }
 }
@@ -420,13 +447,15 @@ std::string GatewayWorld::describe_open() const {
   for (const FlowEnd& end : ledger_.ends()) {
     if (!end.over) text += FlowLedger::describe(end) + (end.stalls ? ", stalls" : "") + "\n";
   }
-  for (const Side& side : sides_) text += side.site->describe_links();
+  for (const Side& side : sides_)
+    text += side.site->describe_links();
   return text + world_.describe();
 }
 
 std::string GatewayWorld::leftovers() {
   std::string text;
-  for (Side& side : sides_) text += side.site->running() ? side.site->leftovers() : side.site->kernel().name() + " is down\n";
+  for (Side& side : sides_)
+    text += side.site->running() ? side.site->leftovers() : side.site->kernel().name() + " is down\n";
   return text;
 }
 

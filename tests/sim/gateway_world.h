@@ -1,5 +1,5 @@
-// GatewayWorld: two sites with a link between them, applications on both sides, and a seed that decides everything else:
-// shards, limits, faults, what the applications do, and what happens to sites and network meanwhile.
+// GatewayWorld: two sites with a link between them, applications on both sides, and a seed that decides everything
+// else: shards, limits, faults, what the applications do, and what happens to sites and network meanwhile.
 //
 //   1. the link comes up
 //   2. applications talk while faults, partitions, kills and restarts happen       safety: FlowLedger, SimWorld
@@ -47,9 +47,13 @@ class GatewayWorld {
   // ---- what run() is made of, for tests that look at one thing
 
   SimWorld& world() noexcept { return world_; }
+
   FlowLedger& ledger() noexcept { return ledger_; }
+
   GatewaySite& site(unsigned side) noexcept { return *sides_[side].site; }
+
   AppHost& apps(unsigned side) noexcept { return *sides_[side].apps; }
+
   void come_up();
   // A client at `side` of a server at `server_side`.
   FlowEnd* start_flow(unsigned side, unsigned server_side, Behaviour behaviour, const FlowScript& script);
@@ -67,10 +71,12 @@ class GatewayWorld {
     std::unique_ptr<AppHost> apps;
     Instant start_at = Instant::max();  // when the site, once it is down, is started again
   };
+
   struct Action {
     Instant when;
     std::function<void()> run;
   };
+
   struct Loop {
     SimKernel* kernel;
     std::function<void()> turn;
@@ -91,6 +97,7 @@ class GatewayWorld {
   std::vector<Loop> loops();
 
   bool failed() const noexcept { return !verdict_.failures.empty(); }
+
   void fail(const std::string& what);
   void check_safety();
   void demand_clean(std::size_t first, const char* when);

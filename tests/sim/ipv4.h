@@ -29,10 +29,21 @@ inline Address make_address(std::uint32_t ip, std::uint16_t port) noexcept {
   return address;
 }
 
-inline std::uint32_t ip_of(const Address& address) noexcept { return ntohl(ipv4_of(address).sin_addr.s_addr); }
-inline std::uint16_t port_of(const Address& address) noexcept { return ntohs(ipv4_of(address).sin_port); }
-inline void set_port(Address& address, std::uint16_t port) noexcept { address = make_address(ip_of(address), port); }
-inline bool is_loopback(std::uint32_t ip) noexcept { return (ip >> 24) == 127; }
+inline std::uint32_t ip_of(const Address& address) noexcept {
+  return ntohl(ipv4_of(address).sin_addr.s_addr);
+}
+
+inline std::uint16_t port_of(const Address& address) noexcept {
+  return ntohs(ipv4_of(address).sin_port);
+}
+
+inline void set_port(Address& address, std::uint16_t port) noexcept {
+  address = make_address(ip_of(address), port);
+}
+
+inline bool is_loopback(std::uint32_t ip) noexcept {
+  return (ip >> 24) == 127;
+}
 
 inline std::string to_string(const Address& address) {
   if (address.size == 0) return "?";

@@ -17,7 +17,9 @@ Loop::Loop(SimWorld& world, std::string name) : kernel_(world, std::move(name)) 
 
 // ---- Echo
 
-Echo::Echo(Loop& loop, Socket socket) : loop_(loop), socket_(std::move(socket)), out_(loop.nodes()) { receive(); }
+Echo::Echo(Loop& loop, Socket socket) : loop_(loop), socket_(std::move(socket)), out_(loop.nodes()) {
+  receive();
+}
 
 void Echo::receive() noexcept {
   if (receive_.in_flight() || finished_ || ending_) return;
@@ -74,7 +76,8 @@ void Echo::end() noexcept {
 
 Server::Server(Loop& loop, std::uint16_t port) : loop_(loop) {
   int fd = -1;
-  while (fd < 0) fd = loop.kernel().open_socket(AF_INET);  // a simulated failure passes
+  while (fd < 0)
+    fd = loop.kernel().open_socket(AF_INET);  // a simulated failure passes
   listener_ = Socket(loop.kernel(), fd);
   CHECK(loop.kernel().bind_and_listen(fd, loop.kernel().address(port), 64) == 0);
   accept();
@@ -149,9 +152,8 @@ void Client::receive() noexcept {
 
 void Client::on_receive(Completion done) noexcept {
   if (done.res > 0) {
-    loop_.buffers().collect(done, [&](const Slice& slice) {
-      got_.append(reinterpret_cast<const char*>(slice.data()), slice.size());
-    });
+    loop_.buffers().collect(
+        done, [&](const Slice& slice) { got_.append(reinterpret_cast<const char*>(slice.data()), slice.size()); });
   }
   if (outcome_ != Outcome::kRunning) return end(outcome_, error_);
   if (done.res > 0 || done.res == -ENOBUFS) return receive();

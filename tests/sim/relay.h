@@ -25,15 +25,20 @@ class Loop {
   Loop(SimWorld& world, std::string name);
 
   SimKernel& kernel() noexcept { return kernel_; }
+
   Ring& ring() noexcept { return *ring_; }
+
   BufferRing& buffers() noexcept { return *buffers_; }
+
   BlockPool& pool() noexcept { return *pool_; }
+
   SliceNodes& nodes() noexcept { return nodes_; }
 
   void turn() {
     ring_->turn(Duration::max());
     buffers_->refill();
   }
+
   bool at_rest() noexcept { return ring_->in_flight() == 0; }
 
  private:
@@ -96,10 +101,15 @@ class Client {
 
   // Gives up what is still running.
   void stop() noexcept;
+
   bool at_rest() const noexcept { return !connect_.in_flight() && !send_.in_flight() && !receive_.in_flight(); }
+
   Outcome outcome() const noexcept { return outcome_; }
+
   int error() const noexcept { return error_; }
+
   const std::string& sent() const noexcept { return bytes_; }
+
   const std::string& got() const noexcept { return got_; }
 
  private:

@@ -24,7 +24,8 @@ AppConnection::AppConnection(AppHost& host, Socket socket, const Address& to, Fl
   end_.scripted_abort = script.aborts();
   end_.stalls = script.stalls_at != FlowScript::kNever;
   host_.timers().arm(connect_deadline_, host_.now() + kConnectTimeout);
-  host_.ring().submit(connect_, [&](io_uring_sqe* sqe) { io_uring_prep_connect(sqe, socket_.fd(), to_.get(), to_.size); });
+  host_.ring().submit(connect_,
+                      [&](io_uring_sqe* sqe) { io_uring_prep_connect(sqe, socket_.fd(), to_.get(), to_.size); });
 }
 
 AppConnection::AppConnection(AppHost& host, Socket socket, FlowEnd& end, const FlowScript& script)
@@ -42,7 +43,9 @@ void AppConnection::on_connect(Completion done) noexcept {
   go_on();
 }
 
-void AppConnection::on_connect_deadline(Instant) noexcept { cut("connect: no answer", true); }
+void AppConnection::on_connect_deadline(Instant) noexcept {
+  cut("connect: no answer", true);
+}
 
 void AppConnection::go_on() {
   if (!connected_ || end_.over) return;
@@ -55,9 +58,12 @@ void AppConnection::go_on() {
 
 std::uint64_t AppConnection::sendable_bytes() const noexcept {
   switch (script_.sending) {
-    case FlowScript::Sending::kFreely: return kFlowHeaderBytes + script_.bytes;
-    case FlowScript::Sending::kFollowing: return end_.received;
-    case FlowScript::Sending::kAfterPeerFinished: return end_.peer_finished ? kFlowHeaderBytes + script_.bytes : 0;
+    case FlowScript::Sending::kFreely:
+      return kFlowHeaderBytes + script_.bytes;
+    case FlowScript::Sending::kFollowing:
+      return end_.received;
+    case FlowScript::Sending::kAfterPeerFinished:
+      return end_.peer_finished ? kFlowHeaderBytes + script_.bytes : 0;
   }
   return 0;
 }
@@ -89,14 +95,13 @@ void AppConnection::on_send(Completion done) noexcept {
   if (!done.ok() && done.res != -EINTR && done.res != -EAGAIN) {
     return cut(std::string("send: ") + std::strerror(-done.res), false);
   }
-  if (script_.send_pause_max.ns > 0 && host_.prng().below(8) == 0) {
-    const auto pause = static_cast<std::int64_t>(host_.prng().below(static_cast<std::uint64_t>(script_.send_pause_max.ns)));
-    host_.timers().arm(send_pause_, host_.now() + Duration{pause});
-  }
+  rest(send_pause_, script_.send_pause_max, send_pauses_left_);
   go_on();
 }
 
-void AppConnection::on_send_pause(Instant) noexcept { go_on(); }
+void AppConnection::on_send_pause(Instant) noexcept {
+  go_on();
+}
 
 // ---- receiving
 
@@ -114,10 +119,7 @@ void AppConnection::on_receive(Completion done) noexcept {
   if (end_.over) return end_when_idle();
   if (done.res > 0) {
     host_.ledger().received(end_, {incoming_.data(), done.bytes()});
-    if (script_.receive_pause_max.ns > 0 && host_.prng().below(8) == 0) {
-      const auto pause = static_cast<std::int64_t>(host_.prng().below(static_cast<std::uint64_t>(script_.receive_pause_max.ns)));
-      host_.timers().arm(receive_pause_, host_.now() + Duration{pause});
-    }
+    rest(receive_pause_, script_.receive_pause_max, receive_pauses_left_);
     return go_on();
   }
   if (done.res == -EINTR || done.res == -EAGAIN) return go_on();
@@ -127,7 +129,16 @@ void AppConnection::on_receive(Completion done) noexcept {
   end_when_idle();
 }
 
-void AppConnection::on_receive_pause(Instant) noexcept { go_on(); }
+void AppConnection::on_receive_pause(Instant) noexcept {
+  go_on();
+}
+
+void AppConnection::rest(Timer& pause, Duration most, unsigned& left) {
+  if (most.ns <= 0 || left == 0 || host_.prng().below(8) != 0) return;
+  --left;
+  const auto length = static_cast<std::int64_t>(host_.prng().below(static_cast<std::uint64_t>(most.ns)));
+  host_.timers().arm(pause, host_.now() + Duration{length});
+}
 
 void AppConnection::release() {
   if (std::exchange(released_, true)) return;
@@ -190,7 +201,8 @@ AppHost::AppHost(SimWorld& world, FlowLedger& ledger, const std::string& name, u
     : ledger_(ledger),
       site_(site),
       sizes_(sizes),
-      // A gateway notices nothing of a connection that falls silent and has nothing to send, so only links get that fault.
+      // A gateway notices nothing of a connection that falls silent and has nothing to send, so only links get that
+      // fault.
       kernel_(world, name, {.may_fall_silent = false}),
       prng_(world.prng().next()),
       now_(world.now()),
@@ -243,11 +255,13 @@ void AppHost::turn() {
 
 void AppHost::release_stalls() {
   sizes_.stall_percent = 0;
-  for (AppConnection& connection : connections_) connection.release();
+  for (AppConnection& connection : connections_)
+    connection.release();
 }
 
 void AppHost::close_servers() {
-  for (AppServer& server : servers_) server.close();
+  for (AppServer& server : servers_)
+    server.close();
 }
 
 }  // namespace fairlead::sim

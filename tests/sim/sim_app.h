@@ -33,12 +33,16 @@ class AppConnection {
 
   // Ends a stall.
   void release();
+
   bool gone() const noexcept { return end_.over && idle(); }
+
   const FlowEnd& end() const noexcept { return end_; }
 
  private:
   // Longer than a gateway waits for anything on behalf of a client.
   static constexpr Duration kConnectTimeout = Duration::seconds(15);
+  // Of each direction: a script takes seconds, not minutes.
+  static constexpr unsigned kPausesMax = 20;
 
   void on_connect(Completion done) noexcept;
   void on_send(Completion done) noexcept;
@@ -52,11 +56,16 @@ class AppConnection {
   void receive_more();
   std::uint64_t sendable_bytes() const noexcept;
   bool sends_everything_yet() const noexcept;
+
   bool aborts_now() const noexcept {
     return end_.sent >= script_.aborts_at_sent || end_.received >= script_.aborts_at_received;
   }
+
   void cut(std::string why, bool by_us);
   void end_when_idle();
+  // A pause now and then.
+  void rest(Timer& pause, Duration most, unsigned& left);
+
   bool idle() const noexcept { return !connect_.in_flight() && !send_.in_flight() && !receive_.in_flight(); }
 
   AppHost& host_;
@@ -67,6 +76,8 @@ class AppConnection {
   bool connected_;
   bool released_ = false;
   bool aborting_ = false;
+  unsigned send_pauses_left_ = kPausesMax;
+  unsigned receive_pauses_left_ = kPausesMax;
   std::vector<std::uint8_t> outgoing_;
   std::vector<std::uint8_t> incoming_;
 
@@ -107,6 +118,7 @@ class AppHost {
   AppHost& operator=(const AppHost&) = delete;
 
   SimKernel& kernel() noexcept { return kernel_; }
+
   FlowSizes& sizes() noexcept { return sizes_; }
 
   // Null when the host has no socket to spare just now.
@@ -116,15 +128,21 @@ class AppHost {
   void turn();
   void release_stalls();
   void close_servers();
+
   std::size_t connection_count() const noexcept { return connections_.size(); }
 
   // ---- for its applications
 
   Ring& ring() noexcept { return *ring_; }
+
   Timers& timers() noexcept { return timers_; }
+
   Instant now() const noexcept { return now_; }
+
   Prng& prng() noexcept { return prng_; }
+
   FlowLedger& ledger() noexcept { return ledger_; }
+
   void accept(Socket socket, Behaviour behaviour, const std::string& routing_key);
 
  private:

@@ -20,6 +20,7 @@ class FileWaiter {
 class SimFile {
  public:
   explicit SimFile(unsigned host) noexcept : host_(host) {}
+
   SimFile(const SimFile&) = delete;
   SimFile& operator=(const SimFile&) = delete;
   virtual ~SimFile() = default;
@@ -29,14 +30,18 @@ class SimFile {
   unsigned host() const noexcept { return host_; }
 
   void add_reference() noexcept { ++references_; }
+
   void drop_reference() {
     if (--references_ == 0) released();
   }
 
   void add_waiter(FileWaiter& waiter) { waiters_.push_back(&waiter); }
+
   void remove_waiter(FileWaiter& waiter) { std::erase(waiters_, &waiter); }
+
   void wake() {
-    for (FileWaiter* waiter : waiters_) waiter->file_changed();
+    for (FileWaiter* waiter : waiters_)
+      waiter->file_changed();
   }
 
  protected:
@@ -52,13 +57,16 @@ class SimFile {
 class SimEvent final : public SimFile {
  public:
   using SimFile::SimFile;
+
   std::string describe() const override { return "eventfd, value " + std::to_string(value_); }
 
   void signal() {
     ++value_;
     wake();
   }
+
   std::uint64_t take() noexcept { return std::exchange(value_, 0); }
+
   bool readable() const noexcept { return value_ > 0; }
 
  private:

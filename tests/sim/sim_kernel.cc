@@ -28,7 +28,8 @@ void SimKernel::kill() {
   if (dead_) return;
   dead_ = true;
   world_.trace({"kill", host_});
-  for (const auto& [number, ring] : rings_) ring->cancel_all();
+  for (const auto& [number, ring] : rings_)
+    ring->cancel_all();
   world_.close_descriptors_of(host_);
 }
 
@@ -38,11 +39,14 @@ void SimKernel::restart() {
   world_.trace({"restart", host_});
 }
 
-Address SimKernel::address(std::uint16_t port) const noexcept { return make_address(ip(), port); }
+Address SimKernel::address(std::uint16_t port) const noexcept {
+  return make_address(ip(), port);
+}
 
 std::string SimKernel::describe() const {
   std::string text = fmt::format("host {} \"{}\"{}\n", host_, name_, paused_until_ > world_.now() ? ", paused" : "");
-  for (const auto& [number, ring] : rings_) text += ring->describe();
+  for (const auto& [number, ring] : rings_)
+    text += ring->describe();
   return text;
 }
 
@@ -94,7 +98,9 @@ void SimKernel::close_ring(io_uring& ring) noexcept {
   ring = {};
 }
 
-int SimKernel::enter(io_uring& ring, Duration wait) noexcept { return ring_of(ring).enter(wait); }
+int SimKernel::enter(io_uring& ring, Duration wait) noexcept {
+  return ring_of(ring).enter(wait);
+}
 
 int SimKernel::register_buffer_ring(io_uring& ring, io_uring_buf_reg& registration) noexcept {
   return ring_of(ring).register_buffers(registration);
@@ -118,7 +124,9 @@ std::shared_ptr<SimSocket> SimKernel::socket_of(int fd, const char* call) {
   return socket;
 }
 
-int SimKernel::add_socket(std::shared_ptr<SimSocket> socket) { return world_.add_descriptor(std::move(socket)); }
+int SimKernel::add_socket(std::shared_ptr<SimSocket> socket) {
+  return world_.add_descriptor(std::move(socket));
+}
 
 int SimKernel::open_socket(int family) noexcept {
   world_.note_progress();
@@ -200,7 +208,9 @@ void SimKernel::signal_event(int fd) noexcept {
 
 // ---- clock and entropy
 
-std::int64_t SimKernel::unix_seconds() noexcept { return kEpochSeconds + world_.now().ns / 1'000'000'000; }
+std::int64_t SimKernel::unix_seconds() noexcept {
+  return kEpochSeconds + world_.now().ns / 1'000'000'000;
+}
 
 void SimKernel::random(std::span<std::uint8_t> bytes) noexcept {
   std::uint64_t word = 0;

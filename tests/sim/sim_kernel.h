@@ -32,24 +32,34 @@ class SimKernel final : public Kernel {
   };
 
   SimKernel(SimWorld& world, std::string name) : SimKernel(world, std::move(name), Options{}) {}
+
   SimKernel(SimWorld& world, std::string name, Options options);
   ~SimKernel() override;
 
   // ---- for the harness
 
   Options& options() noexcept { return options_; }
+
   unsigned host() const noexcept { return host_; }
+
   const std::string& name() const noexcept { return name_; }
+
   std::uint32_t ip() const noexcept { return 0x0a000001U + host_; }
+
   // This host's address as others dial it.
   Address address(std::uint16_t port) const noexcept;
+
   Instant paused_until() const noexcept { return paused_until_; }
+
   void pause_until(Instant until) noexcept { paused_until_ = until; }
+
   // The process dies: its requests end with -ECANCELED, its descriptors are closed, which its peers see as after a
   // kill -9. Its loops may be stepped until they have stopped; every call of theirs fails. Destroying a SimKernel whose
   // rings are closed closes what is left in the same way. For a host that loses power, partition it first.
   void kill();
+
   bool dead() const noexcept { return dead_; }
+
   // A new process on the same host, once the rings of the dead one are closed.
   void restart();
   std::string describe() const;
@@ -62,6 +72,7 @@ class SimKernel final : public Kernel {
   unsigned host_of(std::uint32_t ip) const noexcept;
   std::uint16_t next_port() noexcept;
   int add_socket(std::shared_ptr<SimSocket> socket);
+
   bool out_of_descriptors() const noexcept { return world_.descriptors_of(host_) >= options_.descriptors_max; }
 
   // ---- Kernel
@@ -82,7 +93,9 @@ class SimKernel final : public Kernel {
   void close_with_reset(int fd) noexcept override;
   int open_event() noexcept override;
   void signal_event(int fd) noexcept override;
+
   Instant now() noexcept override { return world_.now(); }
+
   std::int64_t unix_seconds() noexcept override;
   void random(std::span<std::uint8_t> bytes) noexcept override;
 

@@ -19,7 +19,8 @@ constexpr std::uint32_t buffer_flags(std::uint16_t id) noexcept {
 
 std::size_t size_of(std::span<const iovec> vectors) noexcept {
   std::size_t size = 0;
-  for (const iovec& piece : vectors) size += piece.iov_len;
+  for (const iovec& piece : vectors)
+    size += piece.iov_len;
   return size;
 }
 
@@ -34,15 +35,19 @@ SimRing::Tried SimRing::attempt(SimRequest& request) {
   const std::uint8_t known_flags = IOSQE_BUFFER_SELECT;
   if ((request.sqe.flags & ~known_flags) != 0) return reject(request, "a request flag that is not modelled");
   switch (request.sqe.opcode) {
-    case IORING_OP_NOP: return Outcome{0};
-    case IORING_OP_ASYNC_CANCEL: return cancel(request);
+    case IORING_OP_NOP:
+      return Outcome{0};
+    case IORING_OP_ASYNC_CANCEL:
+      return cancel(request);
     case IORING_OP_ACCEPT:
     case IORING_OP_CONNECT:
     case IORING_OP_RECV:
     case IORING_OP_SEND:
     case IORING_OP_SENDMSG:
-    case IORING_OP_READ: break;
-    default: return reject(request, "an opcode that is not modelled");
+    case IORING_OP_READ:
+      break;
+    default:
+      return reject(request, "an opcode that is not modelled");
   }
   if (request.file == nullptr) {
     reject(request, "the descriptor is not open");
@@ -51,10 +56,14 @@ SimRing::Tried SimRing::attempt(SimRequest& request) {
   if (request.sqe.opcode == IORING_OP_READ) return attempt_read(request);
   if (dynamic_cast<SimSocket*>(request.file.get()) == nullptr) return Outcome{-ENOTSOCK};
   switch (request.sqe.opcode) {
-    case IORING_OP_ACCEPT: return attempt_accept(request);
-    case IORING_OP_CONNECT: return attempt_connect(request);
-    case IORING_OP_RECV: return attempt_receive(request);
-    default: return attempt_send(request);
+    case IORING_OP_ACCEPT:
+      return attempt_accept(request);
+    case IORING_OP_CONNECT:
+      return attempt_connect(request);
+    case IORING_OP_RECV:
+      return attempt_receive(request);
+    default:
+      return attempt_send(request);
   }
 }
 

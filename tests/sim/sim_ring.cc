@@ -14,7 +14,9 @@
 
 namespace fairlead::sim {
 
-void SimRequest::file_changed() { ring.make_ready(*this); }
+void SimRequest::file_changed() {
+  ring.make_ready(*this);
+}
 
 SimRing::SimRing(SimWorld& world, SimKernel& kernel, int number, unsigned entries, io_uring& ring,
                  io_uring_params& params)
@@ -93,7 +95,8 @@ unsigned SimRing::take_submissions() {
     count = static_cast<unsigned>(world_.prng().below(count));
     world_.note_progress();
   }
-  for (unsigned i = 0; i < count; ++i) take(sqes_[sq_head_++ & sq_mask_]);
+  for (unsigned i = 0; i < count; ++i)
+    take(sqes_[sq_head_++ & sq_mask_]);
   return count;
 }
 
@@ -121,7 +124,8 @@ void SimRing::attach(SimRequest& request) {
   const io_uring_sqe& sqe = request.sqe;
   switch (sqe.opcode) {
     case IORING_OP_NOP:
-    case IORING_OP_ASYNC_CANCEL: return;
+    case IORING_OP_ASYNC_CANCEL:
+      return;
     case IORING_OP_CONNECT:
       request.address.size = static_cast<socklen_t>(sqe.off);
       std::memcpy(&request.address.storage, reinterpret_cast<const void*>(sqe.addr),
@@ -133,8 +137,11 @@ void SimRing::attach(SimRequest& request) {
       break;
     }
     case IORING_OP_SEND:
-    case IORING_OP_RECV: request.vectors.push_back({reinterpret_cast<void*>(sqe.addr), sqe.len}); break;
-    default: break;
+    case IORING_OP_RECV:
+      request.vectors.push_back({reinterpret_cast<void*>(sqe.addr), sqe.len});
+      break;
+    default:
+      break;
   }
   request.file = world_.file_of(sqe.fd);
   if (request.file == nullptr) return;
@@ -173,7 +180,8 @@ void SimRing::run_ready() {
 }
 
 void SimRing::cancel_all() {
-  while (!requests_.empty()) finish(*requests_.begin()->second, {-ECANCELED});
+  while (!requests_.empty())
+    finish(*requests_.begin()->second, {-ECANCELED});
 }
 
 // ---- completion
@@ -195,7 +203,9 @@ void SimRing::finish(SimRequest& request, Outcome outcome) {
   post(user_data, outcome);
 }
 
-bool SimRing::queue_full() const noexcept { return !overflow_.empty() || cq_tail_ - cq_head_ >= cq_entries_; }
+bool SimRing::queue_full() const noexcept {
+  return !overflow_.empty() || cq_tail_ - cq_head_ >= cq_entries_;
+}
 
 void SimRing::post(std::uint64_t user_data, Outcome outcome) {
   world_.note_progress();
@@ -208,7 +218,9 @@ void SimRing::post(std::uint64_t user_data, Outcome outcome) {
   sq_flags_ |= IORING_SQ_CQ_OVERFLOW;
 }
 
-void SimRing::put(const io_uring_cqe& entry) { std::memcpy(&cqes_[cq_tail_++ & cq_mask_], &entry, sizeof entry); }
+void SimRing::put(const io_uring_cqe& entry) {
+  std::memcpy(&cqes_[cq_tail_++ & cq_mask_], &entry, sizeof entry);
+}
 
 void SimRing::deliver_overflow() {
   while (!overflow_.empty() && cq_tail_ - cq_head_ < cq_entries_) {
@@ -229,7 +241,9 @@ int SimRing::register_buffers(const io_uring_buf_reg& registration) {
   return added ? 0 : -EEXIST;
 }
 
-int SimRing::unregister_buffers(int group) { return groups_.erase(static_cast<unsigned>(group)) > 0 ? 0 : -ENOENT; }
+int SimRing::unregister_buffers(int group) {
+  return groups_.erase(static_cast<unsigned>(group)) > 0 ? 0 : -ENOENT;
+}
 
 std::string SimRing::describe() const {
   std::string text = fmt::format("  ring {}: {} to submit, {} completed, {} kept back", number_, sq_tail_ - sq_head_,

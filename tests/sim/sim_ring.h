@@ -30,8 +30,10 @@ class SimRing;
 // io_uring_sqe ends with an array without a size, which must not be used here, and is not.
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wpedantic"
+
 struct SimRequest final : FileWaiter {
   SimRequest(SimRing& owner, const io_uring_sqe& entry, std::uint64_t number) : ring(owner), sqe(entry), id(number) {}
+
   void file_changed() override;
 
   SimRing& ring;
@@ -47,6 +49,7 @@ struct SimRequest final : FileWaiter {
   bool late_cancel = false;  // was asked to end when it was too late for -ECANCELED at once
   bool must_end = false;     // ... and its time is over
 };
+
 #pragma GCC diagnostic pop
 
 class SimRing {
@@ -57,6 +60,7 @@ class SimRing {
   SimRing& operator=(const SimRing&) = delete;
 
   void enable() noexcept { enabled_ = true; }
+
   int enter(Duration wait);
   int register_buffers(const io_uring_buf_reg& registration);
   int unregister_buffers(int group);
@@ -64,7 +68,9 @@ class SimRing {
   void make_ready(SimRequest& request);
   // The host is dead: everything in flight is cancelled.
   void cancel_all();
+
   Instant wake_at() const noexcept { return wake_at_; }
+
   std::string describe() const;
 
  private:
@@ -79,6 +85,7 @@ class SimRing {
     std::int32_t res;
     std::uint32_t flags = 0;
   };
+
   using Tried = std::optional<Outcome>;
 
   unsigned take_submissions();

@@ -14,6 +14,7 @@
 namespace fairlead::sim {
 
 SimSocket::SimSocket(SimWorld& world, SimKernel& kernel) : SimFile(kernel.host()), world_(world), kernel_(kernel) {}
+
 SimSocket::~SimSocket() = default;
 
 int SimSocket::set_option(int level, int name, int value) noexcept {
@@ -74,11 +75,15 @@ std::shared_ptr<SimSocket> SimSocket::take_client() {
 
 int SimSocket::start_connect(const Address& address) {
   switch (state_) {
-    case State::kFresh: break;
-    case State::kConnected: return -EISCONN;
-    case State::kConnecting: return -EALREADY;
+    case State::kFresh:
+      break;
+    case State::kConnected:
+      return -EISCONN;
+    case State::kConnecting:
+      return -EALREADY;
     case State::kListening:
-    case State::kClosed: return -EINVAL;
+    case State::kClosed:
+      return -EINVAL;
   }
   if (address.family() != AF_INET) return -EAFNOSUPPORT;
   peer_ = address;
@@ -188,7 +193,8 @@ int SimSocket::connect_result() noexcept {
 int SimSocket::shutdown(int how) {
   switch (state_) {
     case State::kFresh:
-    case State::kClosed: return -ENOTCONN;
+    case State::kClosed:
+      return -ENOTCONN;
     case State::kListening:
       if (how != SHUT_WR) stop_listening();
       wake();
@@ -196,7 +202,8 @@ int SimSocket::shutdown(int how) {
     case State::kConnecting:
       end_connect(ECONNRESET);
       return 0;
-    case State::kConnected: break;
+    case State::kConnected:
+      break;
   }
   if (how == SHUT_RD || how == SHUT_RDWR) connection_->shut_receive(side_);
   if (how == SHUT_WR || how == SHUT_RDWR) connection_->shut_send(side_);
@@ -234,11 +241,16 @@ int SimSocket::send(std::span<const iovec> from, std::size_t bytes_max) {
 std::string SimSocket::describe() const {
   const std::string name = fmt::format("{} - {}", to_string(local_), to_string(peer_));
   switch (state_) {
-    case State::kFresh: return "fresh socket";
-    case State::kListening: return fmt::format("{} listening, {} to accept", name, clients_.size());
-    case State::kConnecting: return name + " connecting";
-    case State::kConnected: return name + ": " + connection_->describe(side_);
-    case State::kClosed: return name + " closed";
+    case State::kFresh:
+      return "fresh socket";
+    case State::kListening:
+      return fmt::format("{} listening, {} to accept", name, clients_.size());
+    case State::kConnecting:
+      return name + " connecting";
+    case State::kConnected:
+      return name + ": " + connection_->describe(side_);
+    case State::kClosed:
+      return name + " closed";
   }
   return name;
 }

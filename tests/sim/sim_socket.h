@@ -24,10 +24,15 @@ class SimSocket final : public SimFile, public std::enable_shared_from_this<SimS
   ~SimSocket() override;
 
   State state() const noexcept { return state_; }
+
   SimKernel& kernel() const noexcept { return kernel_; }
+
   const Address& local() const noexcept { return local_; }
+
   const Address& peer() const noexcept { return peer_; }
+
   std::size_t send_buffer_bytes() const noexcept { return send_buffer_bytes_; }
+
   bool shares_port() const noexcept { return shares_port_; }
 
   int set_option(int level, int name, int value) noexcept;
@@ -36,14 +41,18 @@ class SimSocket final : public SimFile, public std::enable_shared_from_this<SimS
   int start_connect(const Address& address);
   int connect_result() noexcept;
   int shutdown(int how);
+
   void reset_on_close() noexcept { reset_on_close_ = true; }
 
   bool has_client() const noexcept { return !clients_.empty(); }
+
   std::shared_ptr<SimSocket> take_client();
 
   bool readable() const noexcept;
   bool writable() const noexcept;
+
   std::size_t unread() const noexcept { return connection_ ? connection_->unread(side_) : 0; }
+
   int receive(std::span<const iovec> to, std::size_t bytes_max);
   int send(std::span<const iovec> from, std::size_t bytes_max);
 

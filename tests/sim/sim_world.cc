@@ -16,6 +16,7 @@ bool SimWorld::Later::operator()(const Event& a, const Event& b) const noexcept 
 }
 
 SimWorld::SimWorld(std::uint64_t seed, Faults faults) : prng_(seed), faults_(faults) {}
+
 SimWorld::~SimWorld() = default;
 
 // ---- time
@@ -69,7 +70,9 @@ unsigned SimWorld::add_host(SimKernel& kernel) {
   return static_cast<unsigned>(hosts_.size() - 1);
 }
 
-void SimWorld::remove_host(SimKernel& kernel) { hosts_[kernel.host()] = nullptr; }
+void SimWorld::remove_host(SimKernel& kernel) {
+  hosts_[kernel.host()] = nullptr;
+}
 
 void SimWorld::partition(const SimKernel& a, const SimKernel& b) {
   trace({"partition", a.host(), b.host()});
@@ -81,9 +84,11 @@ void SimWorld::join(const SimKernel& a, const SimKernel& b) {
   cuts_.erase(std::minmax(a.host(), b.host()));
   std::vector<Held> still;
   std::vector<Held> free;
-  for (Held& held : held_) (cut(held.a, held.b) ? still : free).push_back(std::move(held));
+  for (Held& held : held_)
+    (cut(held.a, held.b) ? still : free).push_back(std::move(held));
   held_ = std::move(still);
-  for (Held& held : free) at(now_, std::move(held.run));
+  for (Held& held : free)
+    at(now_, std::move(held.run));
 }
 
 void SimWorld::heal() {
@@ -91,10 +96,13 @@ void SimWorld::heal() {
   faults_ = Faults{};
   ++heal_count_;
   cuts_.clear();
-  for (Held& held : std::exchange(held_, {})) at(now_, std::move(held.run));
+  for (Held& held : std::exchange(held_, {}))
+    at(now_, std::move(held.run));
 }
 
-bool SimWorld::cut(unsigned a, unsigned b) const noexcept { return cuts_.contains(std::minmax(a, b)); }
+bool SimWorld::cut(unsigned a, unsigned b) const noexcept {
+  return cuts_.contains(std::minmax(a, b));
+}
 
 void SimWorld::when_joined(unsigned a, unsigned b, std::function<void()> run) {
   held_.push_back({a, b, std::move(run)});
@@ -147,7 +155,8 @@ std::size_t SimWorld::descriptors_of(unsigned host) const noexcept {
 
 void SimWorld::trace(const TraceLine& line) {
   const auto mix = [this](std::uint64_t value) { trace_hash_ = (trace_hash_ ^ value) * 1099511628211ULL; };
-  for (const char* c = line.what; *c != 0; ++c) mix(static_cast<unsigned char>(*c));
+  for (const char* c = line.what; *c != 0; ++c)
+    mix(static_cast<unsigned char>(*c));
   mix(static_cast<std::uint64_t>(now_.ns));
   mix(line.host);
   mix(static_cast<std::uint64_t>(line.a));
@@ -166,11 +175,13 @@ void SimWorld::violate(std::string what) {
 std::string SimWorld::describe() const {
   std::string text = fmt::format("simulated time {:.6f} s, {} events pending, {} descriptors open\n",
                                  static_cast<double>(now_.ns) / 1e9, events_.size(), descriptor_count_);
-  for (const auto& [a, b] : cuts_) text += fmt::format("hosts {} and {} are cut from each other\n", a, b);
+  for (const auto& [a, b] : cuts_)
+    text += fmt::format("hosts {} and {} are cut from each other\n", a, b);
   for (const SimKernel* host : hosts_) {
     if (host != nullptr) text += host->describe();
   }
-  for (const std::string& violation : violations_) text += "violation: " + violation + "\n";
+  for (const std::string& violation : violations_)
+    text += "violation: " + violation + "\n";
   return text;
 }
 

@@ -25,8 +25,8 @@
 // silent: whoever uses them must notice.
 #pragma once
 
-#include <cstdio>
 #include <cstdint>
+#include <cstdio>
 #include <functional>
 #include <memory>
 #include <queue>
@@ -70,7 +70,9 @@ class SimWorld {
   // ---- for the harness
 
   Instant now() const noexcept { return now_; }
+
   Prng& prng() noexcept { return prng_; }
+
   Faults& faults() noexcept { return faults_; }
 
   // Grows with everything that production code does or that is done to it; equal before and after a round of turns
@@ -86,7 +88,8 @@ class SimWorld {
 
   template <class Range>
   void shuffle(Range& range) {
-    for (std::size_t left = range.size(); left > 1; --left) std::swap(range[left - 1], range[prng_.below(left)]);
+    for (std::size_t left = range.size(); left > 1; --left)
+      std::swap(range[left - 1], range[prng_.below(left)]);
   }
 
   // Cuts and joins a pair of hosts. While cut, nothing arrives; what was sent arrives after the cut, as TCP would
@@ -94,21 +97,29 @@ class SimWorld {
   void partition(const SimKernel& a, const SimKernel& b);
   void join(const SimKernel& a, const SimKernel& b);
   void heal();
+
   unsigned heal_count() const noexcept { return heal_count_; }
 
   std::uint64_t trace_hash() const noexcept { return trace_hash_; }
+
   void print_trace_to(std::FILE* file) noexcept { trace_file_ = file; }
+
   const std::vector<std::string>& violations() const noexcept { return violations_; }
+
   // Every request in flight, with the state of its file, and what the clock waits for.
   std::string describe() const;
+
   std::size_t open_descriptor_count() const noexcept { return descriptor_count_; }
 
   // ---- for the simulated kernel
 
   bool chance(Rate rate) noexcept { return rate > 0 && prng_.below(10'000) < rate; }
+
   void note_progress() noexcept { ++progress_; }
+
   void trace(const TraceLine& line);
   void violate(std::string what);
+
   void spend(Duration time) noexcept { now_ = now_ + time; }
 
   void at(Instant when, std::function<void()> run);
@@ -116,7 +127,9 @@ class SimWorld {
 
   unsigned add_host(SimKernel& kernel);
   void remove_host(SimKernel& kernel);
+
   std::size_t host_count() const noexcept { return hosts_.size(); }
+
   bool cut(unsigned a, unsigned b) const noexcept;
   // Runs once when the hosts are no longer cut from each other.
   void when_joined(unsigned a, unsigned b, std::function<void()> run);
@@ -137,9 +150,11 @@ class SimWorld {
     std::uint64_t sequence;
     std::function<void()> run;
   };
+
   struct Later {
     bool operator()(const Event& a, const Event& b) const noexcept;
   };
+
   struct Held {
     unsigned a;
     unsigned b;

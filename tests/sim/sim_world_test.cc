@@ -24,7 +24,8 @@ constexpr std::uint16_t kPort = 5671;
 std::string bytes_of(std::uint64_t seed, std::size_t size) {
   Prng prng(seed);
   std::string bytes(size, '\0');
-  for (char& c : bytes) c = static_cast<char>(prng.next());
+  for (char& c : bytes)
+    c = static_cast<char>(prng.next());
   return bytes;
 }
 
@@ -82,7 +83,8 @@ Result run_seed(std::uint64_t seed) {
       }
       client.outcome() == Client::Outcome::kComplete ? ++result.complete : ++result.failed;
     }
-    for (Client& client : clients) client.stop();
+    for (Client& client : clients)
+      client.stop();
     server.stop();
     world.heal();
     EXPECT_TRUE(run(world, {&east, &west}, [&] {
@@ -91,7 +93,8 @@ Result run_seed(std::uint64_t seed) {
   }
   run(world, {&east, &west}, [] { return false; });
   EXPECT_EQ(world.open_descriptor_count(), 0U);
-  for (Loop* loop : {&east, &west}) EXPECT_EQ(loop->pool().available() + loop->buffers().lent(), loop->pool().count());
+  for (Loop* loop : {&east, &west})
+    EXPECT_EQ(loop->pool().available() + loop->buffers().lent(), loop->pool().count());
   EXPECT_EQ(world.violations(), std::vector<std::string>{});
   result.trace_hash = world.trace_hash();
   result.ended_ns = world.now().ns;
@@ -131,12 +134,14 @@ TEST(SimWorldTest, APerfectWorldCompletesEverything) {
   Loop west(world, "west");
   Server server(east, kPort);
   std::deque<Client> clients;
-  for (std::uint64_t i = 0; i < 20; ++i) clients.emplace_back(west, east.kernel().address(kPort), bytes_of(i, 100'000));
+  for (std::uint64_t i = 0; i < 20; ++i)
+    clients.emplace_back(west, east.kernel().address(kPort), bytes_of(i, 100'000));
   EXPECT_TRUE(run(world, {&east, &west}, [&] {
     return std::all_of(clients.begin(), clients.end(),
                        [](const Client& client) { return client.outcome() == Client::Outcome::kComplete; });
   })) << world.describe();
-  for (const Client& client : clients) EXPECT_TRUE(client.got() == client.sent());
+  for (const Client& client : clients)
+    EXPECT_TRUE(client.got() == client.sent());
   server.stop();
   EXPECT_TRUE(run(world, {&east, &west}, [&] { return east.at_rest() && west.at_rest(); })) << world.describe();
 }
@@ -151,7 +156,8 @@ class TwoHosts : public testing::Test {
   }
 
   void TearDown() override {
-    for (Client& client : clients_) client.stop();
+    for (Client& client : clients_)
+      client.stop();
     server_->stop();
     EXPECT_TRUE(run(world_, {&east_, &west_}, [&] { return server_->at_rest() && east_.at_rest() && west_.at_rest(); }))
         << world_.describe();
@@ -161,9 +167,11 @@ class TwoHosts : public testing::Test {
   Client& dial(std::size_t size) {
     return clients_.emplace_back(west_, east_.kernel().address(kPort), bytes_of(1, size));
   }
+
   bool run_until_ended(Client& client) {
     return run(world_, {&east_, &west_}, [&] { return client.outcome() != Client::Outcome::kRunning; });
   }
+
   // Lets time pass, whatever happens meanwhile.
   void pass(Duration time) {
     const Instant until = world_.now() + time;

@@ -78,13 +78,15 @@ bool run_seed(std::uint64_t seed, const Arguments& arguments, const char* progra
   std::snprintf(g_replay, sizeof g_replay, "replay with: %s --seed %" PRIu64 " --log\n", program, seed);
   const Verdict verdict = simulate(seed, arguments.log ? stdout : nullptr);
   if (verdict.ok() && arguments.seed) {
-    std::printf("seed %" PRIu64 ": %zu of %zu connection ends in order, %" PRIu64 " rounds, %.3f s simulated, trace %016" PRIx64 "\n",
+    std::printf("seed %" PRIu64 ": %zu of %zu connection ends in order, %" PRIu64
+                " rounds, %.3f s simulated, trace %016" PRIx64 "\n",
                 seed, verdict.clean, verdict.ends, verdict.rounds, static_cast<double>(verdict.simulated.ns) / 1e9,
                 verdict.trace_hash);
   }
   if (verdict.ok()) return true;
   std::printf("\nFAILED %s", WorldPlan::draw(seed).describe().c_str());
-  for (const std::string& failure : verdict.failures) std::printf("%s\n", failure.c_str());
+  for (const std::string& failure : verdict.failures)
+    std::printf("%s\n", failure.c_str());
   std::printf("%s", g_replay);
   std::fflush(stdout);
   return false;
@@ -97,7 +99,8 @@ int run(const Arguments& arguments, const char* program) {
   if (arguments.commit != 0) seeds.push_back(arguments.commit);
   if (arguments.seed) seeds = {*arguments.seed};
   if (arguments.seeds > 0) seeds.clear();
-  for (std::uint64_t i = 0; i < arguments.seeds; ++i) seeds.push_back(arguments.from + i);
+  for (std::uint64_t i = 0; i < arguments.seeds; ++i)
+    seeds.push_back(arguments.from + i);
   const std::time_t begin = std::time(nullptr);
   std::size_t run_count = 0;
   std::size_t failed = 0;
@@ -116,7 +119,8 @@ int run(const Arguments& arguments, const char* program) {
 int main(int count, char** values) {
   const auto arguments = fairlead::sim::parse(count, values);
   if (!arguments) {
-    std::fprintf(stderr, "usage: %s [--commit HASH] | --seed N [--log] | --seeds N [--from M] [--seconds S]\n", values[0]);
+    std::fprintf(stderr, "usage: %s [--commit HASH] | --seed N [--log] | --seeds N [--from M] [--seconds S]\n",
+                 values[0]);
     return 2;
   }
   return fairlead::sim::run(*arguments, values[0]);

@@ -36,14 +36,16 @@ class TransportSimTest : public testing::Test {
 
   static std::string text_of(const Verdict& verdict) {
     std::string text;
-    for (const std::string& failure : verdict.failures) text += failure + "\n";
+    for (const std::string& failure : verdict.failures)
+      text += failure + "\n";
     return text;
   }
 
   // The other end of a connection, once it has heard of this one.
   static const FlowEnd* other_end(const GatewayWorld& world, const FlowEnd& end) {
     const auto& ends = const_cast<GatewayWorld&>(world).ledger().ends();
-    const auto found = std::find_if(ends.begin(), ends.end(), [&](const FlowEnd& other) { return other.partner == end.number; });
+    const auto found =
+        std::find_if(ends.begin(), ends.end(), [&](const FlowEnd& other) { return other.partner == end.number; });
     return found != ends.end() ? &*found : nullptr;
   }
 
@@ -64,7 +66,8 @@ TEST_F(TransportSimTest, TheSameSeedIsTheSameWorld) {
   }
 }
 
-// Ten readers stall with megabytes on their way; everybody else goes on, and the stalled hold their windows and no more.
+// Ten readers stall with megabytes on their way; everybody else goes on, and the stalled hold their windows and no
+// more.
 TEST_F(TransportSimTest, StalledReadersHoldUpNobodyAndHoldLittle) {
   WorldPlan plan = plain_plan();
   for (SidePlan& side : plan.sides) {
@@ -78,16 +81,19 @@ TEST_F(TransportSimTest, StalledReadersHoldUpNobodyAndHoldLittle) {
   std::vector<FlowEnd*> stalled;
   FlowScript stalling = script_of(5'000'000);
   stalling.stalls_at = 16;
-  for (int i = 0; i < 10; ++i) stalled.push_back(world.start_flow(0, 1, Behaviour::kEcho, stalling));
+  for (int i = 0; i < 10; ++i)
+    stalled.push_back(world.start_flow(0, 1, Behaviour::kEcho, stalling));
   world.run_until(Duration::seconds(2), [] { return false; });
   std::vector<FlowEnd*> others;
   for (int i = 0; i < 6; ++i) {
     others.push_back(world.start_flow(0, 1, Behaviour::kEcho, script_of(300'000)));
     others.push_back(world.start_flow(1, 0, Behaviour::kSource, script_of(1'000)));
   }
-  const bool over = world.run_until(kPatience, [&] { return std::all_of(others.begin(), others.end(), [](FlowEnd* e) { return e->over; }); });
+  const bool over = world.run_until(
+      kPatience, [&] { return std::all_of(others.begin(), others.end(), [](FlowEnd* e) { return e->over; }); });
   EXPECT_TRUE(over) << text_of(world.judge()) << world.world().describe();
-  for (const FlowEnd* end : others) EXPECT_TRUE(end->clean()) << FlowLedger::describe(*end);
+  for (const FlowEnd* end : others)
+    EXPECT_TRUE(end->clean()) << FlowLedger::describe(*end);
   for (const FlowEnd* end : stalled) {
     EXPECT_FALSE(end->over) << FlowLedger::describe(*end);
     const FlowEnd* server = other_end(world, *end);
@@ -124,7 +130,8 @@ TEST_F(TransportSimTest, AKilledSiteCutsWhatWentThroughItAndServesAgain) {
   GatewayWorld world(plan);
   world.come_up();
   std::vector<FlowEnd*> cut;
-  for (int i = 0; i < 8; ++i) cut.push_back(world.start_flow(0, 1, Behaviour::kEcho, script_of(20'000'000)));
+  for (int i = 0; i < 8; ++i)
+    cut.push_back(world.start_flow(0, 1, Behaviour::kEcho, script_of(20'000'000)));
   world.run_until(Duration::milliseconds(100), [] { return false; });
   EXPECT_EQ(world.site(1).kill(), "");
   ASSERT_TRUE(world.run_until(kPatience, [&] { return world.ledger().open_count() == 0; })) << text_of(world.judge());
