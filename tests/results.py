@@ -48,14 +48,19 @@ def case_outcome(case):
     return "passed", ""
 
 
+def program_name(name):
+    """Meson names a program `name` or, where it lists several suites, `project:suite / name`."""
+    return name.split(" / ")[-1]
+
+
 def suites_of(program, suites):
-    """The <testsuite>s that hold the cases of one program; meson names them project.program[.suite]."""
-    return [s for s in suites if s.get("name").split(".")[1:2] == [program]]
+    """The <testsuite>s that hold the cases of one program; meson names them `project.program[.suite]`."""
+    return [s for s in suites if program_name(s.get("name").split(".", 1)[-1]).split(".")[0] == program]
 
 
 def program_results(run, suites):
     """(name, outcome, reason, count) of every case one line of testlog.json stands for."""
-    program = run["name"].split(" / ")[-1]
+    program = program_name(run["name"])
     results = []
     for suite in suites_of(program, suites):
         for case in suite.findall("testcase"):
