@@ -155,7 +155,8 @@ void Session::send_opened(const Stream& stream) noexcept {
 
 void Session::reset_stream(Stream& stream, ResetCode code) noexcept {
   put_reset(stream.id(), code);
-  stream.lose_session(code);
+  // Without memory for the frame the session ended, and its streams with it.
+  if (!stream.over()) stream.lose_session(code);
 }
 
 std::uint64_t Session::stream_backlog_bytes() const noexcept {
@@ -448,7 +449,7 @@ void Session::flush() noexcept {
   if (sender_->pending_bytes() == 0) {
     if (std::exchange(key_update_wanted_, false)) sender_->put_key_update();
     put_credits();
-    if (state_ == State::kEnding) return;  // put_frame() may end the session
+    if (state_ != State::kUp && state_ != State::kClosing) return;  // put_frame() may end the session
     if (put_control_frames()) put_streams();
     if (state_ == State::kClosing && control_.empty() && !close_notify_put_) {
       close_notify_put_ = true;
@@ -488,7 +489,8 @@ void Session::on_probe(Instant now) noexcept {
   std::uint8_t payload[8];
   wire::store<std::uint64_t>(payload, static_cast<std::uint64_t>(now.ns));
   if (state_ == State::kUp) put_frame(FrameType::kPing, 0, 0, payload);
-  if (state_ != State::kEnding) shard_.timers().arm(probe_, now + shard_.options().probe_interval);
+  if (state_ == State::kUp || state_ == State::kClosing)
+    shard_.timers().arm(probe_, now + shard_.options().probe_interval);
 }
 
 // ---- the end

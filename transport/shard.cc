@@ -270,7 +270,7 @@ void Shard::tune_edge(Socket& socket) noexcept {
   socket.set_option(IPPROTO_TCP, TCP_NODELAY, 1);
 }
 
-EdgeSocket* Shard::make_edge(Socket socket, EdgeGroup& group) noexcept {
+EdgeSocket* Shard::make_edge(Socket& socket, EdgeGroup& group) noexcept {
   EdgeSocket* edge = edges_.make(*this, std::move(socket), group);
   if (edge == nullptr) {
     ++counters_.edges_exhausted;
@@ -292,7 +292,7 @@ void Shard::start_client(Listener& listener, Socket socket, bool may_hand_over) 
   }
   tune_edge(socket);
   if (route.kind == Route::Kind::kConnector) {
-    EdgeSocket* client = make_edge(std::move(socket), listener.group());
+    EdgeSocket* client = make_edge(socket, listener.group());
     if (client == nullptr) return socket.close_with_reset();
     client->start_accepted();
     if (const ResetCode refused = connect_edge(*client, route.index); refused != ResetCode::kNone) {
@@ -314,7 +314,7 @@ void Shard::start_client(Listener& listener, Socket socket, bool may_hand_over) 
   const StreamName name{options_.incarnation, std::uint64_t{index_} << 56 | ++next_stream_number_};
   Stream* stream = session->open_stream(name, listener.routing_key(), 0);
   if (stream == nullptr) return socket.close_with_reset();
-  EdgeSocket* client = make_edge(std::move(socket), listener.group());
+  EdgeSocket* client = make_edge(socket, listener.group());
   if (client == nullptr) {
     socket.close_with_reset();
     return stream->abort(ResetCode::kLimit);
@@ -369,7 +369,7 @@ ResetCode Shard::connect_edge(Channel& to, std::uint32_t connector_id) noexcept 
   }
   Socket socket(kernel_, fd);
   tune_edge(socket);
-  EdgeSocket* edge = make_edge(std::move(socket), target.group);
+  EdgeSocket* edge = make_edge(socket, target.group);
   if (edge == nullptr) return ResetCode::kLimit;
   Channel::pair(*edge, to);
   edge->start_connect(address);

@@ -214,7 +214,8 @@ class Shard {
   void reap_dead() noexcept;
   bool finished() noexcept;
   Session* session_for(std::uint32_t link) noexcept;
-  EdgeSocket* make_edge(Socket socket, EdgeGroup& group) noexcept;
+  // Takes the socket over, or returns null and leaves it to the caller, who knows how it has to end.
+  EdgeSocket* make_edge(Socket& socket, EdgeGroup& group) noexcept;
   ResetCode connect_edge(Channel& to, std::uint32_t connector_id) noexcept;
   Socket open_edge_socket(int family) noexcept;
   void tune_edge(Socket& socket) noexcept;

@@ -50,6 +50,8 @@ class Stream final
 
   const StreamName& name() const noexcept { return name_; }
 
+  bool over() const noexcept { return state_.over(); }
+
   // Called once, after pair(). An EdgeSocket is granted its first bytes; a Stream (we are a transit router) has its
   // window to begin with and is granted what was sent on.
   void start_with_edge() noexcept { update_allowance(); }

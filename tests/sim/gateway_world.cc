@@ -394,6 +394,7 @@ void GatewayWorld::fail(const std::string& what) {
 }
 
 void GatewayWorld::check_safety() {
+  if (failed()) return;  // what follows from it would only hide it
   for (const std::string& violation : world_.violations())
     fail("kernel: " + violation);
   for (const std::string& violation : ledger_.violations())
