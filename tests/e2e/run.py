@@ -54,7 +54,12 @@ class Group:
             self._pair.settle()
 
     def logs(self):
-        return self._context.logs() if self._context else []
+        """What its sites logged and counted."""
+        if self._context is None:
+            return
+        yield from self._context.logs()
+        if self._pair is not None and self._pair.alive():
+            yield from (site.faults() for site in (self._pair.west, self._pair.east))
 
     def close(self):
         if self._context is not None:

@@ -124,7 +124,8 @@ class Site:
     def link(self, name=None, incoming=False):
         """Status of one link, from the status file."""
         if incoming:
-            return self.snapshot()["incomingLinks"][0]["status"]
+            return wait_until(f"{self.name} to show an incoming link",
+                              lambda: self.snapshot()["incomingLinks"][0]["status"])
         found = [r for r in self.snapshot()["resources"]
                  if r["kind"] == "Link" and (name is None or r["metadata"]["name"] == name)]
         return found[0]["status"]
@@ -166,6 +167,14 @@ class Site:
     def wait_matched(self, listener):
         wait_until(f"listener {listener} to find a connector",
                    lambda: self.resource("Listener", listener)["status"]["hasMatchingConnector"])
+
+    def faults(self):
+        """One line: what was counted and what failed, for a scenario that failed."""
+        snapshot = self.snapshot()
+        counted = [f"{name} {count}" for name, count in snapshot["counters"].items() if count]
+        failed = [f"{each['metadata']['name']}: {each['status']['lastError']}" for each in snapshot["resources"]
+                  if "lastError" in each["status"]]
+        return f"{self.name}: {', '.join(counted)}; {'; '.join(failed)}"
 
     def wait_idle(self):
         """Until nothing is open: a stream or socket that is forgotten shows here."""
