@@ -23,7 +23,7 @@ GatewaySite::~GatewaySite() {
 
 // ---- a life
 
-void GatewaySite::start() {
+bool GatewaySite::start() {
   CHECK(!running());
   if (kernel_.dead()) kernel_.restart();
   kernel_.options().receive_bundles = plan_.receive_bundles;
@@ -32,20 +32,32 @@ void GatewaySite::start() {
   router_ = std::make_unique<Router>();
   auto opened = Transport::open(
       kernel_, options, {.receive_bundles = plan_.receive_bundles, .release = "simulated", .lacking = {}}, *router_);
-  CHECK(opened.has_value());
+  if (!opened) return false;
   transport_ = std::move(*opened);
   router_->attach(*transport_);
   CHECK(transport_->enable_control().has_value());
   for (const auto& shard : transport_->shards())
     CHECK(shard->enable().has_value());
+  draining_ = false;
   loop_done_.assign(loop_count(), false);
   accesses_done_ = links_done_ = listeners_done_ = connectors_done_ = 0;
   ledger_.site_started(number_, kernel_.next_port());
   set_up();
+  return true;
+}
+
+void GatewaySite::drain() {
+  draining_ = true;
+  transport_->drain();
+}
+
+void GatewaySite::stop() {
+  draining_ = true;
+  transport_->begin_stop();
 }
 
 void GatewaySite::set_up() {
-  if (!running()) return;
+  if (!running() || draining_) return;
   while (accesses_done_ < plan_.accesses.size() && transport_->add_access(plan_.accesses[accesses_done_]))
     ++accesses_done_;
   while (listeners_done_ < plan_.listeners.size() && transport_->add_listener(plan_.listeners[listeners_done_]))

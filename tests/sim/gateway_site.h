@@ -38,8 +38,8 @@ class GatewaySite {
 
   Transport& transport() noexcept { return *transport_; }
 
-  // Begins a life.
-  void start();
+  // Begins a life; false if the host has not the descriptors for it.
+  [[nodiscard]] bool start();
   // Adds what is planned and not there yet; what fails (no descriptor, say) is tried again with the next call.
   void set_up();
   bool set_up_done() const noexcept;
@@ -51,11 +51,12 @@ class GatewaySite {
 
   void turn(unsigned loop);
 
-  void drain() { transport_->drain(); }
+  void drain();
+
+  bool draining() const noexcept { return draining_; }
 
   // Ends in order; the site stays running() until all its loops are done.
-  void stop() { transport_->begin_stop(); }
-
+  void stop();
   // Like SIGKILL. Empty, or what is wrong with how the gateway took it.
   std::string kill();
 
@@ -79,6 +80,7 @@ class GatewaySite {
   std::unique_ptr<Router> router_;
   std::unique_ptr<Transport> transport_;
   std::vector<bool> loop_done_;
+  bool draining_ = false;
   std::size_t accesses_done_ = 0;
   std::size_t links_done_ = 0;
   std::size_t listeners_done_ = 0;

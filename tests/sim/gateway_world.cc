@@ -94,7 +94,7 @@ void GatewayWorld::build() {
       while (!sides_[side].apps->serve(server_port(behaviour), behaviour, routing_key(side, behaviour))) {
       }
     }
-    sides_[side].site->start();
+    CHECK(sides_[side].site->start());
   }
 }
 
@@ -247,8 +247,11 @@ void GatewayWorld::live_through_faults() {
 void GatewayWorld::heal() {
   actions_.clear();
   world_.heal();
-  for (Side& side : sides_)
-    side.start_at = std::min(side.start_at, world_.now());
+  for (Side& side : sides_) {
+    if (side.site->running() && !side.site->draining()) continue;
+    side.start_at = world_.now();
+    if (side.site->running()) side.site->stop();
+  }
   for (Side& side : sides_)
     side.site->kernel().options().descriptors_max = SimKernel::Options{}.descriptors_max;
   const bool up = run_until(kLinkUpWithin, [&] {
@@ -354,10 +357,7 @@ void GatewayWorld::run_actions() {
 
 void GatewayWorld::start_sites() {
   for (Side& side : sides_) {
-    if (!side.site->running() && side.start_at <= world_.now()) {
-      side.start_at = Instant::max();
-      side.site->start();
-    }
+    if (!side.site->running() && side.start_at <= world_.now() && side.site->start()) side.start_at = Instant::max();
     side.site->set_up();
   }
 }

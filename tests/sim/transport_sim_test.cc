@@ -139,7 +139,7 @@ TEST_F(TransportSimTest, AKilledSiteCutsWhatWentThroughItAndServesAgain) {
     EXPECT_FALSE(end->cut.empty()) << FlowLedger::describe(*end);
     EXPECT_FALSE(end->peer_finished) << FlowLedger::describe(*end);
   }
-  world.site(1).start();
+  ASSERT_TRUE(world.site(1).start());
   ASSERT_TRUE(world.run_until(kPatience, [&] { return world.site(0).links_up() && world.site(1).links_up(); }))
       << world.site(0).describe_links() << world.site(1).describe_links();
   const FlowEnd* again = world.start_flow(0, 1, Behaviour::kRespond, script_of(1'000));
