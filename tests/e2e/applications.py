@@ -202,8 +202,9 @@ def iperf3_both_directions(context):
     host, port = service.server, service.server_port
     server = context.start("iperf3", [iperf, "--server", "--forceflush", "--bind", host.local, "--port", str(port)],
                            host=host)
-    wait_until("iperf3 to listen", lambda: "listening" in server.log())
-    for words in ([], ["-R"], ["-P", "4"], ["-P", "4", "-R"]):
+    for number, words in enumerate(([], ["-R"], ["-P", "4"], ["-P", "4", "-R"]), 1):
+        # Between two tests it closes its port, and resets whoever came too early.
+        wait_until("iperf3 to listen", lambda number=number: f"listening on {port} (test #{number})" in server.log())
         done = context.run([iperf, "-c", service.client.local, "-p", str(service.port), "-t", "1", "--json", *words],
                            host=service.client)
         report = json.loads(done.stdout)
