@@ -113,7 +113,8 @@ Stream* Session::open_stream(const StreamName& name, std::string_view routing_ke
   const OpenFrame open{name, hops, routing_key.substr(0, kRoutingKeySizeMax)};
   open.encode(payload);
   put_frame(FrameType::kOpen, 0, id.value, {payload, open.encoded_size()});
-  return stream;
+  // put_frame() may have ended the session, and its streams with it.
+  return state_ == State::kUp ? stream : nullptr;
 }
 
 Stream* Session::find(StreamId id) noexcept {
@@ -259,8 +260,7 @@ bool Session::process_frame(const FrameHeader& header, std::uint8_t* payload, Bl
       process_pong(wire::load<std::uint64_t>(payload));
       return true;
     case FrameType::kGoAway:
-      peer_going_away_ = true;
-      shard_.report_going_away(*this);
+      if (!std::exchange(peer_going_away_, true)) shard_.report_going_away(*this);
       return true;
     case FrameType::kControl:
       return process_control(header, bytes);
@@ -350,7 +350,7 @@ bool Session::process_control(const FrameHeader& header, std::span<const std::ui
 }
 
 void Session::process_pong(std::uint64_t sent_ns) noexcept {
-  const std::int64_t sample = shard_.now().ns - static_cast<std::int64_t>(sent_ns);
+  const auto sample = static_cast<std::int64_t>(static_cast<std::uint64_t>(shard_.now().ns) - sent_ns);
   if (sample < 0 || sample > Duration::seconds(60).ns) return;  // not one of our pings
   // Smoothed as TCP does (RFC 6298 2.3).
   figures_.rtt_ns = figures_.rtt_ns == 0 ? sample : figures_.rtt_ns + (sample - figures_.rtt_ns) / 8;
