@@ -78,7 +78,10 @@ FlowScript draw_client(Prng& prng, Behaviour server, const FlowSizes& sizes) {
 FlowScript draw_server(Prng& prng, Behaviour server, const FlowSizes& sizes) {
   const bool answers = server != Behaviour::kSink && server != Behaviour::kEcho;
   FlowScript script = draw_common(prng, answers ? draw_bytes(prng, sizes.bytes_max) : 0, sizes);
-  if (server == Behaviour::kEcho) script.sending = FlowScript::Sending::kFollowing;
+  if (server == Behaviour::kEcho) {
+    script.sending = FlowScript::Sending::kFollowing;
+    script.send_bytes_max = draw_piece(prng, sizes.bytes_max);
+  }
   if (server == Behaviour::kRespond) script.sending = FlowScript::Sending::kAfterPeerFinished;
   // One that reads only when it has sent must not wait for one who does the same.
   if (server == Behaviour::kServerFirst) script.reads_after_sending = true;

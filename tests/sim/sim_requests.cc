@@ -162,7 +162,7 @@ SimRing::Tried SimRing::attempt_send(SimRequest& request) {
   if (sqe.ioprio != 0 || (sqe.msg_flags & ~static_cast<unsigned>(MSG_NOSIGNAL)) != 0 || sqe.flags != 0) {
     return reject(request, "a send flag that is not modelled");
   }
-  if (!socket.writable()) return std::nullopt;
+  if (request.waiting && !socket.writable()) return std::nullopt;
   std::size_t bytes_max = size_of(request.vectors);
   if (bytes_max > 1 && world_.chance(world_.faults().short_send)) bytes_max = 1 + world_.prng().below(bytes_max);
   const int result = socket.send(request.vectors, bytes_max);

@@ -124,6 +124,35 @@ TEST_F(TransportSimTest, AnAbortReachesTheOtherEnd) {
   expect_rest(world);
 }
 
+// Who comes when all slots are taken is reset: an end of stream would look like an empty answer.
+TEST_F(TransportSimTest, ClientsBeyondALimitAreReset) {
+  for (const bool streams : {false, true}) {
+    WorldPlan plan = plain_plan();
+    (streams ? plan.sides[0].streams_per_session_max : plan.sides[0].connections_per_shard_max) = 1;
+    GatewayWorld world(plan);
+    world.come_up();
+    FlowScript stalling = script_of(100'000);
+    stalling.stalls_at = 16;
+    const FlowEnd* first = world.start_flow(0, 1, Behaviour::kEcho, stalling);
+    ASSERT_TRUE(world.run_until(kPatience, [&] { return first->received >= 16; })) << text_of(world.judge());
+    std::vector<FlowEnd*> others;
+    for (int i = 0; i < 3; ++i)
+      others.push_back(world.start_flow(0, 1, Behaviour::kEcho, script_of(1'000)));
+    ASSERT_TRUE(world.run_until(kPatience, [&] {
+      return std::all_of(others.begin(), others.end(), [](FlowEnd* end) { return end->over; });
+    })) << text_of(world.judge());
+    for (const FlowEnd* end : others) {
+      EXPECT_FALSE(end->cut.empty()) << FlowLedger::describe(*end);
+      EXPECT_FALSE(end->peer_finished) << FlowLedger::describe(*end);
+    }
+    // Counted; shards report four times a second.
+    const std::string counter = streams ? "streams_exhausted" : "edges_exhausted";
+    EXPECT_TRUE(world.run_until(Duration::seconds(1), [&] { return world.site(0).counter(counter) == 3; }));
+    expect_rest(world);
+    EXPECT_TRUE(first->clean()) << FlowLedger::describe(*first);
+  }
+}
+
 TEST_F(TransportSimTest, AKilledSiteCutsWhatWentThroughItAndServesAgain) {
   WorldPlan plan = plain_plan();
   plan.sides[0].shards = 3;
