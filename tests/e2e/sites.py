@@ -98,11 +98,15 @@ class Site:
                                   env=self.environment())
 
     def wait_ready(self):
-        def ready():
-            if not self.process.alive():
-                raise Failure(f"{self.name} ended with {self.process.popen.returncode} instead of getting ready")
-            return "ready: " in self.process.log()
-        wait_until(f"{self.name} to be ready", ready)
+        self.wait_until(f"{self.name} to be ready", lambda: "ready: " in self.process.log())
+
+    def wait_until(self, what, condition):
+        """What a gateway that ended will never do is not waited for."""
+        def looked_at():
+            expect(self.process.alive(),
+                   lambda: f"{self.name} ended with {self.process.popen.returncode} instead; waited for {what}")
+            return condition()
+        return wait_until(what, looked_at)
 
     def kill(self):
         self.process.kill()
@@ -124,8 +128,8 @@ class Site:
     def link(self, name=None, incoming=False):
         """Status of one link, from the status file."""
         if incoming:
-            return wait_until(f"{self.name} to show an incoming link",
-                              lambda: self.snapshot()["incomingLinks"][0]["status"])
+            return self.wait_until(f"{self.name} to show an incoming link",
+                                   lambda: self.snapshot()["incomingLinks"][0]["status"])
         found = [r for r in self.snapshot()["resources"]
                  if r["kind"] == "Link" and (name is None or r["metadata"]["name"] == name)]
         return found[0]["status"]
@@ -140,7 +144,7 @@ class Site:
                 return None
             complete = not active or not sessions or link["sessions"]["up"] == link["sessions"]["wanted"]
             return link if complete else None
-        return wait_until(f"the link of {self.name} to be {'up' if active else 'down'}", seen)
+        return self.wait_until(f"the link of {self.name} to be {'up' if active else 'down'}", seen)
 
     def wait_link_error(self, *words):
         """Until the link says, as the reason why it is down, something with all these words in it."""
@@ -148,7 +152,7 @@ class Site:
             error = self.link()["lastError"]["message"]
             return error if all(word.lower() in error.lower() for word in words) else None
         try:
-            return wait_until(f"{self.name} to say why", seen)
+            return self.wait_until(f"{self.name} to say why", seen)
         except Failure as failure:
             raise Failure(f"{failure}; wanted {words}, the link says: {self.link().get('lastError')}") from None
 
@@ -158,15 +162,15 @@ class Site:
             refused = self.resource("RouterAccess", "links")["status"]["lastRefused"]["message"]
             return refused if all(word.lower() in refused.lower() for word in words) else None
         try:
-            message = wait_until(f"{self.name} to say why it refused", seen)
+            message = self.wait_until(f"{self.name} to say why it refused", seen)
         except Failure as failure:
             status = self.resource("RouterAccess", "links")["status"]
             raise Failure(f"{failure}; wanted {words}, found {status.get('lastRefused')}") from None
         return message
 
     def wait_matched(self, listener):
-        wait_until(f"listener {listener} to find a connector",
-                   lambda: self.resource("Listener", listener)["status"]["hasMatchingConnector"])
+        self.wait_until(f"listener {listener} to find a connector",
+                        lambda: self.resource("Listener", listener)["status"]["hasMatchingConnector"])
 
     def faults(self):
         """One line: what was counted and what failed, for a scenario that failed."""
@@ -182,7 +186,7 @@ class Site:
             snapshot = self.snapshot()
             links = [r for r in snapshot["resources"] if r["kind"] == "Link"] + snapshot["incomingLinks"]
             return snapshot["connections"] == 0 and all(link["status"]["streams"]["open"] == 0 for link in links)
-        wait_until(f"no connection to be left open at {self.name}", idle)
+        self.wait_until(f"no connection to be left open at {self.name}", idle)
 
 
 class Service:
