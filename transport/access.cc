@@ -64,14 +64,15 @@ void Access::pending_failed(PendingSession& pending, const Error& error) {
   const std::string message = pending.peer() + ": " + error.message;
   status_.last_refused = LastError{error.code, message, transport_.kernel().unix_seconds()};
   transport_.mark_status_changed();
-  if (transport_.now() < next_log_) {
-    ++unlogged_;
+  LogLimit& limit = log_limits_[error.code];
+  if (transport_.now() < limit.next) {
+    ++limit.unlogged;
     return;
   }
-  next_log_ = transport_.now() + kLogInterval;
+  limit.next = transport_.now() + kLogInterval;
   log_warning("{}: refused a link from {}{}", config_.name, message,
-              unlogged_ > 0 ? " (and " + std::to_string(unlogged_) + " others before)" : "");
-  unlogged_ = 0;
+              limit.unlogged > 0 ? " (and " + std::to_string(limit.unlogged) + " others before)" : "");
+  limit.unlogged = 0;
 }
 
 void Access::close() noexcept {

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <memory>
 
 #include "transport/config.h"
@@ -48,8 +49,12 @@ class Access final : public PendingSession::Owner {
   AccessConfig config_;
   Socket socket_;
   AccessStatus status_;
-  Instant next_log_{};
-  std::uint64_t unlogged_ = 0;
+  // By reason, so that a new one is logged at once, however often an old one comes.
+  struct LogLimit {
+    Instant next{};
+    std::uint64_t unlogged = 0;
+  };
+  std::map<ErrorCode, LogLimit> log_limits_;
   bool closing_ = false;
 
   OpOf<&Access::on_accept> accept_{*this};

@@ -44,6 +44,7 @@ TEST(Error, ErrnoKeepsItsMeaningAndItsText) {
       {ENOENT, ErrorCode::kNotFound},
       {EMFILE, ErrorCode::kLimit},
       {ENOBUFS, ErrorCode::kLimit},
+      {EADDRINUSE, ErrorCode::kDuplicate},
       {EOPNOTSUPP, ErrorCode::kUnsupported},
       {ENOSYS, ErrorCode::kUnsupported},
       {EACCES, ErrorCode::kSystem},

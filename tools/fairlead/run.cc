@@ -8,6 +8,7 @@
 #include <ctime>
 #include <memory>
 #include <optional>
+#include <thread>
 #include <utility>
 
 #include <fmt/format.h>
@@ -38,6 +39,10 @@ using Clock = std::chrono::steady_clock;
 // ten writes a second at most.
 constexpr std::chrono::milliseconds kStatusInterval{100};
 constexpr unsigned kShardsMax = 256;
+// A gateway that was killed keeps its ports a moment longer than its process lives: the kernel winds up its rings in the
+// background. Whoever restarts it at once must not fail over that.
+constexpr std::chrono::milliseconds kPortsFreeWithin{1500};
+constexpr std::chrono::milliseconds kPortInterval{10};
 
 // Blocked before any thread exists, so that all of them inherit it and signals come through the descriptor only.
 Result<Fd> open_signals() {
@@ -78,9 +83,15 @@ Result<std::unique_ptr<Gateway>> start_gateway(const GatewayConfig& config, cons
   options.site_name = config.site_name;
   auto gateway = Gateway::start(options);
   if (!gateway) return gateway;
-  const auto add_all = [](const auto& items, auto add) -> Result<void> {
+  const auto give_up = Clock::now() + kPortsFreeWithin;
+  const auto add_all = [give_up](const auto& items, auto add) -> Result<void> {
     for (const auto& item : items) {
-      if (auto added = add(item); !added) return fail(added.error().code, item.name + ": " + added.error().message);
+      auto added = add(item);
+      while (!added && added.error().code == ErrorCode::kDuplicate && Clock::now() < give_up) {
+        std::this_thread::sleep_for(kPortInterval);
+        added = add(item);
+      }
+      if (!added) return fail(added.error().code, item.name + ": " + added.error().message);
     }
     return {};
   };

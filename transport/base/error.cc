@@ -81,6 +81,8 @@ ErrorCode code_of_errno(int errno_value) noexcept {
     case ENOBUFS:
     case ENOMEM:
       return ErrorCode::kLimit;
+    case EADDRINUSE:
+      return ErrorCode::kDuplicate;
     case EOPNOTSUPP:
     case ENOSYS:
       return ErrorCode::kUnsupported;
