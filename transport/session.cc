@@ -80,7 +80,10 @@ Session::~Session() {
 Stream* Session::make_stream(StreamId id, const StreamName& name) noexcept {
   Stream* stream = shard_.streams().make(*this, shard_.slice_nodes(), id, name, peer_initial_window_bytes_,
                                          shard_.options().initial_window_bytes);
-  if (stream == nullptr) return nullptr;
+  if (stream == nullptr) {
+    ++shard_.counters().edges_exhausted;  // a shard has as many slots for streams as for connections
+    return nullptr;
+  }
   ++figures_.streams_open;
   ++figures_.streams_total;
   return stream;
