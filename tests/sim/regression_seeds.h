@@ -6,7 +6,10 @@
 namespace fairlead::sim {
 
 inline constexpr std::uint64_t kRegressionSeeds[] = {
-    1, 2, 3, 41,
+    1,
+    2,
+    3,
+    41,
 };
 
 }  // namespace fairlead::sim

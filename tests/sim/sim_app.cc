@@ -40,6 +40,7 @@ void AppConnection::on_connect(Completion done) noexcept {
   if (end_.over) return end_when_idle();
   if (!done.ok()) return cut(std::string("connect: ") + std::strerror(-done.res), false);
   connected_ = true;
+  host_.trace("client connected", end_, socket_.fd());
   go_on();
 }
 
@@ -148,6 +149,7 @@ void AppConnection::release() {
 // ---- the end
 
 void AppConnection::cut(std::string why, bool by_us) {
+  host_.trace(by_us ? "aborts" : "is cut", end_, socket_.fd());
   end_.over = true;
   end_.cut = std::move(why);
   aborting_ = by_us;
@@ -198,7 +200,8 @@ void AppServer::close() {
 // ---- AppHost
 
 AppHost::AppHost(SimWorld& world, FlowLedger& ledger, const std::string& name, unsigned site, const FlowSizes& sizes)
-    : ledger_(ledger),
+    : world_(world),
+      ledger_(ledger),
       site_(site),
       sizes_(sizes),
       // A gateway notices nothing of a connection that falls silent and has nothing to send, so only links get that
@@ -226,6 +229,7 @@ FlowEnd* AppHost::connect(const Address& gateway, const std::string& routing_key
   const int fd = kernel_.open_socket(AF_INET);
   if (fd < 0) return nullptr;
   FlowEnd& end = ledger_.open_client(routing_key, site_);
+  trace("client", end, fd);
   connections_.emplace_back(*this, Socket(kernel_, fd), gateway, end, script);
   return &end;
 }
@@ -243,7 +247,12 @@ void AppHost::accept(Socket socket, Behaviour behaviour, const std::string& rout
   Address gateway;
   if (kernel_.peer_address(socket.fd(), gateway) < 0) return;
   FlowEnd& end = ledger_.open_server(routing_key, site_, port_of(gateway));
+  trace("server", end, socket.fd());
   connections_.emplace_back(*this, std::move(socket), end, draw_server(prng_, behaviour, sizes_));
+}
+
+void AppHost::trace(const char* what, const FlowEnd& end, int fd) {
+  world_.trace({what, kernel_.host(), static_cast<std::int64_t>(end.number), fd});
 }
 
 void AppHost::turn() {

@@ -144,8 +144,11 @@ class AppHost {
   FlowLedger& ledger() noexcept { return ledger_; }
 
   void accept(Socket socket, Behaviour behaviour, const std::string& routing_key);
+  // What a connection does, into the world's trace.
+  void trace(const char* what, const FlowEnd& end, int fd);
 
  private:
+  SimWorld& world_;
   FlowLedger& ledger_;
   unsigned site_;
   FlowSizes sizes_;

@@ -107,6 +107,12 @@ void SimRing::take(const io_uring_sqe& sqe) {
   request.since = world_.now();
   if (kernel_.dead()) return finish(request, {-ECANCELED});
   attach(request);
+  // These never wait, and happen in the order of submission: a cancellation finds its target by a number that a request
+  // queued behind it may carry again.
+  if (sqe.opcode == IORING_OP_ASYNC_CANCEL || sqe.opcode == IORING_OP_NOP) {
+    const Tried outcome = attempt(request);
+    return finish(request, *outcome);
+  }
   const Duration delay_max = world_.faults().request_delay_max;
   if (delay_max.ns <= 0) return make_ready(request);
   const Duration delay{static_cast<std::int64_t>(world_.prng().below(static_cast<std::uint64_t>(delay_max.ns) + 1))};

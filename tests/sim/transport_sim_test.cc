@@ -147,7 +147,8 @@ TEST_F(TransportSimTest, ClientsBeyondALimitAreReset) {
     }
     // Counted; shards report four times a second.
     const std::string counter = streams ? "streams_exhausted" : "edges_exhausted";
-    EXPECT_TRUE(world.run_until(Duration::seconds(1), [&] { return world.site(0).counter(counter) == 3; }));
+    EXPECT_TRUE(world.run_until(Duration::seconds(1), [&] { return world.site(0).counter(counter) == 3; }))
+        << counter << " is " << world.site(0).counter(counter);
     expect_rest(world);
     EXPECT_TRUE(first->clean()) << FlowLedger::describe(*first);
   }
