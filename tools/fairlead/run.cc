@@ -39,8 +39,8 @@ using Clock = std::chrono::steady_clock;
 // ten writes a second at most.
 constexpr std::chrono::milliseconds kStatusInterval{100};
 constexpr unsigned kShardsMax = 256;
-// A gateway that was killed keeps its ports a moment longer than its process lives: the kernel winds up its rings in the
-// background. Whoever restarts it at once must not fail over that.
+// A gateway that was killed keeps its ports a moment longer than its process lives: the kernel winds up its rings in
+// the background. Whoever restarts it at once must not fail over that.
 constexpr std::chrono::milliseconds kPortsFreeWithin{1500};
 constexpr std::chrono::milliseconds kPortInterval{10};
 
