@@ -53,18 +53,22 @@ std::string_view name_of(FrameCheck check) noexcept {
 void OpenFrame::encode(std::uint8_t* at) const noexcept {
   wire::store<std::uint64_t>(at, name.origin);
   wire::store<std::uint64_t>(at + 8, name.number);
-  at[16] = hops;
-  at[17] = static_cast<std::uint8_t>(routing_key.size());
-  std::memcpy(at + kFixedSize, routing_key.data(), routing_key.size());
+  at[16] = hops_left;
+  at[17] = static_cast<std::uint8_t>(path.size() / kHopSize);
+  at[18] = static_cast<std::uint8_t>(routing_key.size());
+  if (!path.empty()) std::memcpy(at + kFixedSize, path.data(), path.size());
+  std::memcpy(at + kFixedSize + path.size(), routing_key.data(), routing_key.size());
 }
 
 bool OpenFrame::decode(std::span<const std::uint8_t> payload, OpenFrame& open) noexcept {
   if (payload.size() < kFixedSize) return false;
-  const std::size_t key_size = payload[17];
-  if (key_size == 0 || payload.size() < kFixedSize + key_size) return false;
+  const std::size_t path_size = std::size_t{payload[17]} * kHopSize;
+  const std::size_t key_size = payload[18];
+  if (key_size == 0 || payload.size() < kFixedSize + path_size + key_size) return false;
   open.name = {wire::load<std::uint64_t>(payload.data()), wire::load<std::uint64_t>(payload.data() + 8)};
-  open.hops = payload[16];
-  open.routing_key = {reinterpret_cast<const char*>(payload.data()) + kFixedSize, key_size};
+  open.hops_left = payload[16];
+  open.path = payload.subspan(kFixedSize, path_size);
+  open.routing_key = {reinterpret_cast<const char*>(payload.data()) + kFixedSize + path_size, key_size};
   return true;
 }
 

@@ -25,7 +25,7 @@ inline constexpr std::uint32_t kReasonSizeMax = 255;
 
 enum class FrameType : std::uint8_t {
   kHello = 1,     // stream 0, first frame each way: who we are (hello.h)
-  kOpen = 2,      // a new stream: OpenFrame
+  kOpen = 2,      // a new stream: OpenFrame. Flag kFlagLowestCost
   kOpened = 3,    // the stream's far end is connected; empty payload
   kData = 4,      // bytes of a stream
   kCredit = 5,    // u64: the receiver takes bytes below this absolute offset
@@ -38,6 +38,7 @@ enum class FrameType : std::uint8_t {
 
 // Flags. The high bit has the same meaning on every type, known or not.
 inline constexpr std::uint8_t kFlagFin = 0x01;        // kData: the last bytes of this direction
+inline constexpr std::uint8_t kFlagLowestCost = 0x01;  // kOpen that asks for a route: only the nearest site will do
 inline constexpr std::uint8_t kFlagFirst = 0x01;      // kControl: first part of a message
 inline constexpr std::uint8_t kFlagLast = 0x02;       // kControl: last part of a message
 inline constexpr std::uint8_t kFlagSkippable = 0x80;  // whoever does not know the type ignores the frame
@@ -107,20 +108,27 @@ struct StreamName {
   friend bool operator==(const StreamName&, const StreamName&) = default;
 };
 
-// Payload of kOpen: name (16 bytes), hop count (1), key length (1), key. Bytes behind the key are for later versions
-// and ignored.
+// Payload of kOpen: name (16 bytes), hops left (1), path length (1), key length (1), path (8 for each router), key.
+// Bytes behind the key are for later versions and ignored. The path names the routers that are still ahead of the
+// receiver, whose own connectors serve the key if it is empty. Each router takes the first one off and one from the hops
+// left, so that a path which a peer made up ends as well.
 struct OpenFrame {
-  static constexpr std::uint32_t kFixedSize = 18;
-  static constexpr std::uint8_t kHopsMax = 64;
+  static constexpr std::uint32_t kFixedSize = 19;
+  static constexpr std::uint32_t kHopSize = 8;
+  static constexpr std::uint32_t kPathMax = 255;
+  static constexpr std::uint32_t kEncodedMax = kFixedSize + kPathMax * kHopSize + kRoutingKeySizeMax;
 
   StreamName name;
-  std::uint8_t hops = 0;
+  std::uint8_t hops_left = 255;
+  std::span<const std::uint8_t> path;  // a multiple of kHopSize
   std::string_view routing_key;
 
-  std::uint32_t encoded_size() const noexcept { return kFixedSize + static_cast<std::uint32_t>(routing_key.size()); }
+  std::uint32_t encoded_size() const noexcept {
+    return kFixedSize + static_cast<std::uint32_t>(path.size() + routing_key.size());
+  }
 
   void encode(std::uint8_t* at) const noexcept;
-  // The key points into the payload.
+  // Path and key point into the payload.
   static bool decode(std::span<const std::uint8_t> payload, OpenFrame& open) noexcept;
 };
 
