@@ -24,6 +24,10 @@ void Router::link_down(std::uint32_t link) {
   if (neighbours_.erase(link) > 0) publish_routes();
 }
 
+void Router::link_reset(std::uint32_t link) {
+  if (neighbours_.contains(link)) transport_->send_control(link, encode_advertisement(served_keys()));
+}
+
 void Router::control_message(std::uint32_t link, std::span<const std::uint8_t> message) {
   const auto neighbour = neighbours_.find(link);
   if (neighbour == neighbours_.end()) return;

@@ -23,6 +23,7 @@ class Router final : public TransportEvents {
 
   void link_up(std::uint32_t link, std::uint32_t cost, const std::string& remote_site_id) override;
   void link_down(std::uint32_t link) override;
+  void link_reset(std::uint32_t link) override;
   void control_message(std::uint32_t link, std::span<const std::uint8_t> message) override;
 
  private:

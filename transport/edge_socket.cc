@@ -132,12 +132,7 @@ void EdgeSocket::deliver(Slice bytes) noexcept {
 }
 
 void EdgeSocket::enqueue(Slice bytes) noexcept {
-  // Copies made one after the other are often neighbours in their small block.
-  if (!out_.empty() && out_.back().block() == bytes.block() &&
-      out_.back().data() + out_.back().size() == bytes.data()) {
-    return out_.grow_back(bytes.size());
-  }
-  if (!out_.push(std::move(bytes))) [[unlikely]] {
+  if (!shard_.append(out_, std::move(bytes))) [[unlikely]] {
     ++shard_.counters().slice_nodes_exhausted;
     fail(ResetCode::kLimit);
   }
@@ -201,11 +196,18 @@ void EdgeSocket::on_send(Completion done) noexcept {
 }
 
 void EdgeSocket::relieve() noexcept {
-  if (state_ != State::kOpen || out_.empty() || relieving_) return;
+  if (state_ != State::kOpen || out_.empty() || relieving_ || !holds_large_blocks()) return;
   if (!send_.in_flight()) return compact();
   // The kernel may still read from the slices of a send that waits: their blocks can go only once it is joined.
   relieving_ = true;
   shard_.ring().cancel(send_);
+}
+
+bool EdgeSocket::holds_large_blocks() noexcept {
+  for (const SliceNode* node = out_.head(); node != nullptr; node = node->next) {
+    if (node->slice.block()->pool != &shard_.small_pool()) return true;
+  }
+  return false;
 }
 
 void EdgeSocket::compact() noexcept {
@@ -216,7 +218,7 @@ void EdgeSocket::compact() noexcept {
     while (room && whole.block()->pool != &shard_.small_pool() && !whole.empty()) {
       const std::uint32_t piece = std::min(whole.size(), shard_.small_pool().capacity());
       Slice copy = shard_.copy_small({whole.data(), piece});
-      room = !copy.empty() && compacted.push(std::move(copy));
+      room = !copy.empty() && shard_.append(compacted, std::move(copy));
       if (room) whole.drop_front(piece);
     }
     if (!whole.empty() && !compacted.push(std::move(whole))) return fail(ResetCode::kLimit);

@@ -70,6 +70,9 @@ class EdgeSocket final
 
   const EdgeGroup& group() const noexcept { return group_; }
 
+  // What waits for the application to read.
+  std::uint64_t queued_bytes() const noexcept { return out_.bytes(); }
+
  private:
   enum class State : std::uint8_t {
     kConnecting,  // connect_ in flight
@@ -86,6 +89,7 @@ class EdgeSocket final
   void arm_receive() noexcept;
   void take_received(Slice bytes) noexcept;
   void enqueue(Slice bytes) noexcept;
+  bool holds_large_blocks() noexcept;
   void compact() noexcept;
   void mark_dirty() noexcept;
   void fail(ResetCode code) noexcept;

@@ -6,6 +6,12 @@
 #include "transport/transport.h"
 
 namespace fairlead {
+namespace {
+
+// A link that was up for this long has proved itself: the next loss is an accident, and is redialled at once.
+constexpr Duration kProved = Duration::seconds(2);
+
+}  // namespace
 
 Link::Link(Transport& transport, std::uint32_t id, LinkConfig config)
     : transport_(transport), config_(std::move(config)), link_id_(transport.prng().next()), slots_(1, Slot::kDown) {
@@ -33,7 +39,7 @@ unsigned Link::up_count() const noexcept {
 // ---- dialling
 
 void Link::dial() {
-  if (closing_) return;
+  if (closing_ || transport_.draining()) return;
   if (up_count() > 0) {
     for (std::uint16_t index = 0; index < slots_.size(); ++index) {
       if (slots_[index] == Slot::kDown) dial_target(index, current_);
@@ -52,7 +58,7 @@ void Link::resolve_next_endpoint() {
   current_.endpoint = config_.endpoints[next_endpoint_++];
   record_.status.url = to_string(current_.endpoint);
   resolving_ = true;
-  transport_.resolve(current_.endpoint, link_id_,
+  transport_.resolve(current_.endpoint, record_.id,
                      [this](Result<std::vector<Address>> addresses) { endpoint_resolved(std::move(addresses)); });
 }
 
@@ -91,6 +97,7 @@ Hello Link::make_hello(std::uint16_t index) const {
   hello.session_index = index;
   hello.cost = config_.cost;
   hello.link_id = link_id_;
+  if (up_count() == 0) hello.flags |= Hello::kFlagBegin;
   return hello;
 }
 
@@ -104,6 +111,9 @@ void Link::pending_ready(PendingSession& pending) {
   if (peer.site_id == transport_.options().site_id) {
     return pending_failed(pending, {ErrorCode::kInvalid, "link " + config_.name + " leads back to this very site"});
   }
+  if (peer.session_index != index || peer.link_id != link_id_) {
+    return pending_failed(pending, {ErrorCode::kProtocol, record_.status.url + " answered for another session"});
+  }
   const bool first = up_count() == 0;
   if (!first && peer.incarnation != record_.peer_incarnation) {
     // The peer restarted between two of our dials; the sessions to its old life are about to end.
@@ -112,8 +122,8 @@ void Link::pending_ready(PendingSession& pending) {
   slots_[index] = Slot::kUp;
   record_.note_peer(peer, pending.tls());
   transport_.adopt(record_, pending);
-  failures_ = 0;
   if (!first) return;
+  up_since_ = transport_.now();
   ++record_.status.ups;
   redial_.cancel();
   const std::uint16_t wanted =
@@ -190,6 +200,8 @@ void Link::session_ended(std::uint16_t index, const Error& error) {
     log_warning("link {}: down: {}", config_.name, error.message);
     transport_.link_down(record_);
   }
+  link_id_ = transport_.prng().next();
+  if (transport_.now() - up_since_ >= kProved) failures_ = 0;
   // Sessions to a peer that is gone may still be dialling: their outcome does not matter any more.
   transport_.abandon_pending(*this);
   std::replace(slots_.begin(), slots_.end(), Slot::kDialling, Slot::kDown);

@@ -5,7 +5,8 @@
 //
 // Session 0 goes first: it tells how many shards the peer has. The others then dial the address that worked. Back-off
 // is exponential with full jitter in its upper half, from redial_min to redial_max, and starts anew once the link was
-// up.
+// up for a while. Each run of the link, from its first session to the loss of the last, has an id of its own: the two
+// ends may notice a loss at different times, and must not take sessions of different runs for one link.
 //
 // Owner: Transport. Control thread only.
 #pragma once
@@ -32,8 +33,6 @@ class Link final : public PendingSession::Owner {
   Link& operator=(const Link&) = delete;
 
   std::uint32_t id() const noexcept { return record_.id; }
-
-  std::uint64_t link_id() const noexcept { return link_id_; }
 
   const LinkConfig& config() const noexcept { return config_; }
 
@@ -78,13 +77,14 @@ class Link final : public PendingSession::Owner {
   Transport& transport_;
   LinkConfig config_;
   LinkRecord record_;
-  std::uint64_t link_id_;        // as told to the peer: of this object's life
+  std::uint64_t link_id_;        // as told to the peer: of this run, from the first session to the last
   std::vector<Slot> slots_;      // by session index
   std::vector<Target> targets_;  // of the endpoint being tried
   std::size_t next_target_ = 0;
   std::size_t next_endpoint_ = 0;
   Target current_;         // being dialled by session 0, or the one that worked
-  unsigned failures_ = 0;  // rounds over all endpoints since the link was last up
+  unsigned failures_ = 0;  // rounds over all endpoints since the link was last up for a while
+  Instant up_since_{};
   bool resolving_ = false;
   bool closing_ = false;
   Instant redial_at_{};

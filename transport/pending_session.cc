@@ -208,7 +208,9 @@ void PendingSession::arm_receive() noexcept {
 
 void PendingSession::on_receive(Completion done) noexcept {
   if (state_ == State::kFailed) {
-    if (lingering_ && done.res > 0) return arm_receive();
+    // Not lingering yet: the alert is still being sent, and has the deadline that bounds both.
+    if (!lingering_) return;
+    if (done.res > 0) return arm_receive();
     lingering_ = false;
     return deadline_.cancel();
   }

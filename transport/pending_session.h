@@ -62,6 +62,9 @@ class PendingSession {
            !send_.in_flight();
   }
 
+  // On its way out: refused, timed out or abandoned.
+  bool failed() const noexcept { return state_ == State::kFailed; }
+
   bool dialled() const noexcept { return dialled_; }
 
   bool owned_by(const Owner& owner) const noexcept { return owner_ == &owner; }

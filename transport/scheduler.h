@@ -41,7 +41,9 @@ class Scheduler {
     --count_;
   }
 
-  // The entry that may send now, at most budget() bytes; null if none is active. Follow it with sent().
+  // The entry that may send a frame now; null if none is active. Follow it with sent(). The frame may be larger than
+  // what is left of the quantum, and the next turn comes so much later: cut to the quantum, every second frame would be
+  // a few bytes long.
   ScheduleEntry* next() noexcept {
     while (true) {
       List& list = fresh_.empty() ? old_ : fresh_;
@@ -53,8 +55,6 @@ class Scheduler {
       old_.push_back(entry);
     }
   }
-
-  static std::int32_t budget(const ScheduleEntry& entry) noexcept { return entry.deficit_bytes_; }
 
   // What the entry given by next() has sent, and whether it has more.
   void sent(ScheduleEntry& entry, std::uint32_t bytes, bool more) noexcept {

@@ -23,6 +23,8 @@ constexpr Duration kLateMax = Duration::milliseconds(20);
 // Shared by the active streams of a session as their backlog.
 constexpr std::uint64_t kSessionBacklogBytes = 16 * 1024 * 1024;
 constexpr std::uint32_t kRouterMessageBytesMax = 4 * 1024 * 1024;
+// Router messages that wait to be sent, and those of the peer that the control thread has not come to yet.
+constexpr std::uint64_t kRouterBytesMax = 16 * 1024 * 1024;
 constexpr std::uint32_t kControlPartBytes = 2048;
 
 std::span<const std::uint8_t> no_bytes() {
@@ -60,6 +62,7 @@ Session::Session(Shard& shard, SessionSeed seed, Block* out, std::unique_ptr<Rec
       sender_(std::make_unique<SealingSender>(std::move(seed.sealer), out)),
       receiver_(std::move(receiver)),
       control_(shard.slice_nodes()),
+      router_messages_(shard.slice_nodes()),
       ours_(std::min({shard.options().streams_per_session_max, seed.peer_streams_max, StreamId::kSlotsMax - 1})),
       theirs_(std::min(shard.options().streams_per_session_max, StreamId::kSlotsMax - 1)),
       dialled_(seed.dialled),
@@ -176,6 +179,10 @@ std::uint32_t Session::take_window_budget(std::uint32_t bytes) noexcept {
   return shard_.take_window_budget(bytes);
 }
 
+bool Session::append(SliceQueue& queue, Slice&& bytes) noexcept {
+  return shard_.append(queue, std::move(bytes));
+}
+
 // ---- receiving
 
 void Session::arm_receive() noexcept {
@@ -189,7 +196,7 @@ void Session::on_receive(Completion done) noexcept {
   if (state_ == State::kEnding) return join();
   if (done.res > 0) {
     wait_first_ = !done.socket_nonempty();
-    last_heard_ = shard_.now();
+    if (!write_shut_) last_heard_ = shard_.now();
     receiver_->received(done.bytes());
     process_received();
     if (state_ == State::kEnding) return join();
@@ -258,7 +265,7 @@ bool Session::process_frame(const FrameHeader& header, std::uint8_t* payload, Bl
       return process_open(header, bytes);
     case FrameType::kPing:
       put_frame(FrameType::kPong, 0, 0, bytes);
-      return state_ == State::kUp;
+      return state_ == State::kUp || state_ == State::kClosing;
     case FrameType::kPong:
       process_pong(wire::load<std::uint64_t>(payload));
       return true;
@@ -348,7 +355,14 @@ bool Session::process_control(const FrameHeader& header, std::span<const std::ui
     return false;
   }
   control_message_.insert(control_message_.end(), payload.begin(), payload.end());
-  if ((header.flags & kFlagLast) != 0) shard_.report_control(*this, std::move(control_message_));
+  if ((header.flags & kFlagLast) == 0) return true;
+  router_bytes_unhandled_ += control_message_.size();
+  if (router_bytes_unhandled_ > kRouterBytesMax) {
+    protocol_error("router messages faster than they can be handled");
+    return false;
+  }
+  shard_.report_control(*this, std::move(control_message_));
+  control_message_ = {};
   return true;
 }
 
@@ -368,23 +382,27 @@ void Session::mark_dirty() noexcept {
 
 void Session::put_frame(FrameType type, std::uint8_t flags, std::uint32_t stream,
                         std::span<const std::uint8_t> payload) noexcept {
-  if (state_ == State::kEnding || state_ == State::kEnded) return;
+  if (state_ == State::kEnding || state_ == State::kEnded || close_notify_put_) return;
   const std::uint32_t size = kFrameHeaderSize + static_cast<std::uint32_t>(payload.size());
+  SliceQueue& queue = type == FrameType::kControl ? router_messages_ : control_;
+  if (queue.bytes() + size > (type == FrameType::kControl ? kRouterBytesMax : kControlBytesMax)) return fail_unread();
   Slice frame = shard_.reserve_small(size);
-  const std::uint64_t limit = kControlBytesMax + (type == FrameType::kControl ? kRouterMessageBytesMax : 0);
-  if (frame.empty() || control_.bytes() + size > limit) {
-    ++shard_.counters().control_overflows;
-    return fail(ErrorCode::kLimit, "the peer does not read: more than 1 MiB of control frames wait for it");
-  }
+  if (frame.empty()) return fail(ErrorCode::kLimit, "no memory left for control frames");
   encode_header({static_cast<std::uint16_t>(payload.size()), type, flags, stream}, frame.data());
   std::copy(payload.begin(), payload.end(), frame.data() + kFrameHeaderSize);
-  if (!control_.empty() && control_.back().block() == frame.block() &&
-      control_.back().data() + control_.back().size() == frame.data()) {
-    control_.grow_back(size);
-  } else if (!control_.push(std::move(frame))) {
+  // Frames one behind the other in their block are one slice, and go out in one record.
+  if (!queue.empty() && queue.back().block() == frame.block() &&
+      queue.back().data() + queue.back().size() == frame.data()) {
+    queue.grow_back(size);
+  } else if (!queue.push(std::move(frame))) {
     return fail(ErrorCode::kLimit, "no memory left for control frames");
   }
   mark_dirty();
+}
+
+void Session::fail_unread() noexcept {
+  ++shard_.counters().control_overflows;
+  fail(ErrorCode::kLimit, "the peer does not read: more control frames wait for it than the limit allows");
 }
 
 void Session::put_reset(StreamId id, ResetCode code) noexcept {
@@ -422,13 +440,21 @@ void Session::put_credits() noexcept {
   }
 }
 
-bool Session::put_control_frames() noexcept {
-  while (!control_.empty() && sender_->room()) {
+bool Session::put_queue(SliceQueue& queue) noexcept {
+  while (!queue.empty() && sender_->room()) {
     // A slice is a run of whole frames of at most one small block, which one record takes.
-    const Slice run = control_.take_front(UINT32_MAX);
+    const Slice run = queue.take_front(UINT32_MAX);
     sender_->put_frames(run.data(), run.size());
   }
-  return control_.empty();
+  return queue.empty();
+}
+
+bool Session::put_control_frames() noexcept {
+  return put_queue(control_) && put_queue(router_messages_);
+}
+
+std::uint64_t Session::unsent_bytes() const noexcept {
+  return control_.bytes() + router_messages_.bytes() + sender_->pending_bytes();
 }
 
 void Session::put_streams() noexcept {
@@ -439,7 +465,7 @@ void Session::put_streams() noexcept {
     if (entry == nullptr) return;
     Stream& stream = static_cast<Stream&>(*entry);
     bool more = false;
-    const std::uint32_t sent = stream.pull(*sender_, static_cast<std::uint32_t>(Scheduler::budget(*entry)), more);
+    const std::uint32_t sent = stream.pull(*sender_, more);
     figures_.bytes_out += sent;
     if (sent > 0 && sent <= kInteractiveBytes && !more) last_interactive_ = shard_.now();
     // A stream whose last bytes left is no longer scheduled.
@@ -448,13 +474,13 @@ void Session::put_streams() noexcept {
 }
 
 void Session::flush() noexcept {
-  if (state_ == State::kEnding || state_ == State::kEnded || send_.in_flight()) return;
+  if (state_ == State::kEnding || state_ == State::kEnded || send_.in_flight() || write_shut_) return;
   if (sender_->pending_bytes() == 0) {
     if (std::exchange(key_update_wanted_, false)) sender_->put_key_update();
     put_credits();
     if (state_ != State::kUp && state_ != State::kClosing) return;  // put_frame() may end the session
     if (put_control_frames()) put_streams();
-    if (state_ == State::kClosing && control_.empty() && !close_notify_put_) {
+    if (state_ == State::kClosing && control_.empty() && router_messages_.empty() && !close_notify_put_) {
       close_notify_put_ = true;
       sender_->put_close_notify();
     }
@@ -479,13 +505,22 @@ void Session::on_send(Completion done) noexcept {
         return fail_with_errno(-done.res);
     }
   }
-  if (close_notify_put_ && sender_->pending_bytes() == 0) return end();
+  if (close_notify_put_ && sender_->pending_bytes() == 0) {
+    // To close now, with bytes of the peer unread or under way, would make the kernel answer them with a reset, which
+    // takes back what the peer has not read yet. So the peer closes first, or is given up as silent.
+    write_shut_ = true;
+    last_heard_ = shard_.now();
+    socket_.shutdown(SHUT_WR);
+    return;
+  }
   mark_dirty();
 }
 
 void Session::on_probe(Instant now) noexcept {
   // Time in which this thread did not run (a busy machine, a paused VM) says nothing about the peer.
   if (const Duration late = now - probe_.deadline(); late > kLateMax) last_heard_ = last_heard_ + late;
+  // Nor does time in which we had no memory to listen.
+  if (!receive_.in_flight()) last_heard_ = now;
   if (now - last_heard_ > shard_.options().silent_limit) {
     return fail_silent(now - last_heard_);
   }

@@ -4,7 +4,7 @@
 // per turn: control frames first, then streams by deficit round robin, sealed into one block. While that send is in
 // flight nothing more is sealed, so that a small request never waits behind more than one batch and the kernel's queue.
 //
-//   kUp ──close()──► kClosing (close_notify is sent) ──► kEnding ──(ops joined)──► kEnded, reported to the owner
+//   kUp ──close()──► kClosing (close_notify and FIN, then the peer's) ──► kEnding ──(ops joined)──► kEnded, reported
 //    └──────────────(any error)─────────────────────────────┘
 #pragma once
 
@@ -88,6 +88,10 @@ class Session final
 
   // Sends a router message to the peer.
   void send_control(std::span<const std::uint8_t> message) noexcept;
+  // The control thread has handled so many bytes of the peer's router messages.
+  void control_handled(std::uint64_t bytes) noexcept { router_bytes_unhandled_ -= bytes; }
+  // What is on its way out of here, sealed or not.
+  std::uint64_t unsent_bytes() const noexcept;
   // Tells the peer to open no more streams.
   void go_away(ResetCode code) noexcept;
   // Ends in order: close_notify, then FIN. Streams still open are reset.
@@ -109,11 +113,12 @@ class Session final
   std::uint64_t stream_backlog_bytes() const noexcept;
   std::uint32_t window_bytes_max() const noexcept;
   std::uint32_t take_window_budget(std::uint32_t bytes) noexcept;
+  [[nodiscard]] bool append(SliceQueue& queue, Slice&& bytes) noexcept;
 
  private:
   enum class State : std::uint8_t {
     kUp,       // frames flow
-    kClosing,  // close_notify is to be sent, or being sent
+    kClosing,  // close_notify is to be sent or was sent; what the peer still says is read and dropped until it closes
     kEnding,   // ops in flight are being joined
     kEnded,    // handed to the shard for destruction
   };
@@ -143,9 +148,11 @@ class Session final
 
   void put_frame(FrameType type, std::uint8_t flags, std::uint32_t stream,
                  std::span<const std::uint8_t> payload) noexcept;
+  [[gnu::cold, gnu::noinline]] void fail_unread() noexcept;
   void put_reset(StreamId id, ResetCode code) noexcept;
   void put_credits() noexcept;
   bool put_control_frames() noexcept;
+  bool put_queue(SliceQueue& queue) noexcept;
   void put_streams() noexcept;
   void mark_dirty() noexcept;
 
@@ -171,7 +178,8 @@ class Session final
   std::unique_ptr<RecordSender> sender_;
   std::unique_ptr<RecordReceiver> receiver_;
   Scheduler scheduler_;
-  SliceQueue control_;  // control frames, whole ones in each slice
+  SliceQueue control_;          // control frames, whole ones in each slice
+  SliceQueue router_messages_;  // CONTROL frames: behind the others, and with a limit of their own
   CreditList credits_;
   Table ours_;                             // streams that we opened
   Table theirs_;                           // streams that the peer opened
@@ -183,6 +191,7 @@ class Session final
   bool wait_first_ = true;
   bool peer_going_away_ = false;
   bool close_notify_put_ = false;
+  bool write_shut_ = false;  // close_notify left, and FIN behind it; the peer's is awaited
   bool key_update_wanted_ = false;
   bool early_too_long_ = false;
   std::uint64_t id_;
@@ -192,7 +201,8 @@ class Session final
   Instant last_heard_;
   Instant last_interactive_{};  // when a small frame was last sent: batches stay short for a while after
   Error error_{ErrorCode::kClosing, "closed"};
-  std::vector<std::uint8_t> control_message_;  // parts of a router message received so far
+  std::vector<std::uint8_t> control_message_;     // parts of a router message received so far
+  std::uint64_t router_bytes_unhandled_ = 0;      // reported to the control thread, which has not taken them yet
 
   OpOf<&Session::on_receive> receive_{*this};
   OpOf<&Session::on_send> send_{*this};

@@ -28,6 +28,12 @@ constexpr Duration kReportInterval = Duration::milliseconds(250);
 // How long a closing session may take to get its close_notify out.
 constexpr Duration kStopDeadline = Duration::milliseconds(500);
 constexpr Duration kReliefInterval = Duration::milliseconds(5);
+// How long sessions may find no block to receive into before whoever holds the most has to go: well below the time
+// after which the peers would take us for dead.
+constexpr Duration kStarvingMax = Duration::milliseconds(300);
+// A queue of at least so many slices packs pieces of at most so many bytes.
+constexpr std::uint32_t kPackFrom = 4;
+constexpr std::uint32_t kPackBytesMax = 1024;
 
 }  // namespace
 
@@ -85,7 +91,8 @@ bool Shard::turn(Duration wait_max) noexcept {
     arm_event();
     timers_.arm(report_, now_ + kReportInterval);
   }
-  const bool work_left = !dirty_edges_.empty() || !dirty_sessions_.empty();
+  const bool work_left = !dirty_edges_.empty() || !dirty_sessions_.empty() ||
+                         (!starved_edges_.empty() && buffers_->lent() > 0);
   ring_->turn(work_left ? Duration{} : std::min(wait_max, timers_.until_next(now_)));
   if (ring_->all_submitted()) {
     vectors_used_ = 0;
@@ -133,12 +140,30 @@ void Shard::flush_all() noexcept {
 
 void Shard::relieve_pressure() noexcept {
   const auto low = [](const BlockPool& pool) { return pool.available() < pool.count() / 4; };
+  if (starved_sessions_.empty() || link_pool_->available() > 0) {
+    starving_since_ = now_;
+  } else if (now_ - starving_since_ > kStarvingMax) {
+    sacrifice_holder();
+    starving_since_ = now_;
+  }
   if ((!low(*link_pool_) && !low(*edge_pool_)) || now_ - relieved_ < kReliefInterval) return;
   relieved_ = now_;
   for (auto it = all_edges_.begin(); it != all_edges_.end();) {
     EdgeSocket& edge = *it++;  // relieve() may end the connection, which leaves the list only when it is reaped
     edge.relieve();
   }
+}
+
+// Stalled readers hold every block, and there is no room to move their bytes to. One of them ends, so that the others
+// and all who do read can go on.
+void Shard::sacrifice_holder() noexcept {
+  EdgeSocket* most = nullptr;
+  for (EdgeSocket& edge : all_edges_) {
+    if (most == nullptr || edge.queued_bytes() > most->queued_bytes()) most = &edge;
+  }
+  if (most == nullptr || most->queued_bytes() == 0) return;
+  ++counters_.edges_sacrificed;
+  most->end(ResetCode::kLimit);
 }
 
 void Shard::resume_starved() noexcept {
@@ -208,6 +233,35 @@ Slice Shard::copy_small(std::span<const std::uint8_t> bytes) noexcept {
   Slice slice = reserve_small(static_cast<std::uint32_t>(bytes.size()));
   if (!slice.empty()) std::memcpy(slice.data(), bytes.data(), bytes.size());
   return slice;
+}
+
+bool Shard::append(SliceQueue& queue, Slice&& bytes) noexcept {
+  if (!queue.empty()) {
+    Slice& back = queue.back();
+    if (back.block() == bytes.block() && back.data() + back.size() == bytes.data()) {
+      queue.grow_back(bytes.size());
+      bytes.reset();
+      return true;
+    }
+    if (queue.count() >= kPackFrom && bytes.size() <= kPackBytesMax) {
+      Block* own = back.block();
+      const bool fits = own->pool == small_pool_.get() && own->references == 1 &&
+                        static_cast<std::size_t>(own->data() + own->capacity - back.data()) >=
+                            std::size_t{back.size()} + bytes.size();
+      if (fits) {
+        std::memcpy(back.data() + back.size(), bytes.data(), bytes.size());
+        queue.grow_back(bytes.size());
+        bytes.reset();
+        return true;
+      }
+      if (small_pool_->available() > small_pool_->count() / kSmallReserve) {
+        Block* fresh = small_pool_->take();
+        std::memcpy(fresh->data(), bytes.data(), bytes.size());
+        bytes = Slice(fresh, fresh->data(), bytes.size());
+      }
+    }
+  }
+  return queue.push(std::move(bytes));
 }
 
 std::span<iovec> Shard::gather(SliceQueue& queue, std::uint32_t bytes_max) noexcept {
@@ -325,6 +379,7 @@ void Shard::start_client(Listener& listener, Socket socket, bool may_hand_over) 
 }
 
 void Shard::adopt_client(std::uint32_t listener_id, Socket socket) {
+  if (stopping_) return socket.close_with_reset();
   for (const auto& listener : listeners_) {
     if (listener->id() == listener_id) return start_client(*listener, std::move(socket), false);
   }
@@ -413,6 +468,12 @@ void Shard::send_control(std::uint64_t session_id, std::span<const std::uint8_t>
   }
 }
 
+void Shard::control_handled(std::uint64_t session_id, std::uint64_t bytes) {
+  for (const auto& session : sessions_) {
+    if (session->id() == session_id) return session->control_handled(bytes);
+  }
+}
+
 void Shard::add_listener(std::uint32_t id, std::string routing_key, Socket socket) {
   listeners_.push_back(std::make_unique<Listener>(*this, id, std::move(routing_key), std::move(socket)));
 }
@@ -481,15 +542,17 @@ void Shard::report_going_away(Session& session) noexcept {
 }
 
 void Shard::report_control(Session& session, std::vector<std::uint8_t> message) {
-  transport_.report_control(index_, session.link(), std::move(message));
+  transport_.report_control(index_, session.link(), session.id(), std::move(message));
 }
 
 void Shard::on_report(Instant now) noexcept {
   timers_.arm(report_, now + kReportInterval);
   ShardReport report;
   report.shard = index_;
-  for (const auto& session : sessions_)
+  for (const auto& session : sessions_) {
     report.sessions.push_back({session->id(), session->figures()});
+    report.unsent_bytes += session->unsent_bytes();
+  }
   for (const auto& listener : listeners_)
     report.listeners.push_back({listener->id(), listener->group()});
   for (const auto& connector : connectors_)

@@ -47,6 +47,7 @@ struct ShardCounters {
   std::uint64_t edge_bytes_out = 0;
   std::uint64_t edges_reset = 0;        // application connections that ended by reset
   std::uint64_t edges_relieved = 0;     // times a stalled connection's bytes were moved to small blocks
+  std::uint64_t edges_sacrificed = 0;   // stalled connections ended because sessions had no block left to receive into
   std::uint64_t edges_exhausted = 0;    // connections refused for want of a slot (connections_per_shard_max)
   std::uint64_t streams_exhausted = 0;  // streams refused at streams_per_session_max
   std::uint64_t receive_starved = 0;    // receives that found no lent buffer (-ENOBUFS)
@@ -80,6 +81,7 @@ struct ShardReport {
   Ring::Counters ring;
   std::uint32_t edges_open = 0;
   std::uint32_t streams_open = 0;
+  std::uint64_t unsent_bytes = 0;  // of all sessions: what has not been given to the kernel
   bool accepting = true;
 };
 
@@ -126,6 +128,7 @@ class Shard {
   void adopt_session(SessionSeed seed);
   void close_session(std::uint64_t session_id);
   void send_control(std::uint64_t session_id, std::span<const std::uint8_t> message);
+  void control_handled(std::uint64_t session_id, std::uint64_t bytes);
   void add_listener(std::uint32_t id, std::string routing_key, Socket socket);
   void add_connector(std::uint32_t id, std::vector<Address> addresses);
 
@@ -172,6 +175,10 @@ class Shard {
   static constexpr std::uint32_t kSmallBlockSize = 4096;
   Slice reserve_small(std::uint32_t size) noexcept;
   Slice copy_small(std::span<const std::uint8_t> bytes) noexcept;
+  // Adds to a queue that may have to wait for long. Pieces that lie one behind the other become one slice; once there
+  // are a few slices, small ones are packed into blocks of the queue's own, so that thousands of tiny pieces that
+  // nobody reads take neither a node nor a shared block each. False: no node left, and `bytes` is untouched.
+  [[nodiscard]] bool append(SliceQueue& queue, Slice&& bytes) noexcept;
   // The front of a queue as vectors for one send, valid until the end of the turn; empty when the turn's are used up.
   std::span<iovec> gather(SliceQueue& queue, std::uint32_t bytes_max) noexcept;
   const msghdr* message(std::span<iovec> vectors) noexcept;
@@ -210,6 +217,7 @@ class Shard {
   void run_tasks() noexcept;
   void flush_all() noexcept;
   void relieve_pressure() noexcept;
+  void sacrifice_holder() noexcept;
   void resume_starved() noexcept;
   void reap_dead() noexcept;
   bool finished() noexcept;
@@ -265,6 +273,7 @@ class Shard {
   Socket event_;
   std::uint64_t event_value_ = 0;
   Instant relieved_{};
+  Instant starving_since_{};  // since when sessions find no block, without a break
   bool stopping_ = false;
   ShardCounters counters_;
 

@@ -11,11 +11,7 @@ namespace fairlead {
 
 void Stream::deliver(Slice bytes) noexcept {
   if (!state_.can_send()) return;
-  // Small slices that were copied one after the other are often neighbours.
-  if (!out_.empty() && out_.back().block() == bytes.block() &&
-      out_.back().data() + out_.back().size() == bytes.data() && bytes.size() <= SealingSender::kCopyMax) {
-    out_.grow_back(bytes.size());
-  } else if (!out_.push(std::move(bytes))) [[unlikely]] {
+  if (!session_->append(out_, std::move(bytes))) [[unlikely]] {
     return session_->reset_stream(*this, ResetCode::kLimit);
   }
   session_->activate(*this);
@@ -27,13 +23,12 @@ void Stream::finish() noexcept {
   session_->activate(*this);
 }
 
-std::uint32_t Stream::pull(RecordSender& sender, std::uint32_t budget, bool& more) noexcept {
+std::uint32_t Stream::pull(RecordSender& sender, bool& more) noexcept {
   std::uint32_t size = 0;
   Slice payload;
   if (!out_.empty() && send_.available() > 0) {
     payload = out_.take_front(
-        std::min({budget, kFramePayloadMax,
-                  static_cast<std::uint32_t>(std::min<std::uint64_t>(send_.available(), kFramePayloadMax))}));
+        static_cast<std::uint32_t>(std::min<std::uint64_t>(send_.available(), kFramePayloadMax)));
     size = payload.size();
     send_.use(size);
   }

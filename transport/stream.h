@@ -70,9 +70,9 @@ class Stream final
   void receive_opened() noexcept;
   void receive_reset(ResetCode code) noexcept;
 
-  // The stream's turn to send: puts one frame of at most `budget` payload bytes. Returns what it put; `more` says
+  // The stream's turn to send: puts one frame, as large as may be. Returns how many payload bytes it put; `more` says
   // whether the stream has something left.
-  std::uint32_t pull(RecordSender& sender, std::uint32_t budget, bool& more) noexcept;
+  std::uint32_t pull(RecordSender& sender, bool& more) noexcept;
   // The new limit to tell the far end; called while the stream is on the session's credit list.
   std::uint64_t take_credit(Instant now, Duration round_trip) noexcept;
   // The session is gone: nothing can be sent any more.

@@ -353,7 +353,7 @@ void Transport::drain() {
 
 bool Transport::drained() const noexcept {
   return draining_ && std::all_of(reports_.begin(), reports_.end(), [](const ShardReport& report) {
-           return !report.accepting && report.edges_open == 0 && report.streams_open == 0;
+           return !report.accepting && report.edges_open == 0 && report.streams_open == 0 && report.unsent_bytes == 0;
          });
 }
 
@@ -371,17 +371,30 @@ Hello Transport::make_hello() const {
 }
 
 void Transport::add_pending(std::unique_ptr<PendingSession> pending) {
-  if (!pending->dialled()) {
-    const auto unfinished = [](const auto& p) { return !p->dialled() && !p->over(); };
-    if (static_cast<std::size_t>(std::count_if(pending_.begin(), pending_.end(), unfinished)) >=
-        options_.handshakes_max) {
-      // The oldest goes: a peer that means it is done long before its turn comes.
-      ++handshakes_evicted_;
-      (*std::find_if(pending_.begin(), pending_.end(), unfinished))
-          ->fail({ErrorCode::kLimit, "too many unfinished handshakes at a time"});
-    }
-  }
+  if (!pending->dialled() && !make_room_for_handshake()) return;
   pending_.push_back(std::move(pending));
+}
+
+// False: so many are there, counted with those that are on their way out, that the new one goes at once.
+bool Transport::make_room_for_handshake() {
+  std::size_t present = 0;
+  std::size_t unfinished = 0;
+  PendingSession* oldest = nullptr;
+  for (const auto& pending : pending_) {
+    if (pending->dialled() || pending->over()) continue;
+    ++present;
+    if (pending->failed()) continue;
+    ++unfinished;
+    if (oldest == nullptr) oldest = pending.get();
+  }
+  if (present < options_.handshakes_max) return true;
+  ++handshakes_evicted_;
+  if (present >= 2 * std::size_t{options_.handshakes_max}) return false;
+  // The oldest goes: a peer that means it is done long before its turn comes.
+  if (unfinished >= options_.handshakes_max) {
+    oldest->fail({ErrorCode::kLimit, "too many unfinished handshakes at a time"});
+  }
+  return true;
 }
 
 void Transport::abandon_pending(const PendingSession::Owner& owner) {
@@ -390,11 +403,11 @@ void Transport::abandon_pending(const PendingSession::Owner& owner) {
   }
 }
 
-void Transport::resolve(const HostPort& endpoint, std::uint64_t link_id, Resolver::Done done) {
+void Transport::resolve(const HostPort& endpoint, std::uint32_t link, Resolver::Done done) {
   resolver_.resolve(
-      endpoint, now_, [this, link_id, done = std::move(done)](Result<std::vector<Address>> addresses) mutable {
+      endpoint, now_, [this, link, done = std::move(done)](Result<std::vector<Address>> addresses) mutable {
         const bool alive =
-            std::any_of(links_.begin(), links_.end(), [&](const auto& link) { return link->link_id() == link_id; });
+            std::any_of(links_.begin(), links_.end(), [&](const auto& candidate) { return candidate->id() == link; });
         if (alive) done(std::move(addresses));
       });
 }
@@ -405,6 +418,7 @@ Result<Hello> Transport::answer_hello(Access& access, PendingSession& pending) {
   if (peer.site_id == options_.site_id) {
     return fail(ErrorCode::kInvalid, "the peer has this site's own id; a link must lead to another site");
   }
+  if (auto sessions = check_sessions(peer); !sessions) return std::unexpected(sessions.error());
   Hello hello = make_hello();
   hello.session_index = peer.session_index;
   hello.link_id = peer.link_id;
@@ -412,13 +426,37 @@ Result<Hello> Transport::answer_hello(Access& access, PendingSession& pending) {
   return hello;
 }
 
-void Transport::adopt_incoming(Access& access, PendingSession& pending) {
-  const Hello& peer = pending.peer_hello();
+// What a peer may have of sessions: one for each index below the number of shards of the larger end, in a run of the link
+// that both ends know, and on no shard more than its memory carries.
+Result<void> Transport::check_sessions(const Hello& peer) {
+  if (peer.session_index >= std::max<std::size_t>(peer.shards, options_.shards)) {
+    return fail(ErrorCode::kProtocol, "a session beyond the number of shards");
+  }
+  if (find_incoming(peer) == nullptr && (peer.flags & Hello::kFlagBegin) == 0) {
+    return fail(ErrorCode::kReset, "the link that this session belongs to is lost here; begin it anew");
+  }
+  const unsigned shard = shard_of(peer.session_index);
+  std::size_t sessions = 0;
+  for (const auto& session : session_places_)
+    sessions += session.second.shard == shard ? 1 : 0;
+  // A session holds two link blocks; the other half of them is for bytes.
+  if (sessions >= options_.link_blocks / 4) {
+    return fail(ErrorCode::kLimit, "no more than " + std::to_string(options_.link_blocks / 4) + " sessions on a shard");
+  }
+  return {};
+}
+
+Transport::IncomingLink* Transport::find_incoming(const Hello& peer) noexcept {
   const auto at = std::find_if(incoming_.begin(), incoming_.end(), [&](const auto& link) {
     return link->peer_link_id == peer.link_id && link->record.peer_incarnation == peer.incarnation &&
            link->record.status.remote_site_id == peer.site_id;
   });
-  IncomingLink* link = at != incoming_.end() ? at->get() : nullptr;
+  return at == incoming_.end() ? nullptr : at->get();
+}
+
+void Transport::adopt_incoming(Access& access, PendingSession& pending) {
+  const Hello& peer = pending.peer_hello();
+  IncomingLink* link = find_incoming(peer);
   if (link == nullptr) {
     incoming_.push_back(std::make_unique<IncomingLink>());
     link = incoming_.back().get();
@@ -434,6 +472,7 @@ void Transport::adopt_incoming(Access& access, PendingSession& pending) {
   }
   link->record.note_peer(peer, pending.tls());
   const bool first = !link->record.up;
+  close_replaced_sessions(link->record, peer.session_index);
   adopt(link->record, pending);
   if (!first) return;
   link->record.up = true;
@@ -455,12 +494,24 @@ void Transport::adopt(LinkRecord& record, PendingSession& pending) {
   seed.peer_initial_window_bytes = pending.peer_hello().initial_window_bytes;
   seed.peer_streams_max = pending.peer_hello().streams_max;
   seed.socket.set_option(IPPROTO_TCP, TCP_NOTSENT_LOWAT, kNotSentLowWater);
-  const unsigned shard = seed.index % static_cast<unsigned>(shards_.size());
+  const unsigned shard = shard_of(seed.index);
   record.sessions[seed.session_id] = {seed.index, shard, {}};
-  session_links_[seed.session_id] = record.id;
+  session_places_[seed.session_id] = {record.id, shard};
   status_changed_ = true;
   shards_[shard]->mailbox().post(
-      make_task<Shard>([seed = std::move(seed)](Shard& target) mutable { target.adopt_session(std::move(seed)); }));
+      make_task<Shard>([seed = std::move(seed), draining = draining_](Shard& target) mutable {
+        target.adopt_session(std::move(seed));
+        if (draining) target.go_away();
+      }));
+}
+
+// A dialler has one session of each index: that it comes with another one means that it has given up the first.
+void Transport::close_replaced_sessions(LinkRecord& record, std::uint16_t index) {
+  for (const auto& [id, entry] : record.sessions) {
+    if (entry.index != index) continue;
+    shards_[entry.shard]->mailbox().post(
+        make_task<Shard>([session = id](Shard& shard) { shard.close_session(session); }));
+  }
 }
 
 void Transport::close_sessions(LinkRecord& record) {
@@ -491,23 +542,30 @@ void Transport::link_down(LinkRecord& record) {
 }
 
 void Transport::session_ended(std::uint64_t session_id, const Error& error) {
-  const auto at = session_links_.find(session_id);
-  if (at == session_links_.end()) return;
-  const std::uint32_t link_id = at->second;
-  session_links_.erase(at);
+  const auto at = session_places_.find(session_id);
+  if (at == session_places_.end()) return;
+  const std::uint32_t link_id = at->second.link;
+  session_places_.erase(at);
   status_changed_ = true;
+  LinkRecord* record = find_record(link_id);
+  const bool carried_messages =
+      record != nullptr && !record->sessions.empty() && record->sessions.begin()->first == session_id;
   for (const auto& link : links_) {
     if (link->id() != link_id) continue;
     const std::uint16_t index = link->record().sessions[session_id].index;
     link->record().drop_session(session_id);
-    return link->session_ended(index, error);
+    link->session_ended(index, error);
+    if (carried_messages && link->record().up) events_.link_reset(link_id);
+    return;
   }
   for (auto link = incoming_.begin(); link != incoming_.end(); ++link) {
-    LinkRecord& record = (*link)->record;
-    if (record.id != link_id) continue;
-    record.drop_session(session_id);
-    if (!record.sessions.empty()) return;
-    log_info("{}: link from site {} is down: {}", record.status.name, record.status.remote_site_name, error.message);
+    if ((*link)->record.id != link_id) continue;
+    record->drop_session(session_id);
+    if (!record->sessions.empty()) {
+      if (carried_messages) events_.link_reset(link_id);
+      return;
+    }
+    log_info("{}: link from site {} is down: {}", record->status.name, record->status.remote_site_name, error.message);
     const auto gone = std::move(*link);
     incoming_.erase(link);
     return link_down(gone->record);
@@ -541,9 +599,12 @@ void Transport::report_going_away(unsigned shard, std::uint32_t link) {
   inbox(shard).post(make_task<Transport>([link](Transport& transport) { transport.going_away(link); }));
 }
 
-void Transport::report_control(unsigned shard, std::uint32_t link, std::vector<std::uint8_t> message) {
-  inbox(shard).post(make_task<Transport>([link, message = std::move(message)](Transport& transport) {
+void Transport::report_control(unsigned shard, std::uint32_t link, std::uint64_t session,
+                               std::vector<std::uint8_t> message) {
+  inbox(shard).post(make_task<Transport>([shard, link, session, message = std::move(message)](Transport& transport) {
     transport.events_.control_message(link, message);
+    transport.shards_[shard]->mailbox().post(make_task<Shard>(
+        [session, bytes = message.size()](Shard& target) { target.control_handled(session, bytes); }));
   }));
 }
 
@@ -560,8 +621,8 @@ void Transport::hand_over_client(unsigned shard, std::uint32_t link, std::uint32
 
 void Transport::figures_reported(ShardReport report) {
   for (const ShardReport::SessionLine& line : report.sessions) {
-    const auto at = session_links_.find(line.session_id);
-    LinkRecord* record = at != session_links_.end() ? find_record(at->second) : nullptr;
+    const auto at = session_places_.find(line.session_id);
+    LinkRecord* record = at != session_places_.end() ? find_record(at->second.link) : nullptr;
     if (record != nullptr) record->sessions[line.session_id].figures = line.figures;
   }
   for (const ShardReport::GroupLine& line : report.listeners) {

@@ -41,6 +41,8 @@ class TransportEvents {
   virtual void link_up(std::uint32_t link, std::uint32_t cost, const std::string& remote_site_id) = 0;
   // The link is gone, or takes no new streams.
   virtual void link_down(std::uint32_t link) = 0;
+  // Messages sent over the link may have been lost with the session that carried them; later ones arrive.
+  virtual void link_reset(std::uint32_t link) = 0;
   virtual void control_message(std::uint32_t link, std::span<const std::uint8_t> message) = 0;
 
  protected:
@@ -89,6 +91,8 @@ class Transport {
   // Whether every shard reported, after drain(), that it neither accepts nor carries anything.
   bool drained() const noexcept;
 
+  bool draining() const noexcept { return draining_; }
+
   // ---- control thread: for its objects
 
   Ring& ring() noexcept { return *ring_; }
@@ -106,7 +110,8 @@ class Transport {
   Hello make_hello() const;
   void add_pending(std::unique_ptr<PendingSession> pending);
   void abandon_pending(const PendingSession::Owner& owner);
-  void resolve(const HostPort& endpoint, std::uint64_t link_id, Resolver::Done done);
+  // Forgotten if the link is gone by then.
+  void resolve(const HostPort& endpoint, std::uint32_t link, Resolver::Done done);
   Result<Hello> answer_hello(Access& access, PendingSession& pending);
   void adopt_incoming(Access& access, PendingSession& pending);
   void adopt(LinkRecord& record, PendingSession& pending);
@@ -124,7 +129,7 @@ class Transport {
 
   void report_session_ended(unsigned shard, std::uint64_t session_id, Error error);
   void report_going_away(unsigned shard, std::uint32_t link);
-  void report_control(unsigned shard, std::uint32_t link, std::vector<std::uint8_t> message);
+  void report_control(unsigned shard, std::uint32_t link, std::uint64_t session, std::vector<std::uint8_t> message);
   void report_figures(unsigned shard, ShardReport report);
   void hand_over_client(unsigned shard, std::uint32_t link, std::uint32_t listener, Socket socket);
 
@@ -133,6 +138,11 @@ class Transport {
   struct IncomingLink {
     std::uint64_t peer_link_id = 0;
     LinkRecord record;
+  };
+
+  struct SessionPlace {
+    std::uint32_t link = 0;
+    unsigned shard = 0;
   };
 
   struct ListenerEntry {
@@ -159,6 +169,8 @@ class Transport {
   void on_event(Completion done) noexcept;
   void on_status(Instant now) noexcept;
   void run_tasks() noexcept;
+  bool make_room_for_handshake();
+  void close_replaced_sessions(LinkRecord& record, std::uint16_t index);
   void refresh_connectors();
   void resolve_connector(ConnectorEntry& entry);
   void session_ended(std::uint64_t session_id, const Error& error);
@@ -168,6 +180,11 @@ class Transport {
   void publish_status();
   std::vector<NamedCount> counters() const;
   LinkRecord* find_record(std::uint32_t link) noexcept;
+  IncomingLink* find_incoming(const Hello& peer) noexcept;
+  Result<void> check_sessions(const Hello& peer);
+  unsigned shard_of(std::uint16_t session_index) const noexcept {
+    return session_index % static_cast<unsigned>(shards_.size());
+  }
   Result<Socket> open_listening_socket(const std::string& host, std::uint16_t port, bool shared, std::uint16_t& bound);
   bool finished() noexcept;
   template <class Work>
@@ -201,7 +218,7 @@ class Transport {
   std::vector<ListenerEntry> listeners_;
   std::vector<ConnectorEntry> connectors_;
   std::vector<ShardReport> reports_;                      // newest of each shard
-  std::map<std::uint64_t, std::uint32_t> session_links_;  // session id to link id
+  std::map<std::uint64_t, SessionPlace> session_places_;  // by session id
   std::shared_ptr<const Forwarder> forwarder_;
   std::uint32_t next_link_ = 1;
   std::uint32_t next_edge_id_ = 1;

@@ -105,6 +105,7 @@ void GatewayWorld::plan_site(unsigned number) {
   site.receive_bundles = side.receive_bundles;
   site.options.shards = side.shards;
   site.options.site_id = site.options.site_name = number == 0 ? "west" : "east";
+  site.options.silent_limit = side.silent_limit;
   site.options.initial_window_bytes = side.initial_window_bytes;
   site.options.window_bytes_max = side.window_bytes_max;
   site.options.window_budget_bytes = side.window_budget_bytes;

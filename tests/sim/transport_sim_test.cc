@@ -196,5 +196,56 @@ TEST_F(TransportSimTest, ALinkThatFallsSilentIsNoticedAndComesBack) {
   expect_rest(world);
 }
 
+// A connection dies in silence, and one end notices long before the other. The new run of the link must be one for both,
+// with routes over it.
+TEST_F(TransportSimTest, BothEndsAgreeOnWhenALinkWasLost) {
+  for (const unsigned slow : {0U, 1U}) {
+    WorldPlan plan = plain_plan();
+    plan.sides[slow].silent_limit = Duration::seconds(5);
+    plan.faults.strike_bytes_max = 100'000;
+    plan.faults.silence = 10'000;
+    GatewayWorld world(plan);
+    world.come_up();
+    world.world().faults().silence = 0;
+    const FlowEnd* lost = world.start_flow(0, 1, Behaviour::kEcho, script_of(50'000'000));
+    ASSERT_TRUE(world.run_until(kPatience, [&] { return lost->over; })) << text_of(world.judge());
+    EXPECT_FALSE(lost->cut.empty());
+    // Long enough for the slow end, and for a link that it alone takes for a new one.
+    world.run_until(Duration::seconds(8), [] { return false; });
+    EXPECT_TRUE(world.site(0).links_up() && world.site(1).links_up())
+        << world.site(0).describe_links() << world.site(1).describe_links();
+    const FlowEnd* there = world.start_flow(0, 1, Behaviour::kEcho, script_of(1'000));
+    const FlowEnd* back = world.start_flow(1, 0, Behaviour::kEcho, script_of(1'000));
+    EXPECT_TRUE(world.run_until(kPatience, [&] { return there->over && back->over; }));
+    EXPECT_TRUE(there->clean()) << "slow " << slow << ": " << FlowLedger::describe(*there);
+    EXPECT_TRUE(back->clean()) << "slow " << slow << ": " << FlowLedger::describe(*back);
+    expect_rest(world);
+  }
+}
+
+// Tens of thousands of tiny pieces that nobody reads: they hold blocks of their size, and no more nodes than blocks.
+TEST_F(TransportSimTest, TinyPiecesThatNobodyReadsArePacked) {
+  WorldPlan plan = plain_plan();
+  plan.faults.send_buffer_bytes = plan.faults.receive_buffer_bytes = 4 * 1024;
+  plan.sizes.stall_percent = 100;
+  plan.sizes.bytes_max = 1'000;
+  GatewayWorld world(plan);
+  world.come_up();
+  FlowScript dribbling = script_of(60'000);
+  dribbling.send_bytes_max = 20;
+  for (int i = 0; i < 8; ++i)
+    world.start_flow(0, 1, Behaviour::kSink, dribbling);
+  world.run_until(Duration::seconds(10), [] { return false; });
+  EXPECT_GE(world.ledger().open_count(), 8U);  // the stalled servers
+  for (unsigned side = 0; side < 2; ++side) {
+    for (const auto& shard : world.site(side).transport().shards()) {
+      const Shard::Usage usage = shard->usage();
+      EXPECT_LE(usage.slice_nodes, 8U * 30) << "site " << side;
+      EXPECT_LE(usage.small_blocks, 8U * 30) << "site " << side;
+    }
+  }
+  expect_rest(world);
+}
+
 }  // namespace
 }  // namespace fairlead::sim

@@ -27,13 +27,11 @@ class SchedulerTest : public testing::Test {
     scheduler_.activate(entry);
   }
 
-  // Serves the next entry as a session does, a whole budget at most; null when there is none.
+  // Serves the next entry as a session does, one frame at most; null when there is none.
   Entry* serve(std::uint32_t frame_max = kQuantum) {
     auto* entry = static_cast<Entry*>(scheduler_.next());
     if (entry == nullptr) return nullptr;
-    const auto budget = static_cast<std::uint64_t>(Scheduler::budget(*entry));
-    EXPECT_GT(budget, 0U);
-    const std::uint64_t bytes = std::min({budget, entry->waiting_bytes, std::uint64_t{frame_max}});
+    const std::uint64_t bytes = std::min(entry->waiting_bytes, std::uint64_t{frame_max});
     entry->waiting_bytes -= bytes;
     entry->sent_bytes += bytes;
     scheduler_.sent(*entry, static_cast<std::uint32_t>(bytes), entry->waiting_bytes > 0);

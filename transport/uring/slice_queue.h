@@ -35,12 +35,15 @@ class SliceQueue {
     node->slice = std::move(slice);
     (tail_ != nullptr ? tail_->next : head_) = node;
     tail_ = node;
+    ++count_;
     return true;
   }
 
   bool empty() const noexcept { return head_ == nullptr; }
 
   std::uint64_t bytes() const noexcept { return bytes_; }
+
+  std::uint32_t count() const noexcept { return count_; }
 
   SliceNode* head() noexcept { return head_; }
 
@@ -85,6 +88,7 @@ class SliceQueue {
     std::swap(head_, other.head_);
     std::swap(tail_, other.tail_);
     std::swap(bytes_, other.bytes_);
+    std::swap(count_, other.count_);
   }
 
   void clear() noexcept {
@@ -98,6 +102,7 @@ class SliceQueue {
     SliceNode* node = head_;
     head_ = node->next;
     if (head_ == nullptr) tail_ = nullptr;
+    --count_;
     nodes_->destroy(node);
   }
 
@@ -105,6 +110,7 @@ class SliceQueue {
   SliceNode* head_ = nullptr;
   SliceNode* tail_ = nullptr;
   std::uint64_t bytes_ = 0;
+  std::uint32_t count_ = 0;  // slices
 };
 
 }  // namespace fairlead

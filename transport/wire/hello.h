@@ -18,6 +18,8 @@ struct Hello {
   static constexpr std::uint8_t kVersion = 1;
   static constexpr std::uint32_t kFixedSize = 48;
   static constexpr std::uint16_t kShardsMax = 256;
+  // Flag: this session begins a new run of the link. Without it an acceptor takes only runs that it knows.
+  static constexpr std::uint16_t kFlagBegin = 0x0001;
 
   std::uint8_t version_min = kVersion;
   std::uint8_t version_max = kVersion;
@@ -27,7 +29,7 @@ struct Hello {
   std::uint32_t cost = 1;
   std::uint32_t initial_window_bytes = 0;  // credit of each stream that the peer may use at once
   std::uint32_t streams_max = 0;           // that the peer may have open
-  std::uint64_t link_id = 0;      // chosen by the dialler for each run of a link: sessions with it belong together
+  std::uint64_t link_id = 0;  // chosen by the dialler for each run of a link: sessions with it belong together
   std::uint64_t incarnation = 0;  // of the process: random, or later than the last
   std::uint64_t features = 0;     // bits of optional protocol parts; none is defined in version 1
   std::string site_id;
