@@ -196,8 +196,8 @@ TEST_F(TransportSimTest, ALinkThatFallsSilentIsNoticedAndComesBack) {
   expect_rest(world);
 }
 
-// A connection dies in silence, and one end notices long before the other. The new run of the link must be one for both,
-// with routes over it.
+// A connection dies in silence, and one end notices long before the other. The new run of the link must be one for
+// both, with routes over it.
 TEST_F(TransportSimTest, BothEndsAgreeOnWhenALinkWasLost) {
   for (const unsigned slow : {0U, 1U}) {
     WorldPlan plan = plain_plan();

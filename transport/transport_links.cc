@@ -1,0 +1,253 @@
+// Transport's links: connections on their way to becoming sessions, links that peers dialled, and which session is
+// where.
+
+#include <algorithm>
+
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+
+#include "transport/base/log.h"
+#include "transport/transport.h"
+
+namespace fairlead {
+namespace {
+
+// Unsent bytes that the kernel may hold for a link: what lies there has left our scheduler. Small enough that a request
+// passes bulk, large enough for a batch; with batches of the same size measured best.
+constexpr int kNotSentLowWater = 64 * 1024;
+
+}  // namespace
+
+// ---- links and their sessions
+
+Hello Transport::make_hello() const {
+  Hello hello;
+  hello.shards = static_cast<std::uint16_t>(options_.shards);
+  hello.initial_window_bytes = options_.initial_window_bytes;
+  hello.streams_max = options_.streams_per_session_max;
+  hello.incarnation = options_.incarnation;
+  hello.site_id = options_.site_id;
+  hello.site_name = options_.site_name;
+  return hello;
+}
+
+void Transport::add_pending(std::unique_ptr<PendingSession> pending) {
+  if (!pending->dialled() && !make_room_for_handshake()) return;
+  pending_.push_back(std::move(pending));
+}
+
+// False: so many are there, counted with those that are on their way out, that the new one goes at once.
+bool Transport::make_room_for_handshake() {
+  std::size_t present = 0;
+  std::size_t unfinished = 0;
+  PendingSession* oldest = nullptr;
+  for (const auto& pending : pending_) {
+    if (pending->dialled() || pending->over()) continue;
+    ++present;
+    if (pending->failed()) continue;
+    ++unfinished;
+    if (oldest == nullptr) oldest = pending.get();
+  }
+  if (present < options_.handshakes_max) return true;
+  ++handshakes_evicted_;
+  if (present >= 2 * std::size_t{options_.handshakes_max}) return false;
+  // The oldest goes: a peer that means it is done long before its turn comes.
+  if (unfinished >= options_.handshakes_max) {
+    oldest->fail({ErrorCode::kLimit, "too many unfinished handshakes at a time"});
+  }
+  return true;
+}
+
+void Transport::abandon_pending(const PendingSession::Owner& owner) {
+  for (const auto& pending : pending_) {
+    if (pending->owned_by(owner)) pending->abandon();
+  }
+}
+
+void Transport::resolve(const HostPort& endpoint, std::uint32_t link, Resolver::Done done) {
+  resolver_.resolve(
+      endpoint, now_, [this, link, done = std::move(done)](Result<std::vector<Address>> addresses) mutable {
+        const bool alive =
+            std::any_of(links_.begin(), links_.end(), [&](const auto& candidate) { return candidate->id() == link; });
+        if (alive) done(std::move(addresses));
+      });
+}
+
+Result<Hello> Transport::answer_hello(Access& access, PendingSession& pending) {
+  const Hello& peer = pending.peer_hello();
+  if (draining_) return fail(ErrorCode::kClosing, "this site is being shut down");
+  if (peer.site_id == options_.site_id) {
+    return fail(ErrorCode::kInvalid, "the peer has this site's own id; a link must lead to another site");
+  }
+  if (auto sessions = check_sessions(peer); !sessions) return std::unexpected(sessions.error());
+  Hello hello = make_hello();
+  hello.session_index = peer.session_index;
+  hello.link_id = peer.link_id;
+  static_cast<void>(access);
+  return hello;
+}
+
+// What a peer may have of sessions: one for each index below the number of shards of the larger end, in a run of the
+// link that both ends know, and on no shard more than its memory carries.
+Result<void> Transport::check_sessions(const Hello& peer) {
+  if (peer.session_index >= std::max<std::size_t>(peer.shards, options_.shards)) {
+    return fail(ErrorCode::kProtocol, "a session beyond the number of shards");
+  }
+  if (find_incoming(peer) == nullptr && (peer.flags & Hello::kFlagBegin) == 0) {
+    return fail(ErrorCode::kReset, "the link that this session belongs to is lost here; begin it anew");
+  }
+  const unsigned shard = shard_of(peer.session_index);
+  std::size_t sessions = 0;
+  for (const auto& session : session_places_)
+    sessions += session.second.shard == shard ? 1 : 0;
+  // A session holds two link blocks; the other half of them is for bytes.
+  if (sessions >= options_.link_blocks / 4) {
+    return fail(ErrorCode::kLimit,
+                "no more than " + std::to_string(options_.link_blocks / 4) + " sessions fit on a shard");
+  }
+  return {};
+}
+
+Transport::IncomingLink* Transport::find_incoming(const Hello& peer) noexcept {
+  const auto at = std::find_if(incoming_.begin(), incoming_.end(), [&](const auto& link) {
+    return link->peer_link_id == peer.link_id && link->record.peer_incarnation == peer.incarnation &&
+           link->record.status.remote_site_id == peer.site_id;
+  });
+  return at == incoming_.end() ? nullptr : at->get();
+}
+
+void Transport::adopt_incoming(Access& access, PendingSession& pending) {
+  const Hello& peer = pending.peer_hello();
+  IncomingLink* link = find_incoming(peer);
+  if (link == nullptr) {
+    incoming_.push_back(std::make_unique<IncomingLink>());
+    link = incoming_.back().get();
+    link->peer_link_id = peer.link_id;
+    link->record.id = next_link_++;
+    link->record.status.name = access.config().name;
+    link->record.status.incoming = true;
+    link->record.status.url = pending.peer();
+    link->record.status.cost = peer.cost;
+    link->record.status.ups = 1;
+    link->record.status.sessions_wanted = std::max<std::uint32_t>(peer.shards, options_.shards);
+    link->record.note_state(LinkState::kUp, kernel_.unix_seconds());
+  }
+  link->record.note_peer(peer, pending.tls());
+  const bool first = !link->record.up;
+  close_replaced_sessions(link->record, peer.session_index);
+  adopt(link->record, pending);
+  if (!first) return;
+  link->record.up = true;
+  log_info("{}: link from site {} at {} is up, {}", access.config().name, peer.site_name, pending.peer(),
+           link->record.status.cipher);
+  link_up(link->record);
+}
+
+void Transport::adopt(LinkRecord& record, PendingSession& pending) {
+  SessionSeed seed;
+  seed.session_id = next_session_id_++;
+  seed.link = record.id;
+  seed.index = pending.hello().session_index;
+  seed.dialled = pending.dialled();
+  seed.socket = pending.take_socket();
+  seed.sealer = pending.take_sealer();
+  seed.opener = pending.take_opener();
+  seed.early = pending.take_early();
+  seed.peer_initial_window_bytes = pending.peer_hello().initial_window_bytes;
+  seed.peer_streams_max = pending.peer_hello().streams_max;
+  seed.socket.set_option(IPPROTO_TCP, TCP_NOTSENT_LOWAT, kNotSentLowWater);
+  const unsigned shard = shard_of(seed.index);
+  record.sessions[seed.session_id] = {seed.index, shard, {}};
+  session_places_[seed.session_id] = {record.id, shard};
+  status_changed_ = true;
+  shards_[shard]->mailbox().post(
+      make_task<Shard>([seed = std::move(seed), draining = draining_](Shard& target) mutable {
+        target.adopt_session(std::move(seed));
+        if (draining) target.go_away();
+      }));
+}
+
+// A dialler has one session of each index: that it comes with another one means that it has given up the first.
+void Transport::close_replaced_sessions(LinkRecord& record, std::uint16_t index) {
+  for (const auto& [id, entry] : record.sessions) {
+    if (entry.index != index) continue;
+    shards_[entry.shard]->mailbox().post(
+        make_task<Shard>([session = id](Shard& shard) { shard.close_session(session); }));
+  }
+}
+
+void Transport::close_sessions(LinkRecord& record) {
+  for (const auto& [id, entry] : record.sessions) {
+    shards_[entry.shard]->mailbox().post(
+        make_task<Shard>([session = id](Shard& shard) { shard.close_session(session); }));
+  }
+}
+
+LinkRecord* Transport::find_record(std::uint32_t link) noexcept {
+  for (const auto& candidate : links_) {
+    if (candidate->id() == link) return &candidate->record();
+  }
+  for (const auto& candidate : incoming_) {
+    if (candidate->record.id == link) return &candidate->record;
+  }
+  return nullptr;
+}
+
+void Transport::link_up(LinkRecord& record) {
+  status_changed_ = true;
+  events_.link_up(record.id, std::max(record.status.cost, record.peer_cost), record.status.remote_site_id);
+}
+
+void Transport::link_down(LinkRecord& record) {
+  status_changed_ = true;
+  events_.link_down(record.id);
+}
+
+void Transport::session_ended(std::uint64_t session_id, const Error& error) {
+  const auto at = session_places_.find(session_id);
+  if (at == session_places_.end()) return;
+  const std::uint32_t link_id = at->second.link;
+  session_places_.erase(at);
+  status_changed_ = true;
+  LinkRecord* record = find_record(link_id);
+  const bool carried_messages =
+      record != nullptr && !record->sessions.empty() && record->sessions.begin()->first == session_id;
+  for (const auto& link : links_) {
+    if (link->id() != link_id) continue;
+    const std::uint16_t index = link->record().sessions[session_id].index;
+    link->record().drop_session(session_id);
+    link->session_ended(index, error);
+    if (carried_messages && link->record().up) events_.link_reset(link_id);
+    return;
+  }
+  for (auto link = incoming_.begin(); link != incoming_.end(); ++link) {
+    if ((*link)->record.id != link_id) continue;
+    record->drop_session(session_id);
+    if (!record->sessions.empty()) {
+      if (carried_messages) events_.link_reset(link_id);
+      return;
+    }
+    log_info("{}: link from site {} is down: {}", record->status.name, record->status.remote_site_name, error.message);
+    const auto gone = std::move(*link);
+    incoming_.erase(link);
+    return link_down(gone->record);
+  }
+}
+
+void Transport::going_away(std::uint32_t link) {
+  LinkRecord* record = find_record(link);
+  if (record == nullptr || record->going_away) return;
+  record->going_away = true;
+  link_down(*record);
+}
+
+void Transport::client_handed_over(std::uint32_t link, std::uint32_t listener, Socket socket) {
+  LinkRecord* record = find_record(link);
+  if (record == nullptr || record->sessions.empty()) return socket.close_with_reset();
+  const unsigned shard = record->sessions.begin()->second.shard;
+  shards_[shard]->mailbox().post(make_task<Shard>([listener, socket = std::move(socket)](Shard& target) mutable {
+    target.adopt_client(listener, std::move(socket));
+  }));
+}
+
+}  // namespace fairlead
