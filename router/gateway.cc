@@ -9,8 +9,23 @@
 #include "transport/uring/probe.h"
 
 namespace fairlead {
+namespace {
+
+// Later than that of the life before, as far as the clock can be trusted, and not that of another process: microseconds
+// since 1970 in the upper bits, chance in the lower ones.
+std::uint64_t new_incarnation() {
+  constexpr std::uint64_t kMicrosecondsPerSecond = 1'000'000;
+  std::uint64_t chance = 0;
+  live_kernel().random({reinterpret_cast<std::uint8_t*>(&chance), sizeof chance});
+  const auto seconds = static_cast<std::uint64_t>(live_kernel().unix_seconds());
+  return (seconds * kMicrosecondsPerSecond << 12) | (chance >> 32);
+}
+
+}  // namespace
 
 struct Gateway::Impl {
+  explicit Impl(const TransportOptions& options) : router(options) {}
+
   Router router;
   std::unique_ptr<Transport> transport;  // calls the router: ends first
 };
@@ -27,11 +42,9 @@ Result<std::unique_ptr<Gateway>> Gateway::start(const TransportOptions& options)
   for (const std::string& sentence : features->lacking) {
     log_info("Linux {} lacks {}", features->release, sentence);
   }
-  auto impl = std::make_unique<Impl>();
   TransportOptions complete = options;
-  while (complete.incarnation == 0) {
-    live_kernel().random({reinterpret_cast<std::uint8_t*>(&complete.incarnation), sizeof complete.incarnation});
-  }
+  if (complete.incarnation == 0) complete.incarnation = new_incarnation();
+  auto impl = std::make_unique<Impl>(complete);
   auto transport = Transport::open(live_kernel(), complete, *features, impl->router);
   if (!transport) return std::unexpected(transport.error());
   impl->transport = std::move(*transport);
@@ -56,7 +69,7 @@ Result<void> Gateway::add_connector(const ConnectorConfig& connector) {
   return impl_->transport->on_control([&](Transport& transport) -> Result<void> {
     auto id = transport.add_connector(connector);
     if (!id) return std::unexpected(id.error());
-    impl_->router.connector_added(connector.routing_key, *id);
+    impl_->router.connector_added(connector.routing_key, *id, !connector.probe);
     return {};
   });
 }
@@ -65,8 +78,21 @@ Result<void> Gateway::add_link(const LinkConfig& link) {
   return impl_->transport->on_control([&](Transport& transport) { return transport.add_link(link); });
 }
 
+Result<void> Gateway::set_link_cost(const std::string& link, std::uint32_t cost) {
+  return impl_->transport->on_control([&](Transport& transport) -> Result<void> {
+    auto id = transport.set_link_cost(link, cost);
+    if (!id) return std::unexpected(id.error());
+    impl_->router.set_link_cost(*id, cost);
+    return {};
+  });
+}
+
 std::shared_ptr<const GatewayStatus> Gateway::status() const {
   return impl_->transport->status();
+}
+
+NetworkView Gateway::network() const {
+  return impl_->transport->on_control([this](Transport&) { return impl_->router.view(); });
 }
 
 int Gateway::status_fd() const {

@@ -7,6 +7,7 @@
 #include <memory>
 #include <string>
 
+#include "router/network_view.h"
 #include "transport/base/error.h"
 #include "transport/config.h"
 
@@ -25,12 +26,17 @@ class Gateway {
   Result<void> add_listener(const ListenerConfig& listener);
   Result<void> add_connector(const ConnectorConfig& connector);
   Result<void> add_link(const LinkConfig& link);
+  // From now on, and told to the other end; streams that are open stay where they are.
+  Result<void> set_link_cost(const std::string& link, std::uint32_t cost);
 
   // The newest snapshot; never null. A new one is made at least every 250 ms while something changed, and at once when
   // a link changes state.
   std::shared_ptr<const GatewayStatus> status() const;
   // An eventfd that becomes readable when status() changed; the reader reads 8 bytes to reset it.
   int status_fd() const;
+
+  // The network as it looks from here.
+  NetworkView network() const;
 
   // Stops accepting and tells peers to open no more streams; streams that are open go on.
   void drain();

@@ -1,5 +1,6 @@
 #include "router/router.h"
 
+#include <algorithm>
 #include <memory>
 #include <utility>
 
@@ -7,45 +8,103 @@
 
 namespace fairlead {
 
-void Router::connector_added(const std::string& routing_key, std::uint32_t id) {
-  connectors_[routing_key].push_back(id);
-  publish_routes();
-  for (const auto& neighbour : neighbours_) {
-    transport_->send_control(neighbour.first, encode_advertisement(served_keys()));
-  }
+Router::Router(const TransportOptions& options)
+    : routing_({.site_id = options.site_id,
+                .site_name = options.site_name,
+                .incarnation = options.incarnation,
+                .edge = options.edge},
+               *this) {}
+
+// ---- connectors
+
+void Router::connector_added(const std::string& routing_key, std::uint32_t id, bool available) {
+  if (const auto news = early_news_.extract(id); !news.empty()) available = news.mapped();
+  connectors_.push_back({id, routing_key, available, LoadRef::make()});
+  offer_connectors();
 }
 
-void Router::link_up(std::uint32_t link, std::uint32_t cost, const std::string&) {
-  neighbours_[link] = {cost, {}};
-  transport_->send_control(link, encode_advertisement(served_keys()));
+void Router::connector_available(std::uint32_t id, bool available) {
+  const auto at = std::find_if(connectors_.begin(), connectors_.end(), [&](const Connector& c) { return c.id == id; });
+  if (at == connectors_.end()) {
+    early_news_[id] = available;
+    return;
+  }
+  at->available = available;
+  offer_connectors();
+}
+
+void Router::offer_connectors() {
+  LocalConnectors offered;
+  for (const Connector& connector : connectors_) {
+    if (connector.available) offered[connector.routing_key].push_back({connector.id, connector.load});
+  }
+  routing_.set_connectors(std::move(offered), transport_->now());
+  publish();
+}
+
+// ---- links
+
+void Router::link_up(const LinkNews& link) {
+  LinkKind kind = LinkKind::kInterior;
+  if (routing_.edge()) kind = LinkKind::kUplink;
+  if (link.peer_is_edge) kind = LinkKind::kEdge;
+  routing_.link_up(link.link,
+                   {.site_id = link.site_id,
+                    .site_name = link.site_name,
+                    .kind = kind,
+                    .cost = link.cost,
+                    .peer_cost = link.peer_cost},
+                   transport_->now());
+  note_cost(link.link);
+  publish();
 }
 
 void Router::link_down(std::uint32_t link) {
-  if (neighbours_.erase(link) > 0) publish_routes();
+  routing_.link_down(link, transport_->now());
+  publish();
 }
 
 void Router::link_reset(std::uint32_t link) {
-  if (neighbours_.contains(link)) transport_->send_control(link, encode_advertisement(served_keys()));
+  routing_.link_reset(link, transport_->now());
+  publish();
+}
+
+void Router::set_link_cost(std::uint32_t link, std::uint32_t cost) {
+  routing_.set_link_cost(link, cost, transport_->now());
+  note_cost(link);
+  publish();
+}
+
+void Router::note_cost(std::uint32_t link) {
+  if (const std::uint32_t cost = routing_.link_cost(link); cost > 0) transport_->note_routing_cost(link, cost);
 }
 
 void Router::control_message(std::uint32_t link, std::span<const std::uint8_t> message) {
-  const auto neighbour = neighbours_.find(link);
-  if (neighbour == neighbours_.end()) return;
-  auto keys = decode_advertisement(message);
-  if (!keys) return log_warning("router message ignored: {}", keys.error().message);
-  neighbour->second.keys = std::move(*keys);
-  publish_routes();
+  if (auto taken = routing_.receive(link, message, transport_->now()); !taken) {
+    log_warning("router message ignored: {}", taken.error().message);
+  }
+  note_cost(link);
+  publish();
 }
 
-ServedKeys Router::served_keys() const {
-  ServedKeys keys;
-  for (const auto& [key, ids] : connectors_)
-    keys[key] = static_cast<std::uint16_t>(ids.size());
-  return keys;
+// ---- what follows
+
+void Router::send(std::uint32_t link, std::vector<std::uint8_t> message) {
+  transport_->send_control(link, std::move(message));
 }
 
-void Router::publish_routes() {
-  transport_->set_forwarder(std::make_shared<RouteTable>(connectors_, neighbours_));
+void Router::on_due(Instant now) noexcept {
+  routing_.tick(now);
+  publish();
+}
+
+void Router::publish() {
+  if (auto table = routing_.table(); table != published_) {
+    published_ = table;
+    transport_->set_forwarder(std::move(table));
+  }
+  due_.cancel();
+  if (const Instant due = routing_.due(); due != Instant::max()) transport_->timers().arm(due_, due);
 }
 
 }  // namespace fairlead

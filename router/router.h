@@ -1,38 +1,67 @@
-// Router: what this site serves and what is served behind each of its links, and the route table that follows. It tells
-// neighbours what is served here, and shards where connections go.
+// Router: the routing of this site in the transport: carries the routing protocol's messages over links, tells the
+// routing what happens to links and servers, and gives shards the tables that follow.
 //
 // Owner: Gateway. Control thread only.
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <span>
 #include <string>
+#include <vector>
 
-#include "router/routing/route_table.h"
+#include "router/network_view.h"
+#include "router/routing/routing.h"
 #include "transport/transport.h"
 
 namespace fairlead {
 
-class Router final : public TransportEvents {
+class Router final : public TransportEvents, private RoutingOutbox {
  public:
+  // Of the site whose transport it will be.
+  explicit Router(const TransportOptions& options);
+
   // Before the transport's first event.
   void attach(Transport& transport) noexcept { transport_ = &transport; }
 
-  // A connector of this site serves the key from now on; `id` as in Route.
-  void connector_added(const std::string& routing_key, std::uint32_t id);
+  // A connector of this site; `id` as in Route. It serves the key while it is available.
+  void connector_added(const std::string& routing_key, std::uint32_t id, bool available);
 
-  void link_up(std::uint32_t link, std::uint32_t cost, const std::string& remote_site_id) override;
+  void link_up(const LinkNews& link) override;
   void link_down(std::uint32_t link) override;
   void link_reset(std::uint32_t link) override;
   void control_message(std::uint32_t link, std::span<const std::uint8_t> message) override;
+  void connector_available(std::uint32_t connector, bool available) override;
+
+  // What this site wants for a link from now on; streams that are open stay where they are.
+  void set_link_cost(std::uint32_t link, std::uint32_t cost);
+
+  // The network as it looks from here.
+  NetworkView view();
 
  private:
-  ServedKeys served_keys() const;
-  void publish_routes();
+  struct Connector {
+    std::uint32_t id = 0;
+    std::string routing_key;
+    bool available = false;
+    LoadRef load;
+  };
+
+  void send(std::uint32_t link, std::vector<std::uint8_t> message) override;
+  void on_due(Instant now) noexcept;
+  void offer_connectors();
+  void note_cost(std::uint32_t link);
+  void publish();
+  void add_sites(const RouteTable& table, NetworkView& view) const;
+  void add_keys(const RouteTable& table, NetworkView& view) const;
 
   Transport* transport_ = nullptr;
-  LocalConnectors connectors_;
-  Neighbours neighbours_;
+  Routing routing_;
+  std::vector<Connector> connectors_;
+  std::map<std::uint32_t, bool> early_news_;  // of connectors that are not added yet
+  std::shared_ptr<const RouteTable> published_;
+
+  TimerOf<&Router::on_due> due_{*this};
 };
 
 }  // namespace fairlead

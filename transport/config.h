@@ -10,6 +10,7 @@
 
 #include "transport/base/error.h"
 #include "transport/base/time.h"
+#include "transport/forwarder.h"
 
 namespace fairlead {
 
@@ -36,6 +37,9 @@ struct TransportOptions {
   Duration dial_timeout = Duration::seconds(5);           // TCP connect, each address
   Duration handshake_timeout = Duration::seconds(5);      // from accept or connect to the end of HELLO
   Duration connect_timeout = Duration::seconds(10);       // a connector to its server
+  Duration health_interval = Duration::seconds(5);        // between probes of a server that answers
+  Duration health_retry = Duration::milliseconds(500);    // and of one that does not
+  Duration health_timeout = Duration::seconds(2);         // for a probe's connect
   Duration redial_min = Duration::milliseconds(50);       // first retry; doubles, with jitter, up to the maximum
   Duration redial_max = Duration::milliseconds(1500);     // a peer that returns is linked within two seconds
 
@@ -49,6 +53,7 @@ struct TransportOptions {
   std::uint32_t link_blocks = 512;      // 256 KiB each, per shard
   std::uint32_t small_blocks = 65'536;  // 4 KiB each, per shard
   bool pin_threads = true;
+  bool edge = false;  // an edge site: dials interior sites, accepts no links, carries nothing through
 };
 
 struct LinkConfig {
@@ -73,6 +78,7 @@ struct ListenerConfig {
   std::string routing_key;
   std::string host;  // empty: all interfaces
   std::uint16_t port = 0;
+  Strategy strategy = Strategy::kBalanced;
 };
 
 struct ConnectorConfig {
@@ -80,9 +86,10 @@ struct ConnectorConfig {
   std::string routing_key;
   std::string host;
   std::uint16_t port = 0;
+  bool probe = true;  // connect to it now and then, and offer it only while that works
 };
 
-enum class LinkState : std::uint8_t {
+enum class LinkPhase : std::uint8_t {
   kConnecting,  // a dial or handshake is under way
   kWaiting,     // the last attempt failed; the next one is due at next_dial_in
   kUp,          // at least one session carries traffic
@@ -98,11 +105,13 @@ struct LastError {
 struct LinkStatus {
   std::string name;  // outgoing: of the resource; incoming: of the RouterAccess that took it
   bool incoming = false;
-  LinkState state = LinkState::kConnecting;
+  LinkPhase state = LinkPhase::kConnecting;
   std::uint32_t cost = 1;      // as configured here (incoming: as the peer told)
+  std::uint32_t routing_cost = 0;  // the larger of both ends', as routing uses it; 0: not known
   std::string url;             // "host:port" dialled, or the peer's address of an incoming link
   std::string remote_site_id;  // known while up, and kept after
   std::string remote_site_name;
+  bool remote_edge = false;       // an edge site of ours
   std::int64_t since_unix_s = 0;  // of the present state
   std::optional<LastError> last_error;
   Duration next_dial_in{};
@@ -153,6 +162,7 @@ struct ConnectorStatus {
   std::string name;
   std::string routing_key;
   bool matched = false;                 // not known before routers flood listeners too; true while any stream came
+  bool available = true;                // offered to clients: its server answers, as far as is known
   std::optional<LastError> last_error;  // of the last connect that failed
   std::uint64_t connections = 0;
   std::uint64_t connections_total = 0;

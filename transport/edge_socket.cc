@@ -2,6 +2,7 @@
 
 #include <cerrno>
 
+#include "transport/opening.h"
 #include "transport/shard.h"
 
 namespace fairlead {
@@ -40,7 +41,9 @@ EdgeSocket::~EdgeSocket() {
   --group_.open;
 }
 
-void EdgeSocket::start_connect(const Address& address) noexcept {
+void EdgeSocket::start_connect(const Address& address, Opening& opening, LoadShare load) noexcept {
+  opening_ = &opening;
+  load_ = std::move(load);
   shard_.ring().submit(
       connect_, [&](io_uring_sqe* sqe) { io_uring_prep_connect(sqe, socket_.fd(), address.get(), address.size); });
   shard_.timers().arm(connect_deadline_, shard_.now() + shard_.options().connect_timeout);
@@ -49,17 +52,32 @@ void EdgeSocket::start_connect(const Address& address) noexcept {
 void EdgeSocket::on_connect(Completion done) noexcept {
   connect_deadline_.cancel();
   if (state_ != State::kConnecting) return join();
-  if (!done.ok()) {
-    // -ECANCELED here is our own deadline.
-    const int error = done.res == -ECANCELED ? ETIMEDOUT : -done.res;
-    ++group_.failed;
-    group_.last_errno = error;
-    return fail(code_of_connect_error(error));
-  }
+  // -ECANCELED here is our own deadline.
+  if (!done.ok()) return connect_failed(done.res == -ECANCELED ? ETIMEDOUT : -done.res);
   state_ = State::kOpen;
+  shard_.release(*std::exchange(opening_, nullptr));
   if (peer_ != nullptr) peer_->opened();
   arm_receive();
   if (!out_.empty() || finish_wanted_) mark_dirty();
+}
+
+void EdgeSocket::connect_failed(int error) noexcept {
+  ++group_.failed;
+  group_.last_errno = error;
+  shard_.report_connect_failed(group_, error);
+  Channel* client = peer_;
+  if (client == nullptr) return fail(code_of_connect_error(error));
+  // Nothing was sent, so all of it can go to another one.
+  Opening& opening = *std::exchange(opening_, nullptr);
+  part();
+  const std::uint64_t granted = opening.client_is_stream ? 0 : Shard::kLocalRoomBytes;
+  shard_.reopen(opening, *client, out_, finish_wanted_, granted, code_of_connect_error(error));
+  fail(code_of_connect_error(error));
+}
+
+void EdgeSocket::replay(SliceQueue& sent, bool finished) noexcept {
+  out_.swap(sent);
+  finish_wanted_ = finished;
 }
 
 void EdgeSocket::on_connect_deadline(Instant) noexcept {
@@ -240,6 +258,7 @@ void EdgeSocket::fail(ResetCode code) noexcept {
 void EdgeSocket::end(ResetCode code) noexcept {
   if (state_ == State::kClosed || state_ == State::kAborting) return;
   state_ = State::kAborting;
+  if (opening_ != nullptr) shard_.release(*std::exchange(opening_, nullptr));
   ++shard_.counters().edges_reset;
   connect_deadline_.cancel();
   // Not by shutdown(): the application would take the FIN for an orderly end of a stream that was cut.

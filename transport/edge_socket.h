@@ -18,6 +18,7 @@
 
 #include "transport/channel.h"
 #include "transport/edge_group.h"
+#include "transport/forwarder.h"
 #include "transport/uring/op.h"
 #include "transport/uring/slice_queue.h"
 #include "transport/uring/socket.h"
@@ -26,6 +27,7 @@
 namespace fairlead {
 
 class Shard;
+struct Opening;
 
 namespace edge_hooks {
 using Hook = boost::intrusive::link_mode<boost::intrusive::auto_unlink>;
@@ -47,8 +49,11 @@ class EdgeSocket final
   // An accepted client: reading begins with the first grant.
   void start_accepted() noexcept { state_ = State::kOpen; }
 
-  // Dials a server; the outcome reaches the peer as opened() or abort(). `address` must live until then.
-  void start_connect(const Address& address) noexcept;
+  // Dials a server; the outcome reaches the peer as opened() or abort(), or another destination is tried, which is what
+  // `opening` is for. `address` must live until then.
+  void start_connect(const Address& address, Opening& opening, LoadShare load) noexcept;
+  // Before the outcome of start_connect: what the client sent to a destination that failed.
+  void replay(SliceQueue& sent, bool finished) noexcept;
 
   void deliver(Slice bytes) noexcept override;
   void grant(std::uint64_t bytes) noexcept override;
@@ -93,6 +98,7 @@ class EdgeSocket final
   void compact() noexcept;
   void mark_dirty() noexcept;
   void fail(ResetCode code) noexcept;
+  [[gnu::cold, gnu::noinline]] void connect_failed(int error) noexcept;
   void close_when_finished() noexcept;
   void join() noexcept;
 
@@ -109,6 +115,8 @@ class EdgeSocket final
   bool finish_wanted_ = false;  // the peer finished; shut down once everything is sent
   bool write_finished_ = false;
   bool relieving_ = false;  // send_ is cancelled only to move its slices
+  Opening* opening_ = nullptr;  // until the outcome of start_connect
+  LoadShare load_;
 
   OpOf<&EdgeSocket::on_receive> receive_{*this};
   OpOf<&EdgeSocket::on_send> send_{*this};

@@ -19,7 +19,7 @@ Link::Link(Transport& transport, std::uint32_t id, LinkConfig config)
   record_.status.name = config_.name;
   record_.status.cost = config_.cost;
   record_.status.sessions_wanted = transport_.options().shards;
-  record_.note_state(LinkState::kConnecting, transport_.kernel().unix_seconds());
+  record_.note_state(LinkPhase::kConnecting, transport_.kernel().unix_seconds());
 }
 
 Link::~Link() {
@@ -47,7 +47,7 @@ void Link::dial() {
     return;
   }
   if (resolving_ || slots_[0] != Slot::kDown) return;
-  record_.note_state(LinkState::kConnecting, transport_.kernel().unix_seconds());
+  record_.note_state(LinkPhase::kConnecting, transport_.kernel().unix_seconds());
   next_endpoint_ = 0;
   targets_.clear();
   next_target_ = 0;
@@ -114,6 +114,9 @@ void Link::pending_ready(PendingSession& pending) {
   if (peer.session_index != index || peer.link_id != link_id_) {
     return pending_failed(pending, {ErrorCode::kProtocol, record_.status.url + " answered for another session"});
   }
+  if ((peer.flags & Hello::kFlagEdge) != 0) {
+    return pending_failed(pending, {ErrorCode::kProtocol, "an edge site accepted the link, which it never does"});
+  }
   const bool first = up_count() == 0;
   if (!first && peer.incarnation != record_.peer_incarnation) {
     // The peer restarted between two of our dials; the sessions to its old life are about to end.
@@ -131,7 +134,7 @@ void Link::pending_ready(PendingSession& pending) {
   slots_.resize(wanted, Slot::kDown);
   record_.status.sessions_wanted = wanted;
   record_.going_away = false;
-  record_.note_state(LinkState::kUp, transport_.kernel().unix_seconds());
+  record_.note_state(LinkPhase::kUp, transport_.kernel().unix_seconds());
   record_.up = true;
   log_info("link {}: up, site {} at {}, {}", config_.name, peer.site_name, record_.status.url, record_.status.cipher);
   transport_.link_up(record_);
@@ -158,7 +161,7 @@ void Link::attempt_failed(const Error& error) {
     return dial_target(0, current_);
   }
   if (next_endpoint_ < config_.endpoints.size()) return resolve_next_endpoint();
-  record_.note_state(LinkState::kWaiting, transport_.kernel().unix_seconds());
+  record_.note_state(LinkPhase::kWaiting, transport_.kernel().unix_seconds());
   back_off();
 }
 
@@ -196,7 +199,7 @@ void Link::session_ended(std::uint16_t index, const Error& error) {
   record_.note_error(error, transport_.kernel().unix_seconds());
   if (record_.up) {
     record_.up = false;
-    record_.note_state(LinkState::kConnecting, transport_.kernel().unix_seconds());
+    record_.note_state(LinkPhase::kConnecting, transport_.kernel().unix_seconds());
     log_warning("link {}: down: {}", config_.name, error.message);
     transport_.link_down(record_);
   }
@@ -212,7 +215,7 @@ void Link::session_ended(std::uint16_t index, const Error& error) {
 void Link::close() {
   closing_ = true;
   redial_.cancel();
-  record_.note_state(LinkState::kClosing, transport_.kernel().unix_seconds());
+  record_.note_state(LinkPhase::kClosing, transport_.kernel().unix_seconds());
   transport_.abandon_pending(*this);
   transport_.close_sessions(record_);
 }

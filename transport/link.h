@@ -40,6 +40,8 @@ class Link final : public PendingSession::Owner {
 
   LinkStatus status(Instant now) const;
 
+  void set_cost(std::uint32_t cost) noexcept { config_.cost = record_.status.cost = cost; }
+
   // Dials whatever is missing.
   void dial();
   void close();

@@ -7,6 +7,7 @@ namespace fairlead {
 void LinkRecord::note_peer(const Hello& hello, const HandshakeResult& tls) {
   status.remote_site_id = hello.site_id;
   status.remote_site_name = hello.site_name;
+  status.remote_edge = (hello.flags & Hello::kFlagEdge) != 0;
   peer_incarnation = hello.incarnation;
   peer_cost = hello.cost;
   status.tls_version = "TLSv1.3";
@@ -19,7 +20,7 @@ void LinkRecord::note_peer(const Hello& hello, const HandshakeResult& tls) {
   status.peer_certificate_expires_unix_s = tls.peer_certificate ? tls.peer_certificate->not_after_unix_s : 0;
 }
 
-void LinkRecord::note_state(LinkState state, std::int64_t unix_s) {
+void LinkRecord::note_state(LinkPhase state, std::int64_t unix_s) {
   if (status.state == state && status.since_unix_s != 0) return;
   status.state = state;
   status.since_unix_s = unix_s;

@@ -32,7 +32,7 @@ struct LinkRecord {
   std::uint64_t ended_streams = 0;
 
   void note_peer(const Hello& hello, const HandshakeResult& tls);
-  void note_state(LinkState state, std::int64_t unix_s);
+  void note_state(LinkPhase state, std::int64_t unix_s);
   void note_error(const Error& error, std::int64_t unix_s);
   void drop_session(std::uint64_t session_id);
   // `status` with the figures of the sessions added up.

@@ -10,6 +10,7 @@
 #include <string>
 
 #include "transport/edge_group.h"
+#include "transport/forwarder.h"
 #include "transport/uring/op.h"
 #include "transport/uring/socket.h"
 #include "transport/uring/timers.h"
@@ -20,13 +21,17 @@ class Shard;
 
 class Listener {
  public:
-  Listener(Shard& shard, std::uint32_t id, std::string routing_key, Socket socket);
+  Listener(Shard& shard, std::uint32_t id, std::string routing_key, Strategy strategy, Socket socket);
   Listener(const Listener&) = delete;
   Listener& operator=(const Listener&) = delete;
 
   std::uint32_t id() const noexcept { return id_; }
 
   const std::string& routing_key() const noexcept { return routing_key_; }
+
+  Strategy strategy() const noexcept { return strategy_; }
+
+  bool closing() const noexcept { return closing_; }
 
   EdgeGroup& group() noexcept { return group_; }
 
@@ -46,6 +51,7 @@ class Listener {
   Shard& shard_;
   std::uint32_t id_;
   std::string routing_key_;
+  Strategy strategy_;
   Socket socket_;
   EdgeGroup group_;
   bool closing_ = false;

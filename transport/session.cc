@@ -92,7 +92,7 @@ Stream* Session::make_stream(StreamId id, const StreamName& name) noexcept {
   return stream;
 }
 
-Stream* Session::open_stream(const StreamName& name, std::string_view routing_key, std::uint8_t hops) noexcept {
+Stream* Session::open_stream(const OpenFrame& open, std::uint8_t flags) noexcept {
   if (!takes_streams()) return nullptr;
   std::uint32_t slot = 0;
   if (!free_slots_.empty()) {
@@ -106,7 +106,7 @@ Stream* Session::open_stream(const StreamName& name, std::string_view routing_ke
   const std::uint16_t generation =
       static_cast<std::uint16_t>((ours_.generations[slot] + 1) & StreamId::kGenerationMask);
   const StreamId id = StreamId::make(dialled_ ? 0 : 1, slot, generation);
-  Stream* stream = make_stream(id, name);
+  Stream* stream = make_stream(id, open.name);
   if (stream == nullptr) return nullptr;
   ours_.generations[slot] = generation;
   ours_.streams[slot] = stream;
@@ -115,10 +115,9 @@ Stream* Session::open_stream(const StreamName& name, std::string_view routing_ke
   } else {
     ++next_fresh_slot_;
   }
-  std::uint8_t payload[OpenFrame::kFixedSize + kRoutingKeySizeMax];
-  const OpenFrame open{name, hops, routing_key.substr(0, kRoutingKeySizeMax)};
+  std::uint8_t payload[OpenFrame::kEncodedMax];
   open.encode(payload);
-  put_frame(FrameType::kOpen, 0, id.value, {payload, open.encoded_size()});
+  put_frame(FrameType::kOpen, flags, id.value, {payload, open.encoded_size()});
   // put_frame() may have ended the session, and its streams with it.
   return state_ == State::kUp ? stream : nullptr;
 }
@@ -181,6 +180,15 @@ std::uint32_t Session::take_window_budget(std::uint32_t bytes) noexcept {
 
 bool Session::append(SliceQueue& queue, Slice&& bytes) noexcept {
   return shard_.append(queue, std::move(bytes));
+}
+
+void Session::release(Opening& opening) noexcept {
+  shard_.release(opening);
+}
+
+void Session::reopen(Opening& opening, Channel& client, SliceQueue& sent, bool finished, std::uint64_t granted,
+                     ResetCode code) noexcept {
+  shard_.reopen(opening, client, sent, finished, granted, code);
 }
 
 // ---- receiving
@@ -342,7 +350,8 @@ bool Session::process_open(const FrameHeader& header, std::span<const std::uint8
     return true;
   }
   theirs_.streams[id.slot()] = stream;
-  if (const ResetCode refused = shard_.connect_stream(*stream, open, link_); refused != ResetCode::kNone) {
+  const Strategy strategy = (header.flags & kFlagLowestCost) != 0 ? Strategy::kLowestCost : Strategy::kBalanced;
+  if (const ResetCode refused = shard_.connect_stream(*stream, open, strategy, link_); refused != ResetCode::kNone) {
     reset_stream(*stream, refused);
   }
   return true;

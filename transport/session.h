@@ -84,7 +84,7 @@ class Session final
   bool takes_streams() const noexcept { return state_ == State::kUp && !peer_going_away_; }
 
   // A new stream to the far end; null at the limit of either end.
-  Stream* open_stream(const StreamName& name, std::string_view routing_key, std::uint8_t hops) noexcept;
+  Stream* open_stream(const OpenFrame& open, std::uint8_t flags) noexcept;
 
   // Sends a router message to the peer.
   void send_control(std::span<const std::uint8_t> message) noexcept;
@@ -114,6 +114,9 @@ class Session final
   std::uint32_t window_bytes_max() const noexcept;
   std::uint32_t take_window_budget(std::uint32_t bytes) noexcept;
   [[nodiscard]] bool append(SliceQueue& queue, Slice&& bytes) noexcept;
+  void release(Opening& opening) noexcept;
+  void reopen(Opening& opening, Channel& client, SliceQueue& sent, bool finished, std::uint64_t granted,
+              ResetCode code) noexcept;
 
  private:
   enum class State : std::uint8_t {

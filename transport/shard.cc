@@ -22,8 +22,6 @@ constexpr std::uint32_t kSmallReserve = 16;  // a sixteenth of the small blocks
 constexpr std::size_t kVectorsPerTurn = 16 * 1024;
 constexpr std::size_t kMessagesPerTurn = 2048;
 constexpr std::size_t kVectorsPerSend = 64;
-// What two connections of this very site grant each other.
-constexpr std::uint64_t kLocalRoomBytes = 256 * 1024;
 constexpr Duration kReportInterval = Duration::milliseconds(250);
 // How long a closing session may take to get its close_notify out.
 constexpr Duration kStopDeadline = Duration::milliseconds(500);
@@ -73,6 +71,7 @@ Shard::Shard(Kernel& kernel, const TransportOptions& options, unsigned index, Tr
       slice_nodes_(kSliceNodeCount),
       edges_(options.connections_per_shard_max),
       streams_(options.connections_per_shard_max),
+      openings_(options.connections_per_shard_max),
       window_budget_bytes_(options.window_budget_bytes),
       vectors_(kVectorsPerTurn),
       messages_(kMessagesPerTurn) {
@@ -334,112 +333,12 @@ EdgeSocket* Shard::make_edge(Socket& socket, EdgeGroup& group) noexcept {
   return edge;
 }
 
-void Shard::accept_client(Listener& listener, Socket socket) noexcept {
-  start_client(listener, std::move(socket), true);
-}
-
-void Shard::start_client(Listener& listener, Socket socket, bool may_hand_over) noexcept {
-  const Route route = forwarder_ ? forwarder_->route(listener.routing_key(), Forwarder::kFromListener) : Route{};
-  if (route.kind == Route::Kind::kNone) {
-    ++counters_.no_route;
-    return socket.close_with_reset();
-  }
-  tune_edge(socket);
-  if (route.kind == Route::Kind::kConnector) {
-    EdgeSocket* client = make_edge(socket, listener.group());
-    if (client == nullptr) return socket.close_with_reset();
-    client->start_accepted();
-    if (const ResetCode refused = connect_edge(*client, route.index); refused != ResetCode::kNone) {
-      return client->end(refused);
-    }
-    client->grant(kLocalRoomBytes);
-    client->peer()->grant(kLocalRoomBytes);
-    return;
-  }
-  Session* session = session_for(route.index);
-  if (session == nullptr) {
-    if (may_hand_over) {
-      ++counters_.handed_over;
-      return transport_.hand_over_client(index_, route.index, listener.id(), std::move(socket));
-    }
-    ++counters_.no_route;
-    return socket.close_with_reset();
-  }
-  const StreamName name{options_.incarnation, std::uint64_t{index_} << 56 | ++next_stream_number_};
-  Stream* stream = session->open_stream(name, listener.routing_key(), 0);
-  if (stream == nullptr) return socket.close_with_reset();
-  EdgeSocket* client = make_edge(socket, listener.group());
-  if (client == nullptr) {
-    socket.close_with_reset();
-    return stream->abort(ResetCode::kLimit);
-  }
-  client->start_accepted();
-  Channel::pair(*client, *stream);
-  stream->start_with_edge();
-}
-
 void Shard::adopt_client(std::uint32_t listener_id, Socket socket) {
   if (stopping_) return socket.close_with_reset();
   for (const auto& listener : listeners_) {
     if (listener->id() == listener_id) return start_client(*listener, std::move(socket), false);
   }
   socket.close_with_reset();
-}
-
-ResetCode Shard::connect_stream(Stream& stream, const OpenFrame& open, std::uint32_t arrived_on) noexcept {
-  const Route route = forwarder_ ? forwarder_->route(open.routing_key, arrived_on) : Route{};
-  switch (route.kind) {
-    case Route::Kind::kNone:
-      ++counters_.no_route;
-      return ResetCode::kNoRoute;
-    case Route::Kind::kConnector: {
-      const ResetCode refused = connect_edge(stream, route.index);
-      if (refused == ResetCode::kNone) stream.start_with_edge();
-      return refused;
-    }
-    case Route::Kind::kLink: {
-      Session* next = open.hops < OpenFrame::kHopsMax ? session_for(route.index) : nullptr;
-      if (next == nullptr) return ResetCode::kNoRoute;
-      Stream* onward = next->open_stream(open.name, open.routing_key, static_cast<std::uint8_t>(open.hops + 1));
-      if (onward == nullptr) return ResetCode::kLimit;
-      Channel::pair(stream, *onward);
-      stream.start_transit();
-      onward->start_transit();
-      return ResetCode::kNone;
-    }
-  }
-  return ResetCode::kInternal;
-}
-
-ResetCode Shard::connect_edge(Channel& to, std::uint32_t connector_id) noexcept {
-  const auto connector = std::find_if(connectors_.begin(), connectors_.end(),
-                                      [&](const auto& candidate) { return candidate->id == connector_id; });
-  if (connector == connectors_.end() || (*connector)->addresses.empty()) return ResetCode::kConnectFailed;
-  ShardConnector& target = **connector;
-  const Address& address = target.addresses[target.group.failed % target.addresses.size()];
-  const int fd = kernel_.open_socket(address.family());
-  if (fd < 0) {
-    ++counters_.descriptors_exhausted;
-    return ResetCode::kLimit;
-  }
-  Socket socket(kernel_, fd);
-  tune_edge(socket);
-  EdgeSocket* edge = make_edge(socket, target.group);
-  if (edge == nullptr) return ResetCode::kLimit;
-  Channel::pair(*edge, to);
-  edge->start_connect(address);
-  return ResetCode::kNone;
-}
-
-Session* Shard::session_for(std::uint32_t link) noexcept {
-  const std::size_t count = sessions_.size();
-  for (std::size_t i = 0; i < count; ++i) {
-    Session& session = *sessions_[(next_session_ + i) % count];
-    if (session.link() != link || !session.takes_streams()) continue;
-    next_session_ = static_cast<std::uint32_t>((next_session_ + i + 1) % count);
-    return &session;
-  }
-  return nullptr;
 }
 
 // ---- tasks
@@ -474,11 +373,18 @@ void Shard::control_handled(std::uint64_t session_id, std::uint64_t bytes) {
   }
 }
 
-void Shard::add_listener(std::uint32_t id, std::string routing_key, Socket socket) {
-  listeners_.push_back(std::make_unique<Listener>(*this, id, std::move(routing_key), std::move(socket)));
+void Shard::add_listener(std::uint32_t id, std::string routing_key, Strategy strategy, Socket socket) {
+  if (stopping_) return;
+  listeners_.push_back(std::make_unique<Listener>(*this, id, std::move(routing_key), strategy, std::move(socket)));
 }
 
-void Shard::add_connector(std::uint32_t id, std::vector<Address> addresses) {
+void Shard::remove_listener(std::uint32_t id) {
+  for (const auto& listener : listeners_) {
+    if (listener->id() == id) listener->close();
+  }
+}
+
+void Shard::add_connector(std::uint32_t id, std::string routing_key, std::vector<Address> addresses) {
   for (const auto& connector : connectors_) {
     if (connector->id != id) continue;
     connector->replaced = std::exchange(connector->addresses, std::move(addresses));
@@ -486,6 +392,7 @@ void Shard::add_connector(std::uint32_t id, std::vector<Address> addresses) {
   }
   auto connector = std::make_unique<ShardConnector>();
   connector->id = id;
+  connector->routing_key = std::move(routing_key);
   connector->addresses = std::move(addresses);
   connectors_.push_back(std::move(connector));
 }
@@ -524,6 +431,7 @@ Shard::Usage Shard::usage() const noexcept {
           .listeners = static_cast<std::uint32_t>(listeners_.size()),
           .edges = edges_.in_use(),
           .streams = streams_.in_use(),
+          .openings = openings_.in_use(),
           .edge_blocks = taken(*edge_pool_) - buffers_->lent(),
           .link_blocks = taken(*link_pool_),
           .small_blocks = taken(*small_pool_),

@@ -23,6 +23,7 @@
 #include "transport/forwarder.h"
 #include "transport/listener.h"
 #include "transport/mailbox.h"
+#include "transport/opening.h"
 #include "transport/session.h"
 #include "transport/stream.h"
 #include "transport/uring/buffer_ring.h"
@@ -36,6 +37,7 @@ class Transport;
 // A connector as a shard knows it.
 struct ShardConnector {
   std::uint32_t id = 0;
+  std::string routing_key;
   std::vector<Address> addresses;  // of its server, resolved by the control thread; each failure goes on to the next
   std::vector<Address> replaced;   // the list before: a connect queued in this turn may still point into it
   EdgeGroup group;
@@ -57,6 +59,7 @@ struct ShardCounters {
   std::uint64_t protocol_errors = 0;
   std::uint64_t descriptors_exhausted = 0;  // accept or socket said EMFILE or ENFILE
   std::uint64_t no_route = 0;               // connections refused because nobody serves their routing key
+  std::uint64_t reopened = 0;               // connections offered to another destination before their client noticed
   std::uint64_t handed_over = 0;            // accepted sockets given to another shard that has a session
   std::uint64_t gather_exhausted = 0;       // sends put off to the next turn for want of vectors
 };
@@ -113,6 +116,7 @@ class Shard {
     std::uint32_t listeners = 0;
     std::uint32_t edges = 0;
     std::uint32_t streams = 0;
+    std::uint32_t openings = 0;
     std::uint32_t edge_blocks = 0;  // beyond those lent to the kernel
     std::uint32_t link_blocks = 0;
     std::uint32_t small_blocks = 0;
@@ -129,8 +133,9 @@ class Shard {
   void close_session(std::uint64_t session_id);
   void send_control(std::uint64_t session_id, std::span<const std::uint8_t> message);
   void control_handled(std::uint64_t session_id, std::uint64_t bytes);
-  void add_listener(std::uint32_t id, std::string routing_key, Socket socket);
-  void add_connector(std::uint32_t id, std::vector<Address> addresses);
+  void add_listener(std::uint32_t id, std::string routing_key, Strategy strategy, Socket socket);
+  void remove_listener(std::uint32_t id);
+  void add_connector(std::uint32_t id, std::string routing_key, std::vector<Address> addresses);
 
   void set_forwarder(std::shared_ptr<const Forwarder> forwarder) { forwarder_ = std::move(forwarder); }
 
@@ -168,7 +173,18 @@ class Shard {
   // A client came in at a listener.
   void accept_client(Listener& listener, Socket socket) noexcept;
   // A stream came in over a link: gives it its other end, or says why not.
-  ResetCode connect_stream(Stream& stream, const OpenFrame& open, std::uint32_t arrived_on) noexcept;
+  ResetCode connect_stream(Stream& stream, const OpenFrame& open, Strategy strategy, std::uint32_t arrived_on) noexcept;
+  // A destination failed before it was connected. Takes over `opening`; `client` is without a peer, and gets one or is
+  // aborted with `code`. `sent` is all that the client has sent, `granted` what it was granted.
+  void reopen(Opening& opening, Channel& client, SliceQueue& sent, bool finished, std::uint64_t granted,
+              ResetCode code) noexcept;
+
+  // What two connections of this very site grant each other.
+  static constexpr std::uint64_t kLocalRoomBytes = 256 * 1024;
+
+  void release(Opening& opening) noexcept { openings_.destroy(&opening); }
+
+  void report_connect_failed(const EdgeGroup& group, int error) noexcept;
 
   // `size` bytes of a small block, to be written by the caller; empty when there is none, or not of this size. Copies
   // leave the last blocks of the pool to control frames, without which sessions end.
@@ -221,10 +237,17 @@ class Shard {
   void resume_starved() noexcept;
   void reap_dead() noexcept;
   bool finished() noexcept;
-  Session* session_for(std::uint32_t link) noexcept;
+  Session* session_for(std::span<const std::uint32_t> links) noexcept;
   // Takes the socket over, or returns null and leaves it to the caller, who knows how it has to end.
   EdgeSocket* make_edge(Socket& socket, EdgeGroup& group) noexcept;
-  ResetCode connect_edge(Channel& to, std::uint32_t connector_id) noexcept;
+  Opening* make_opening(const Opening& opening) noexcept;
+  // Leads the client's connection to where `route` says. On success `opening` belongs to the new end.
+  ResetCode open_route(const Route& route, Opening& opening, Channel& client, SliceQueue* sent, bool finished,
+                       std::uint64_t granted) noexcept;
+  ResetCode open_edge(const Route& route, Opening& opening, Channel& client, SliceQueue* sent, bool finished,
+                      std::uint64_t granted) noexcept;
+  ResetCode open_onward(const Route& route, Opening& opening, Channel& client, SliceQueue* sent, bool finished,
+                        std::uint64_t granted) noexcept;
   Socket open_edge_socket(int family) noexcept;
   void tune_edge(Socket& socket) noexcept;
   void start_client(Listener& listener, Socket socket, bool may_hand_over) noexcept;
@@ -244,6 +267,8 @@ class Shard {
   SliceNodes slice_nodes_;
   Slab<EdgeSocket> edges_;
   Slab<Stream> streams_;
+  Slab<Opening> openings_;
+  PathBuffer path_;  // of the route being looked up
   Block* small_ = nullptr;  // the block that copies go into now
   std::uint32_t small_used_ = 0;
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "transport/opening.h"
 #include "transport/record_io.h"
 #include "transport/session.h"
 
@@ -12,6 +13,7 @@ namespace fairlead {
 void Stream::deliver(Slice bytes) noexcept {
   if (!state_.can_send()) return;
   if (!session_->append(out_, std::move(bytes))) [[unlikely]] {
+    if (opening_ != nullptr) established();  // these bytes are lost, so no other destination can have them all
     return session_->reset_stream(*this, ResetCode::kLimit);
   }
   session_->activate(*this);
@@ -27,8 +29,7 @@ std::uint32_t Stream::pull(RecordSender& sender, bool& more) noexcept {
   std::uint32_t size = 0;
   Slice payload;
   if (!out_.empty() && send_.available() > 0) {
-    payload = out_.take_front(
-        static_cast<std::uint32_t>(std::min<std::uint64_t>(send_.available(), kFramePayloadMax)));
+    payload = take_piece();
     size = payload.size();
     send_.use(size);
   }
@@ -48,6 +49,16 @@ std::uint32_t Stream::pull(RecordSender& sender, bool& more) noexcept {
     peer_->grant(size);
   }
   return size;
+}
+
+Slice Stream::take_piece() noexcept {
+  const std::uint64_t most = std::min<std::uint64_t>(send_.available(), kFramePayloadMax);
+  if (opening_ == nullptr) return out_.take_front(static_cast<std::uint32_t>(most));
+  // Kept as it is for another destination. Sealing a large payload in place would write over the end of the one before.
+  Slice piece = out_.take_front(static_cast<std::uint32_t>(std::min<std::uint64_t>(most, SealingSender::kCopyMax)));
+  if (!kept_.push(Slice::share(piece.block(), piece.data(), piece.size()))) [[unlikely]]
+    established();  // no memory to keep it: this destination is the last
+  return piece;
 }
 
 void Stream::receive_credit(std::uint64_t limit) noexcept {
@@ -70,6 +81,7 @@ void Stream::update_allowance() noexcept {
 
 bool Stream::receive_data(Slice bytes, bool fin) noexcept {
   if (!state_.can_receive() || !receive_.receive(bytes.size())) return false;
+  if (opening_ != nullptr) established();
   if (!bytes.empty()) {
     if (peer_ != nullptr) peer_->deliver(std::move(bytes));
   }
@@ -82,6 +94,11 @@ bool Stream::receive_data(Slice bytes, bool fin) noexcept {
 }
 
 void Stream::grant(std::uint64_t bytes) noexcept {
+  if (granted_before_ > 0) [[unlikely]] {
+    const std::uint64_t again = std::min(bytes, granted_before_);
+    granted_before_ -= again;
+    bytes -= again;
+  }
   receive_.consume(bytes);
   if (state_.can_receive() && receive_.grant_due()) session_->queue_credit(*this);
 }
@@ -101,13 +118,61 @@ void Stream::opened() noexcept {
 }
 
 void Stream::receive_opened() noexcept {
+  if (opening_ != nullptr) established();
   if (peer_ != nullptr) peer_->opened();
 }
 
 // ---- the end
 
 void Stream::abort(ResetCode code) noexcept {
+  if (opening_ != nullptr) established();  // whoever waited for it is gone
   if (!state_.over()) session_->reset_stream(*this, code);
+}
+
+// ---- until OPENED
+
+void Stream::keep_opening(Opening& opening, LoadShare load) noexcept {
+  opening_ = &opening;
+  load_ = std::move(load);
+}
+
+void Stream::replay(SliceQueue& sent, bool finished) noexcept {
+  out_.swap(sent);
+  finish_wanted_ = finished;
+  if (!out_.empty() || finished) session_->activate(*this);
+}
+
+void Stream::established() noexcept {
+  session_->release(*opening_);
+  opening_ = nullptr;
+  kept_.clear();
+}
+
+bool Stream::try_another(ResetCode code) noexcept {
+  // A link that was lost leaves open what became of the bytes on it.
+  const bool nothing_left = code == ResetCode::kLinkLost && send_.sent() == 0;
+  Channel* client = peer_;
+  if (client == nullptr || (!may_try_another(code) && !nothing_left)) {
+    established();
+    return false;
+  }
+  Opening& opening = *std::exchange(opening_, nullptr);
+  part();
+  state_.reset();
+  while (!out_.empty()) {
+    Slice rest = out_.take_front(UINT32_MAX);
+    if (kept_.push(std::move(rest))) continue;
+    session_->release(opening);
+    client->abort(ResetCode::kLimit);
+    kept_.clear();
+    out_.clear();
+    session_->forget(*this);
+    return true;
+  }
+  session_->reopen(opening, *client, kept_, finish_wanted_, transit_ ? send_.sent() : allowed_, code);
+  kept_.clear();
+  session_->forget(*this);
+  return true;
 }
 
 void Stream::receive_reset(ResetCode code) noexcept {
@@ -115,6 +180,7 @@ void Stream::receive_reset(ResetCode code) noexcept {
 }
 
 void Stream::lose_session(ResetCode code) noexcept {
+  if (opening_ != nullptr && try_another(code)) return;
   state_.reset();
   out_.clear();
   abort_peer(code);

@@ -15,6 +15,7 @@
 #include <boost/intrusive/list.hpp>
 
 #include "transport/channel.h"
+#include "transport/forwarder.h"
 #include "transport/scheduler.h"
 #include "transport/uring/slice_queue.h"
 #include "transport/wire/stream_id.h"
@@ -25,6 +26,7 @@ namespace fairlead {
 
 class Session;
 class RecordSender;
+struct Opening;
 
 namespace stream_hooks {
 struct Credit;
@@ -42,7 +44,7 @@ class Stream final
 
   Stream(Session& session, SliceNodes& nodes, StreamId id, StreamName name, std::uint64_t send_limit,
          std::uint32_t receive_window) noexcept
-      : session_(&session), id_(id), name_(name), out_(nodes), send_(send_limit), receive_(receive_window) {}
+      : session_(&session), id_(id), name_(name), out_(nodes), send_(send_limit), receive_(receive_window), kept_(nodes) {}
 
   ~Stream() = default;
 
@@ -52,11 +54,22 @@ class Stream final
 
   bool over() const noexcept { return state_.over(); }
 
-  // Called once, after pair(). An EdgeSocket is granted its first bytes; a Stream (we are a transit router) has its
-  // window to begin with and is granted what was sent on.
-  void start_with_edge() noexcept { update_allowance(); }
+  // Called after pair(). An EdgeSocket is granted its first bytes, beyond those that it was `granted` already; a Stream (we are a transit router) has its window to
+  // begin with and is granted what was sent on.
+  void start_with_edge(std::uint64_t granted) noexcept {
+    transit_ = false;
+    allowed_ = granted;
+    update_allowance();
+  }
 
   void start_transit() noexcept { transit_ = true; }
+
+  // Before anything is delivered: until OPENED, another destination may be tried.
+  void keep_opening(Opening& opening, LoadShare load) noexcept;
+  // What the client sent to a destination that failed.
+  void replay(SliceQueue& sent, bool finished) noexcept;
+  // So many bytes of what will be granted were granted before.
+  void owe(std::uint64_t bytes) noexcept { granted_before_ += bytes; }
 
   void deliver(Slice bytes) noexcept override;
   void grant(std::uint64_t bytes) noexcept override;
@@ -90,6 +103,9 @@ class Stream final
  private:
   void update_allowance() noexcept;
   void leave_when_over() noexcept;
+  void established() noexcept;
+  [[gnu::cold, gnu::noinline]] bool try_another(ResetCode code) noexcept;
+  Slice take_piece() noexcept;
 
   Session* session_;
   StreamId id_;
@@ -102,6 +118,10 @@ class Stream final
   ReceiveWindow receive_;
   std::uint64_t allowed_ = 0;              // absolute offset up to which the peer may deliver
   std::uint32_t window_growth_bytes_ = 0;  // taken from the shard's budget, given back at the end
+  std::uint64_t granted_before_ = 0;       // granted to the far end once already, and to be left out
+  Opening* opening_ = nullptr;             // until OPENED
+  SliceQueue kept_;                        // until OPENED: what was sent
+  LoadShare load_;
 };
 
 }  // namespace fairlead

@@ -154,6 +154,9 @@ void Transport::begin_stop() {
     link->close();
   for (const auto& pending : pending_)
     pending->abandon();
+  for (const auto& connector : connectors_) {
+    if (connector.probe != nullptr) connector.probe->close();
+  }
   post_to_shards([](Shard& shard) { shard.stop(); });
 }
 
@@ -161,6 +164,9 @@ bool Transport::finished() noexcept {
   if (!stopping_ || !pending_.empty() || shards_running_.load() > 0) return false;
   for (const auto& access : accesses_) {
     if (!access->closed()) return false;
+  }
+  for (const auto& connector : connectors_) {
+    if (connector.probe != nullptr && !connector.probe->closed()) return false;
   }
   if (event_read_.in_flight()) {
     ring_->cancel(event_read_);
@@ -252,38 +258,79 @@ Result<std::uint16_t> Transport::add_access(const AccessConfig& config) {
 }
 
 Result<std::uint16_t> Transport::add_listener(const ListenerConfig& config) {
-  // Without SO_REUSEPORT first: with it, a port that another process of ours has would be shared in silence.
+  // Whether the port can be had is found out now, whether or not anybody serves the key yet. Without SO_REUSEPORT: with
+  // it, a port that another process of ours has would be shared in silence.
   std::uint16_t bound = 0;
   if (auto probe = open_listening_socket(config.host, config.port, false, bound); !probe) {
     return std::unexpected(probe.error());
   }
-  std::vector<Socket> sockets;
-  for (std::size_t i = 0; i < shards_.size(); ++i) {
-    auto socket = open_listening_socket(config.host, bound, true, bound);
-    if (!socket) return std::unexpected(socket.error());
-    sockets.push_back(std::move(*socket));
-  }
-  const std::uint32_t id = next_edge_id_++;
-  ListenerEntry entry{id, config, std::vector<EdgeGroup>(shards_.size())};
+  ListenerEntry entry{next_edge_id_++, config, std::vector<EdgeGroup>(shards_.size()), false, std::nullopt};
   entry.config.port = bound;
   listeners_.push_back(std::move(entry));
-  for (std::size_t i = 0; i < shards_.size(); ++i) {
-    shards_[i]->mailbox().post(
-        make_task<Shard>([id, key = config.routing_key, socket = std::move(sockets[i])](Shard& shard) mutable {
-          shard.add_listener(id, std::move(key), std::move(socket));
-        }));
-  }
+  follow_reachability();
   status_changed_ = true;
   return bound;
 }
 
+// The port of a listener is open while somebody serves its key: who connects to a closed port knows at once.
+void Transport::follow_reachability() {
+  for (ListenerEntry& entry : listeners_) {
+    const bool wanted = !draining_ && forwarder_ && forwarder_->reachable(entry.config.routing_key);
+    if (wanted == entry.open) continue;
+    if (!wanted) {
+      close_listener(entry);
+      continue;
+    }
+    if (auto opened = open_listener(entry); !opened) {
+      const bool news = !entry.last_error || entry.last_error->message != opened.error().message;
+      if (!news) continue;
+      log_error("listener {}: {}", entry.config.name, opened.error().message);
+      entry.last_error = LastError{opened.error().code, opened.error().message, kernel_.unix_seconds()};
+    }
+  }
+}
+
+Result<void> Transport::open_listener(ListenerEntry& entry) {
+  std::vector<Socket> sockets;
+  std::uint16_t bound = 0;
+  for (std::size_t i = 0; i < shards_.size(); ++i) {
+    auto socket = open_listening_socket(entry.config.host, entry.config.port, true, bound);
+    if (!socket) return std::unexpected(socket.error());
+    sockets.push_back(std::move(*socket));
+  }
+  for (std::size_t i = 0; i < shards_.size(); ++i) {
+    shards_[i]->mailbox().post(make_task<Shard>([id = entry.id, key = entry.config.routing_key,
+                                                 strategy = entry.config.strategy,
+                                                 socket = std::move(sockets[i])](Shard& shard) mutable {
+      shard.add_listener(id, std::move(key), strategy, std::move(socket));
+    }));
+  }
+  entry.open = true;
+  entry.last_error.reset();
+  status_changed_ = true;
+  return {};
+}
+
+void Transport::close_listener(ListenerEntry& entry) {
+  entry.open = false;
+  status_changed_ = true;
+  post_to_shards([id = entry.id](Shard& shard) { shard.remove_listener(id); });
+}
+
 Result<std::uint32_t> Transport::add_connector(const ConnectorConfig& config) {
   const std::uint32_t id = next_edge_id_++;
-  connectors_.push_back({id, config, std::vector<EdgeGroup>(shards_.size()), std::nullopt, 0, false, {}});
-  post_to_shards([id](Shard& shard) { shard.add_connector(id, {}); });
+  ConnectorEntry entry{id, config, std::vector<EdgeGroup>(shards_.size()), std::nullopt, 0, false, {}, nullptr};
+  if (config.probe) entry.probe = std::make_unique<HealthProbe>(*this, id);
+  connectors_.push_back(std::move(entry));
+  post_to_shards([id, key = config.routing_key](Shard& shard) { shard.add_connector(id, key, {}); });
   resolve_connector(connectors_.back());
   status_changed_ = true;
   return id;
+}
+
+Transport::ConnectorEntry* Transport::find_connector(std::uint32_t id) noexcept {
+  const auto at = std::find_if(connectors_.begin(), connectors_.end(), [&](const auto& c) { return c.id == id; });
+  return at == connectors_.end() ? nullptr : &*at;
 }
 
 void Transport::resolve_connector(ConnectorEntry& entry) {
@@ -291,17 +338,35 @@ void Transport::resolve_connector(ConnectorEntry& entry) {
   entry.resolve_next = now_ + kResolveInterval;
   const std::uint32_t id = entry.id;
   resolver_.resolve({entry.config.host, entry.config.port}, now_, [this, id](Result<std::vector<Address>> addresses) {
-    const auto at = std::find_if(connectors_.begin(), connectors_.end(), [&](const auto& c) { return c.id == id; });
-    if (at == connectors_.end()) return;
-    at->resolving = false;
+    ConnectorEntry* connector = find_connector(id);
+    if (connector == nullptr) return;
+    connector->resolving = false;
     if (!addresses) {
-      at->last_error = LastError{addresses.error().code, addresses.error().message, kernel_.unix_seconds()};
-      log_warning("connector {}: {}", at->config.name, addresses.error().message);
+      connector->last_error = LastError{addresses.error().code, addresses.error().message, kernel_.unix_seconds()};
+      log_warning("connector {}: {}", connector->config.name, addresses.error().message);
       status_changed_ = true;
       return;
     }
-    post_to_shards([id, list = *addresses](Shard& shard) { shard.add_connector(id, list); });
+    post_to_shards([id, key = connector->config.routing_key, list = *addresses](Shard& shard) {
+      shard.add_connector(id, key, list);
+    });
+    if (connector->probe != nullptr) connector->probe->set_addresses(std::move(*addresses));
   });
+}
+
+void Transport::connector_health_changed(std::uint32_t id, bool up, int error) {
+  ConnectorEntry* connector = find_connector(id);
+  if (connector == nullptr) return;
+  const std::string server = to_string(HostPort{connector->config.host, connector->config.port});
+  if (up) {
+    log_info("connector {}: {} answers", connector->config.name, server);
+  } else if (error != 0) {
+    const Error reason = error_from_errno(error, "connect to " + server);
+    connector->last_error = LastError{reason.code, reason.message, kernel_.unix_seconds()};
+    log_warning("connector {}: not offered until its server answers: {}", connector->config.name, reason.message);
+  }
+  status_changed_ = true;
+  events_.connector_available(id, up);
 }
 
 void Transport::refresh_connectors() {
@@ -319,9 +384,25 @@ Result<void> Transport::add_link(const LinkConfig& config) {
   return {};
 }
 
+Result<std::uint32_t> Transport::set_link_cost(const std::string& name, std::uint32_t cost) {
+  const auto at = std::find_if(links_.begin(), links_.end(), [&](const auto& link) { return link->config().name == name; });
+  if (at == links_.end()) return fail(ErrorCode::kNotFound, "there is no link " + name);
+  (*at)->set_cost(cost);
+  status_changed_ = true;
+  return (*at)->id();
+}
+
+void Transport::note_routing_cost(std::uint32_t link, std::uint32_t cost) {
+  LinkRecord* record = find_record(link);
+  if (record == nullptr || record->status.routing_cost == cost) return;
+  record->status.routing_cost = cost;
+  status_changed_ = true;
+}
+
 void Transport::set_forwarder(std::shared_ptr<const Forwarder> forwarder) {
   forwarder_ = forwarder;
   post_to_shards([forwarder](Shard& shard) { shard.set_forwarder(forwarder); });
+  follow_reachability();
   status_changed_ = true;
 }
 
@@ -374,6 +455,17 @@ void Transport::report_control(unsigned shard, std::uint32_t link, std::uint64_t
   }));
 }
 
+void Transport::report_connect_failed(unsigned shard, std::uint32_t connector, int error) {
+  inbox(shard).post(make_task<Transport>([connector, error](Transport& transport) {
+    ConnectorEntry* entry = transport.find_connector(connector);
+    if (entry == nullptr) return;
+    const Error reason =
+        error_from_errno(error, "connect to " + to_string(HostPort{entry->config.host, entry->config.port}));
+    entry->last_error = LastError{reason.code, reason.message, transport.kernel_.unix_seconds()};
+    if (entry->probe != nullptr) entry->probe->client_failed();
+  }));
+}
+
 void Transport::report_figures(unsigned shard, ShardReport report) {
   inbox(shard).post(make_task<Transport>(
       [report = std::move(report)](Transport& transport) mutable { transport.figures_reported(std::move(report)); }));
@@ -398,13 +490,7 @@ void Transport::figures_reported(ShardReport report) {
   }
   for (const ShardReport::GroupLine& line : report.connectors) {
     for (ConnectorEntry& entry : connectors_) {
-      if (entry.id != line.id) continue;
-      if (line.group.failed > entry.groups[report.shard].failed) {
-        const Error error = error_from_errno(line.group.last_errno,
-                                             "connect to " + to_string(HostPort{entry.config.host, entry.config.port}));
-        entry.last_error = LastError{error.code, error.message, kernel_.unix_seconds()};
-      }
-      entry.groups[report.shard] = line.group;
+      if (entry.id == line.id) entry.groups[report.shard] = line.group;
     }
   }
   const unsigned shard = report.shard;

@@ -22,6 +22,7 @@
 #include "transport/base/prng.h"
 #include "transport/config.h"
 #include "transport/forwarder.h"
+#include "transport/health_probe.h"
 #include "transport/link.h"
 #include "transport/link_record.h"
 #include "transport/mailbox.h"
@@ -34,16 +35,27 @@
 
 namespace fairlead {
 
+// A link that came up, as the router sees it.
+struct LinkNews {
+  std::uint32_t link = 0;
+  std::uint32_t cost = 1;       // as configured here (incoming: as the peer says)
+  std::uint32_t peer_cost = 1;  // as the peer says
+  std::string site_id;          // of the other end
+  std::string site_name;
+  bool peer_is_edge = false;
+};
+
 // What the router is told, on the control thread.
 class TransportEvents {
  public:
-  // A link to a neighbour came up; cost is the larger of both ends'.
-  virtual void link_up(std::uint32_t link, std::uint32_t cost, const std::string& remote_site_id) = 0;
+  virtual void link_up(const LinkNews& link) = 0;
   // The link is gone, or takes no new streams.
   virtual void link_down(std::uint32_t link) = 0;
   // Messages sent over the link may have been lost with the session that carried them; later ones arrive.
   virtual void link_reset(std::uint32_t link) = 0;
   virtual void control_message(std::uint32_t link, std::span<const std::uint8_t> message) = 0;
+  // A connector's server answers, or does not. Without probing it is available from the start.
+  virtual void connector_available(std::uint32_t connector, bool available) = 0;
 
  protected:
   ~TransportEvents() = default;
@@ -85,6 +97,10 @@ class Transport {
   Result<std::uint16_t> add_listener(const ListenerConfig& config);
   Result<std::uint32_t> add_connector(const ConnectorConfig& config);  // its id, as in Route
   Result<void> add_link(const LinkConfig& config);
+  // What this site wants for a link of its own from now on. Returns the link's id, as in LinkNews.
+  Result<std::uint32_t> set_link_cost(const std::string& name, std::uint32_t cost);
+  // What routing makes of both ends' wishes: for status.
+  void note_routing_cost(std::uint32_t link, std::uint32_t cost);
   void set_forwarder(std::shared_ptr<const Forwarder> forwarder);
   void send_control(std::uint32_t link, std::vector<std::uint8_t> message);
   void drain();
@@ -121,6 +137,8 @@ class Transport {
 
   void mark_status_changed() noexcept { status_changed_ = true; }
 
+  void connector_health_changed(std::uint32_t connector, bool up, int error);
+
   void count_descriptors_exhausted() noexcept { ++descriptors_exhausted_; }
 
   // ---- shard threads: reports
@@ -131,6 +149,7 @@ class Transport {
   void report_going_away(unsigned shard, std::uint32_t link);
   void report_control(unsigned shard, std::uint32_t link, std::uint64_t session, std::vector<std::uint8_t> message);
   void report_figures(unsigned shard, ShardReport report);
+  void report_connect_failed(unsigned shard, std::uint32_t connector, int error);
   void hand_over_client(unsigned shard, std::uint32_t link, std::uint32_t listener, Socket socket);
 
  private:
@@ -149,6 +168,8 @@ class Transport {
     std::uint32_t id;
     ListenerConfig config;
     std::vector<EdgeGroup> groups;  // by shard
+    bool open = false;              // accepts clients: somebody serves its key
+    std::optional<LastError> last_error;
   };
 
   struct ConnectorEntry {
@@ -159,6 +180,7 @@ class Transport {
     std::uint64_t failed = 0;
     bool resolving = false;
     Instant resolve_next{};
+    std::unique_ptr<HealthProbe> probe;  // null: not probed
   };
 
   Transport(Kernel& kernel, const TransportOptions& options, KernelFeatures features, TransportEvents& events);
@@ -173,6 +195,10 @@ class Transport {
   void close_replaced_sessions(LinkRecord& record, std::uint16_t index);
   void refresh_connectors();
   void resolve_connector(ConnectorEntry& entry);
+  ConnectorEntry* find_connector(std::uint32_t id) noexcept;
+  void follow_reachability();
+  Result<void> open_listener(ListenerEntry& entry);
+  void close_listener(ListenerEntry& entry);
   void session_ended(std::uint64_t session_id, const Error& error);
   void figures_reported(ShardReport report);
   void client_handed_over(std::uint32_t link, std::uint32_t listener, Socket socket);

@@ -22,6 +22,7 @@ constexpr int kNotSentLowWater = 64 * 1024;
 
 Hello Transport::make_hello() const {
   Hello hello;
+  if (options_.edge) hello.flags |= Hello::kFlagEdge;
   hello.shards = static_cast<std::uint16_t>(options_.shards);
   hello.initial_window_bytes = options_.initial_window_bytes;
   hello.streams_max = options_.streams_per_session_max;
@@ -79,11 +80,15 @@ Result<Hello> Transport::answer_hello(Access& access, PendingSession& pending) {
   if (peer.site_id == options_.site_id) {
     return fail(ErrorCode::kInvalid, "the peer has this site's own id; a link must lead to another site");
   }
+  const bool peer_is_edge = (peer.flags & Hello::kFlagEdge) != 0;
+  if (peer_is_edge != (access.config().role == "edge")) {
+    return fail(ErrorCode::kInvalid, peer_is_edge ? "an edge site has to dial the edge endpoint, and this is inter-router"
+                                                  : "this endpoint is for edge sites; others dial inter-router");
+  }
   if (auto sessions = check_sessions(peer); !sessions) return std::unexpected(sessions.error());
   Hello hello = make_hello();
   hello.session_index = peer.session_index;
   hello.link_id = peer.link_id;
-  static_cast<void>(access);
   return hello;
 }
 
@@ -130,7 +135,7 @@ void Transport::adopt_incoming(Access& access, PendingSession& pending) {
     link->record.status.cost = peer.cost;
     link->record.status.ups = 1;
     link->record.status.sessions_wanted = std::max<std::uint32_t>(peer.shards, options_.shards);
-    link->record.note_state(LinkState::kUp, kernel_.unix_seconds());
+    link->record.note_state(LinkPhase::kUp, kernel_.unix_seconds());
   }
   link->record.note_peer(peer, pending.tls());
   const bool first = !link->record.up;
@@ -195,7 +200,12 @@ LinkRecord* Transport::find_record(std::uint32_t link) noexcept {
 
 void Transport::link_up(LinkRecord& record) {
   status_changed_ = true;
-  events_.link_up(record.id, std::max(record.status.cost, record.peer_cost), record.status.remote_site_id);
+  events_.link_up({.link = record.id,
+                   .cost = record.status.cost,
+                   .peer_cost = record.peer_cost,
+                   .site_id = record.status.remote_site_id,
+                   .site_name = record.status.remote_site_name,
+                   .peer_is_edge = record.status.remote_edge});
 }
 
 void Transport::link_down(LinkRecord& record) {

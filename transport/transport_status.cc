@@ -8,6 +8,7 @@ namespace fairlead {
 
 void Transport::on_status(Instant now) noexcept {
   refresh_connectors();
+  follow_reachability();  // a port that could not be had may be free now
   if (!stopping_) timers_.arm(status_timer_, now + kStatusInterval);
   status_changed_ = true;
 }
@@ -36,9 +37,9 @@ void Transport::publish_status() {
     ListenerStatus line;
     line.name = entry.config.name;
     line.routing_key = entry.config.routing_key;
-    line.listening = !draining_;
-    line.matched =
-        forwarder_ && forwarder_->route(line.routing_key, Forwarder::kFromListener).kind != Route::Kind::kNone;
+    line.listening = entry.open;
+    line.last_error = entry.last_error;
+    line.matched = forwarder_ && forwarder_->reachable(line.routing_key);
     for (const EdgeGroup& group : entry.groups) {
       line.connections += group.open;
       line.connections_total += group.total;
@@ -50,6 +51,7 @@ void Transport::publish_status() {
     line.name = entry.config.name;
     line.routing_key = entry.config.routing_key;
     line.last_error = entry.last_error;
+    line.available = entry.probe == nullptr || entry.probe->up();
     for (const EdgeGroup& group : entry.groups) {
       line.connections += group.open;
       line.connections_total += group.total;
@@ -85,6 +87,8 @@ std::vector<NamedCount> Transport::counters() const {
     sum.protocol_errors += c.protocol_errors;
     sum.descriptors_exhausted += c.descriptors_exhausted;
     sum.no_route += c.no_route;
+    sum.reopened += c.reopened;
+    sum.edges_sacrificed += c.edges_sacrificed;
     sum.handed_over += c.handed_over;
     sum.gather_exhausted += c.gather_exhausted;
     ring.turns += report.ring.turns;
@@ -98,6 +102,7 @@ std::vector<NamedCount> Transport::counters() const {
           {"edge_bytes_out", sum.edge_bytes_out},
           {"edges_reset", sum.edges_reset},
           {"edges_relieved", sum.edges_relieved},
+          {"edges_sacrificed", sum.edges_sacrificed},
           {"edges_exhausted", sum.edges_exhausted},
           {"streams_exhausted", sum.streams_exhausted},
           {"receive_starved", sum.receive_starved},
@@ -107,6 +112,7 @@ std::vector<NamedCount> Transport::counters() const {
           {"protocol_errors", sum.protocol_errors},
           {"descriptors_exhausted", sum.descriptors_exhausted + descriptors_exhausted_},
           {"no_route", sum.no_route},
+          {"reopened", sum.reopened},
           {"handed_over", sum.handed_over},
           {"gather_exhausted", sum.gather_exhausted},
           {"handshakes_evicted", handshakes_evicted_},

@@ -61,13 +61,16 @@ Result<GatewayConfig> make_gateway_config(const Resources& resources, Credential
   if (!id) return std::unexpected(id.error());
   config.site_id = std::move(*id);
   config.site_name = resources.site()->metadata.name;
+  config.edge = resources.site()->edge;
   if (auto added = add_accesses(resources, store, config); !added) return std::unexpected(added.error());
   if (auto added = add_links(resources, store, config); !added) return std::unexpected(added.error());
   for (const Listener& listener : resources.listeners) {
-    config.listeners.push_back({listener.metadata.name, listener.routing_key, listener.host, listener.port});
+    config.listeners.push_back(
+        {listener.metadata.name, listener.routing_key, listener.host, listener.port, listener.strategy});
   }
   for (const Connector& connector : resources.connectors) {
-    config.connectors.push_back({connector.metadata.name, connector.routing_key, connector.host, connector.port});
+    config.connectors.push_back({connector.metadata.name, connector.routing_key, connector.host, connector.port,
+                                 connector.health_probe});
   }
   return config;
 }

@@ -13,6 +13,7 @@ namespace fairlead {
 struct GatewayConfig {
   std::string site_id;
   std::string site_name;
+  bool edge = false;
   std::vector<AccessConfig> accesses;
   std::vector<ListenerConfig> listeners;
   std::vector<ConnectorConfig> connectors;

@@ -195,6 +195,9 @@ void read_listener(DocumentContext& context, FieldReader& spec, Listener& listen
   listener.port = spec.required_port("port");
   static_cast<void>(spec.choice("type", {"tcp"}));
   static_cast<void>(spec.choice("observer", {"auto", "none", "http1", "http2"}));
+  if (spec.choice("strategy", {"balanced", "lowest-cost"}).value_or("") == "lowest-cost") {
+    listener.strategy = Strategy::kLowestCost;
+  }
   spec.refuse("tlsCredentials", "TLS from clients is not supported: the listener would accept plain text; remove it");
   spec.ignore_with_warning("exposePodsByName", kKubernetesOnly);
   ignore_settings(context, spec);
@@ -212,6 +215,7 @@ void read_connector(DocumentContext& context, FieldReader& spec, Connector& conn
     spec.ignore_with_warning("selector", kKubernetesOnly);
   }
   connector.port = spec.required_port("port");
+  connector.health_probe = spec.choice("healthProbe", {"tcp", "none"}).value_or("tcp") == "tcp";
   static_cast<void>(spec.choice("type", {"tcp"}));
   const std::string_view why = "TLS to servers is not supported: the connector would send plain text; remove it";
   spec.refuse("tlsCredentials", why);

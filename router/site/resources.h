@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "router/site/diagnostics.h"
+#include "transport/forwarder.h"
 
 namespace fairlead {
 
@@ -95,6 +96,7 @@ struct Listener {
   std::string routing_key;
   std::string host;
   std::uint16_t port = 0;
+  Strategy strategy = Strategy::kBalanced;
 };
 
 struct Connector {
@@ -104,6 +106,7 @@ struct Connector {
   std::string routing_key;
   std::string host;
   std::uint16_t port = 0;
+  bool health_probe = true;
 };
 
 // Holds a private key: never print one, and write it to files of mode 0600 only.

@@ -23,15 +23,15 @@ const T* find_named(const std::vector<T>* list, const std::string& name) {
   return found == list->end() ? nullptr : &*found;
 }
 
-std::string state_name(LinkState state) {
+std::string state_name(LinkPhase state) {
   switch (state) {
-    case LinkState::kConnecting:
+    case LinkPhase::kConnecting:
       return "connecting";
-    case LinkState::kWaiting:
+    case LinkPhase::kWaiting:
       return "waiting";
-    case LinkState::kUp:
+    case LinkPhase::kUp:
       return "up";
-    case LinkState::kClosing:
+    case LinkPhase::kClosing:
       return "closing";
   }
   return "connecting";
@@ -115,9 +115,9 @@ std::vector<Condition> Builder::link_conditions(const LinkStatus* link) const {
     return {condition_pending("Configured", input_.gateway == nullptr ? kNotRunning : "the link is being set up")};
   }
   std::vector<Condition> conditions = {condition_met("Configured")};
-  if (link->state == LinkState::kUp) {
+  if (link->state == LinkPhase::kUp) {
     conditions.push_back(condition_met("Operational"));
-  } else if (link->state == LinkState::kClosing) {
+  } else if (link->state == LinkPhase::kClosing) {
     conditions.push_back(condition_pending("Operational", "the link is closing"));
   } else if (link->last_error) {
     conditions.push_back(condition_failed("Operational", link->last_error->message));
@@ -129,7 +129,7 @@ std::vector<Condition> Builder::link_conditions(const LinkStatus* link) const {
 }
 
 void Builder::add_link_details(Json& status, const LinkStatus& link) const {
-  const bool up = link.state == LinkState::kUp;
+  const bool up = link.state == LinkPhase::kUp;
   status["direction"] = link.incoming ? "incoming" : "outgoing";
   status["configured"] = true;
   status["active"] = up;
@@ -139,7 +139,7 @@ void Builder::add_link_details(Json& status, const LinkStatus& link) const {
   status["site"] = link.remote_site_name;
   status["remoteSiteId"] = link.remote_site_id;
   status["remoteSiteName"] = link.remote_site_name;
-  status["cost"] = link.cost;
+  status["cost"] = link.routing_cost > 0 ? link.routing_cost : link.cost;
   if (link.last_error) status["lastError"] = error_json(*link.last_error);
   status["dials"] = link.dials;
   status["ups"] = link.ups;

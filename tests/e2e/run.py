@@ -27,9 +27,10 @@ import command_line
 import faults
 import flows
 import life
+import mesh
 import trust
 
-GROUPS = [module.GROUP for module in (applications, flows, life, trust, faults, command_line)]
+GROUPS = [module.GROUP for module in (applications, flows, life, trust, faults, command_line, mesh)]
 
 
 class Group:

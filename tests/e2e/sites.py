@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import time
 
@@ -22,6 +23,7 @@ class Site:
         self.starts = 0
         self.started_at = 0.0
         self.access_port = None
+        self.edge_port = None
         self.add("Site", name, {})
 
     # ---- resources
@@ -36,20 +38,25 @@ class Site:
     def remove(self, file):
         (self.inputs / file).unlink()
 
-    def add_access(self, **more):
+    def add_access(self, edge=False, **more):
         self.access_port = self.host.free_port()
-        self.add("RouterAccess", "links", {
-            "bindHost": self.host.address, "subjectAlternativeNames": [self.host.address],
-            "roles": [{"name": "inter-router", "port": self.access_port}], **more})
+        roles = [{"name": "inter-router", "port": self.access_port}]
+        if edge:
+            self.edge_port = self.host.free_port()
+            roles.append({"name": "edge", "port": self.edge_port})
+        self.add("RouterAccess", "links", {"bindHost": self.host.address, "roles": roles,
+                                           "subjectAlternativeNames": [self.host.address], **more})
 
-    def add_listener(self, name, key=None):
+    def add_listener(self, name, key=None, **more):
         port = self.host.free_port()
-        self.add("Listener", name, {"routingKey": key or name, "host": self.host.local, "port": port})
+        self.add("Listener", name, {"routingKey": key or name, "host": self.host.local, "port": port, **more})
         return port
 
-    def add_connector(self, name, key=None, port=None):
+    def add_connector(self, name, key=None, port=None, probe=False):
+        """Not probed unless asked for: most scenarios start their server when the sites have long been linked."""
         port = port or self.host.free_port()
-        self.add("Connector", name, {"routingKey": key or name, "host": self.host.local, "port": port})
+        self.add("Connector", name, {"routingKey": key or name, "host": self.host.local, "port": port,
+                                     "healthProbe": "tcp" if probe else "none"})
         return port
 
     def add_link(self, name, port, credentials, host=None, **more):
@@ -133,6 +140,22 @@ class Site:
         found = [r for r in self.snapshot()["resources"]
                  if r["kind"] == "Link" and (name is None or r["metadata"]["name"] == name)]
         return found[0]["status"]
+
+    def candidates(self, key):
+        """How many sites serve the key, as this one sees it."""
+        return len(self.snapshot()["network"]["keys"].get(key, []))
+
+    def set_link_cost(self, name, cost):
+        """In its file; reload() makes it so."""
+        for path in self.inputs.iterdir():
+            text = path.read_text()
+            if f"name: {name}\n" in text and "kind: Link" in text:
+                path.write_text(re.sub(r"\bcost: \d+", f"cost: {cost}", text))
+                return
+        raise Failure(f"{self.name} has no link {name}")
+
+    def reload(self):
+        self.process.signal(signal.SIGHUP)
 
     def counter(self, name):
         return self.snapshot()["counters"][name]

@@ -29,6 +29,7 @@ class Server:
         self._handler = handler
         self._changed = threading.Condition()
         self._sockets = set()
+        self.port = port
         self._listening = host.listen(port)
         self._thread = threading.Thread(target=self._accept, daemon=True)
         self._thread.start()
@@ -66,6 +67,11 @@ class Server:
         self.wait_served(count)
         expect(not self.errors, f"the server failed: {self.errors[:3]}")
         return self.results
+
+    def stop_listening(self):
+        """From now on who connects is refused; connections that are open go on."""
+        self._listening.shutdown(socket.SHUT_RDWR)
+        self._listening.close()
 
     def close(self):
         # Shut down first: only that wakes a thread that waits in accept().

@@ -29,7 +29,7 @@ bool GatewaySite::start() {
   kernel_.options().receive_bundles = plan_.receive_bundles;
   TransportOptions options = plan_.options;
   options.incarnation = 1'000 * (number_ + 1) + ++lives_;
-  router_ = std::make_unique<Router>();
+  router_ = std::make_unique<Router>(options);
   auto opened = Transport::open(
       kernel_, options, {.receive_bundles = plan_.receive_bundles, .release = "simulated", .lacking = {}}, *router_);
   if (!opened) return false;
@@ -67,7 +67,8 @@ void GatewaySite::set_up() {
   while (connectors_done_ < plan_.connectors.size()) {
     const auto id = transport_->add_connector(plan_.connectors[connectors_done_]);
     if (!id) return;
-    router_->connector_added(plan_.connectors[connectors_done_].routing_key, *id);
+    const ConnectorConfig& connector = plan_.connectors[connectors_done_];
+    router_->connector_added(connector.routing_key, *id, !connector.probe);
     ++connectors_done_;
   }
 }
@@ -117,7 +118,7 @@ bool GatewaySite::links_up() const {
   const std::size_t wanted = plan_.links.empty() ? 1 : plan_.links.size();
   return status->links.size() == wanted &&
          std::all_of(status->links.begin(), status->links.end(), [](const LinkStatus& link) {
-           return link.state == LinkState::kUp && link.sessions_up == link.sessions_wanted;
+           return link.state == LinkPhase::kUp && link.sessions_up == link.sessions_wanted;
          });
 }
 

@@ -137,7 +137,9 @@ void GatewayWorld::plan_site(unsigned number) {
           {.name = "to-" + key, .routing_key = key, .host = host, .port = listener_port(server_side, behaviour)});
     }
     const std::string key = routing_key(number, behaviour);
-    site.connectors.push_back({.name = key, .routing_key = key, .host = apps, .port = server_port(behaviour)});
+    // Without probes, which the servers would have to account for.
+    site.connectors.push_back(
+        {.name = key, .routing_key = key, .host = apps, .port = server_port(behaviour), .probe = false});
   }
 }
 

@@ -74,7 +74,7 @@ class StatusTest : public testing::Test {
     gateway_.shards = 2;
     LinkStatus link;
     link.name = "west";
-    link.state = LinkState::kUp;
+    link.state = LinkPhase::kUp;
     link.cost = 3;
     link.url = "gw:55671";
     link.remote_site_id = "7ec9477f-5fea-4bd6-8da8-e72d4b1b7997";
@@ -164,7 +164,7 @@ TEST_F(StatusTest, ALinkThatIsUpSaysAllOfIt) {
 }
 
 TEST_F(StatusTest, ALinkThatIsDownSaysWhyAndNothingOfTheOldConnection) {
-  link().state = LinkState::kWaiting;
+  link().state = LinkPhase::kWaiting;
   link().last_error = LastError{ErrorCode::kTlsName, "certificate is not valid for 'gw'", 1767607100};
   const Json status = status_of("Link");
   EXPECT_EQ(status["status"], "Error");
@@ -179,7 +179,7 @@ TEST_F(StatusTest, ALinkThatIsDownSaysWhyAndNothingOfTheOldConnection) {
 }
 
 TEST_F(StatusTest, ALinkThatWasNeverTriedIsPending) {
-  link().state = LinkState::kConnecting;
+  link().state = LinkPhase::kConnecting;
   const Json status = status_of("Link");
   EXPECT_EQ(status["status"], "Pending");
   EXPECT_EQ(status["message"], "connecting to gw:55671");
@@ -261,7 +261,7 @@ TEST_F(StatusTest, TheWriterWritesWhatChangedAndTakesAwayWhatIsOld) {
   std::filesystem::remove(link_file);
   ASSERT_TRUE(writer.write(gateway_, 1767607201));
   EXPECT_FALSE(std::filesystem::exists(link_file));
-  link().state = LinkState::kWaiting;
+  link().state = LinkPhase::kWaiting;
   ASSERT_TRUE(writer.write(gateway_, 1767607202));
   EXPECT_NE(read_text(link_file).find("active: false"), std::string::npos);
 

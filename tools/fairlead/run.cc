@@ -81,6 +81,7 @@ Result<std::unique_ptr<Gateway>> start_gateway(const GatewayConfig& config, cons
   options.shards = arguments.shards == 0 ? usable_cpus() : arguments.shards;
   options.site_id = config.site_id;
   options.site_name = config.site_name;
+  options.edge = config.edge;
   auto gateway = Gateway::start(options);
   if (!gateway) return gateway;
   const auto give_up = Clock::now() + kPortsFreeWithin;

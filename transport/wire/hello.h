@@ -20,6 +20,8 @@ struct Hello {
   static constexpr std::uint16_t kShardsMax = 256;
   // Flag: this session begins a new run of the link. Without it an acceptor takes only runs that it knows.
   static constexpr std::uint16_t kFlagBegin = 0x0001;
+  // Flag: the sender is an edge site. Only diallers are.
+  static constexpr std::uint16_t kFlagEdge = 0x0002;
 
   std::uint8_t version_min = kVersion;
   std::uint8_t version_max = kVersion;

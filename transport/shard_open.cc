@@ -1,0 +1,198 @@
+// Shard's part in opening connections: which way they go, and what happens when that way fails.
+
+#include <algorithm>
+#include <utility>
+
+#include "transport/shard.h"
+#include "transport/transport.h"
+
+namespace fairlead {
+
+// ---- clients and streams that come in
+
+void Shard::accept_client(Listener& listener, Socket socket) noexcept {
+  start_client(listener, std::move(socket), true);
+}
+
+void Shard::start_client(Listener& listener, Socket socket, bool may_hand_over) noexcept {
+  Opening wanted;
+  wanted.name = {options_.incarnation, std::uint64_t{index_} << 56 | ++next_stream_number_};
+  wanted.strategy = listener.strategy();
+  wanted.set_routing_key(listener.routing_key());
+  const Route route = forwarder_ ? forwarder_->route(wanted.query(), path_) : Route{};
+  if (route.kind == Route::Kind::kNone) {
+    ++counters_.no_route;
+    return socket.close_with_reset();
+  }
+  if (route.kind == Route::Kind::kLink && session_for(route.links) == nullptr && may_hand_over) {
+    ++counters_.handed_over;
+    return transport_.hand_over_client(index_, route.links.front(), listener.id(), std::move(socket));
+  }
+  Opening* opening = make_opening(wanted);
+  tune_edge(socket);
+  EdgeSocket* client = opening != nullptr ? make_edge(socket, listener.group()) : nullptr;
+  if (client == nullptr) {
+    if (opening != nullptr) release(*opening);
+    return socket.close_with_reset();
+  }
+  client->start_accepted();
+  const ResetCode refused = open_route(route, *opening, *client, nullptr, false, 0);
+  if (refused == ResetCode::kNone) return;
+  SliceQueue nothing(slice_nodes_);
+  if (!opening->note_tried(route.destination)) {
+    release(*opening);
+    return client->end(refused);
+  }
+  reopen(*opening, *client, nothing, false, 0, refused);
+}
+
+ResetCode Shard::connect_stream(Stream& stream, const OpenFrame& open, Strategy strategy,
+                                std::uint32_t arrived_on) noexcept {
+  if (!forwarder_) return ResetCode::kNoRoute;
+  const RouteQuery query{.routing_key = open.routing_key,
+                         .arrived_on = arrived_on,
+                         .strategy = strategy,
+                         .path = open.path,
+                         .tried = {},
+                         .choice = open.name.number};
+  const Route route = forwarder_->route(query, path_);
+  if (route.kind == Route::Kind::kNone || open.hops_left == 0) {
+    ++counters_.no_route;
+    return ResetCode::kNoRoute;
+  }
+  Opening wanted;
+  wanted.name = open.name;
+  wanted.arrived_on = route.decided_here ? arrived_on : Opening::kFromLink;
+  wanted.strategy = strategy;
+  wanted.hops_left = static_cast<std::uint8_t>(open.hops_left - 1);
+  wanted.client_is_stream = true;
+  wanted.set_routing_key(open.routing_key);
+  if (route.kind == Route::Kind::kLink && !route.decided_here) {
+    // Transit: whoever decided the path tries another one if this one fails.
+    Session* next = session_for(route.links);
+    if (next == nullptr) return ResetCode::kNoRoute;
+    Stream* onward = next->open_stream({open.name, wanted.hops_left, route.path, open.routing_key}, 0);
+    if (onward == nullptr) return ResetCode::kLimit;
+    Channel::pair(stream, *onward);
+    stream.start_transit();
+    onward->start_transit();
+    return ResetCode::kNone;
+  }
+  Opening* opening = make_opening(wanted);
+  if (opening == nullptr) return ResetCode::kLimit;
+  const ResetCode refused = open_route(route, *opening, stream, nullptr, false, 0);
+  if (refused != ResetCode::kNone) release(*opening);
+  return refused;
+}
+
+// ---- the far end
+
+Opening* Shard::make_opening(const Opening& opening) noexcept {
+  Opening* made = openings_.make(opening);
+  if (made == nullptr) ++counters_.edges_exhausted;
+  return made;
+}
+
+ResetCode Shard::open_route(const Route& route, Opening& opening, Channel& client, SliceQueue* sent, bool finished,
+                            std::uint64_t granted) noexcept {
+  switch (route.kind) {
+    case Route::Kind::kNone:
+      return ResetCode::kNoRoute;
+    case Route::Kind::kConnector:
+      return open_edge(route, opening, client, sent, finished, granted);
+    case Route::Kind::kLink:
+      return open_onward(route, opening, client, sent, finished, granted);
+  }
+  return ResetCode::kInternal;
+}
+
+ResetCode Shard::open_edge(const Route& route, Opening& opening, Channel& client, SliceQueue* sent, bool finished,
+                           std::uint64_t granted) noexcept {
+  const auto connector = std::find_if(connectors_.begin(), connectors_.end(),
+                                      [&](const auto& candidate) { return candidate->id == route.connector; });
+  if (connector == connectors_.end() || (*connector)->addresses.empty()) return ResetCode::kConnectFailed;
+  ShardConnector& target = **connector;
+  const Address& address = target.addresses[target.group.failed % target.addresses.size()];
+  const int fd = kernel_.open_socket(address.family());
+  if (fd < 0) {
+    ++counters_.descriptors_exhausted;
+    return ResetCode::kLimit;
+  }
+  Socket socket(kernel_, fd);
+  tune_edge(socket);
+  EdgeSocket* edge = make_edge(socket, target.group);
+  if (edge == nullptr) return ResetCode::kLimit;
+  static_cast<void>(opening.note_tried(route.destination));
+  if (sent != nullptr) edge->replay(*sent, finished);
+  Channel::pair(*edge, client);
+  edge->start_connect(address, opening, LoadShare(route.load));
+  if (opening.client_is_stream) {
+    Stream& stream = static_cast<Stream&>(client);
+    stream.owe(granted);
+    stream.start_with_edge(0);
+  } else {
+    edge->grant(kLocalRoomBytes);
+    if (granted < kLocalRoomBytes) client.grant(kLocalRoomBytes - granted);
+  }
+  return ResetCode::kNone;
+}
+
+ResetCode Shard::open_onward(const Route& route, Opening& opening, Channel& client, SliceQueue* sent, bool finished,
+                             std::uint64_t granted) noexcept {
+  Session* session = session_for(route.links);
+  if (session == nullptr) return ResetCode::kNoRoute;
+  const std::uint8_t flags = opening.strategy == Strategy::kLowestCost ? kFlagLowestCost : std::uint8_t{0};
+  Stream* onward =
+      session->open_stream({opening.name, opening.hops_left, route.path, opening.routing_key()}, flags);
+  if (onward == nullptr) return ResetCode::kLimit;
+  static_cast<void>(opening.note_tried(route.destination));
+  onward->keep_opening(opening, LoadShare(route.load));
+  Channel::pair(client, *onward);
+  if (opening.client_is_stream) {
+    Stream& stream = static_cast<Stream&>(client);
+    stream.owe(granted);
+    stream.start_transit();
+    onward->start_transit();
+    if (sent != nullptr) onward->replay(*sent, finished);
+  } else {
+    if (sent != nullptr) onward->replay(*sent, finished);
+    onward->start_with_edge(granted);
+  }
+  return ResetCode::kNone;
+}
+
+// ---- another destination
+
+void Shard::reopen(Opening& opening, Channel& client, SliceQueue& sent, bool finished, std::uint64_t granted,
+                   ResetCode code) noexcept {
+  while (!stopping_ && forwarder_ && opening.tried_count < Opening::kTriedMax) {
+    const Route route = forwarder_->route(opening.query(), path_);
+    if (route.kind == Route::Kind::kNone) break;
+    ++counters_.reopened;
+    const ResetCode refused = open_route(route, opening, client, &sent, finished, granted);
+    if (refused == ResetCode::kNone) return;
+    static_cast<void>(opening.note_tried(route.destination));
+    code = refused;
+  }
+  release(opening);
+  client.abort(code);
+}
+
+Session* Shard::session_for(std::span<const std::uint32_t> links) noexcept {
+  const std::size_t count = sessions_.size();
+  for (std::size_t i = 0; i < count; ++i) {
+    Session& session = *sessions_[(next_session_ + i) % count];
+    if (std::find(links.begin(), links.end(), session.link()) == links.end() || !session.takes_streams()) continue;
+    next_session_ = static_cast<std::uint32_t>((next_session_ + i + 1) % count);
+    return &session;
+  }
+  return nullptr;
+}
+
+void Shard::report_connect_failed(const EdgeGroup& group, int error) noexcept {
+  for (const auto& connector : connectors_) {
+    if (&connector->group == &group) return transport_.report_connect_failed(index_, connector->id, error);
+  }
+}
+
+}  // namespace fairlead
