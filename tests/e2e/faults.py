@@ -40,7 +40,8 @@ def out_of_descriptors(context):
         for client in clients:
             own.defer(client.close)
         open_now = f"/proc/{short.process.pid}/fd"
-        wait_until("all descriptors to be in use", lambda: len(os.listdir(open_now)) == DESCRIPTORS)
+        # One or two may be on their way from one use to the next at any time.
+        wait_until("all descriptors to be in use", lambda: len(os.listdir(open_now)) >= DESCRIPTORS - 2)
         traffic.echo_once(living, b"amidst the shortage")
         expect(pair.west.link()["active"], "the link went down")
         for client in clients:
