@@ -137,4 +137,5 @@ def namespaces_side_by_side(context):
     second = context.start("annex", [context.binary, "run", "--namespace", "other"], host=site.host,
                            env=site.environment())
     wait_until("the second to link", lambda: "up, site west" in second.log())
-    wait_until("its status to say so", lambda: b"Ready" in site.command("link", "status", "-n", "other").stdout)
+    wait_until("its status to say so",
+               lambda: b"Ready" in site.command("link", "status", "-n", "other", ok=False).stdout)
