@@ -30,7 +30,7 @@ def expect_equal(found, wanted, what):
     expect(found == wanted, lambda: f"{what}: found {found!r}, expected {wanted!r}")
 
 
-def wait_until(what, condition, seconds=20):
+def wait_until(what, condition, seconds=60):
     """Returns the first true value of condition(). An OSError or KeyError in it means: not yet."""
     deadline = time.monotonic() + seconds
     last = None
