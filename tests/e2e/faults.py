@@ -44,6 +44,7 @@ def out_of_descriptors(context):
         # One or two may be on their way from one use to the next at any time.
         wait_until("all descriptors to be in use", lambda: len(os.listdir(open_now)) >= DESCRIPTORS - 2)
         traffic.echo_once(living, b"amidst the shortage")
+        expect(pair.west.link()["active"], "the link went down")
         for client in clients:
             client.close()
         wait_until("new connections to work again", lambda: try_echo(service))
