@@ -154,6 +154,34 @@ TEST_F(TransportSimTest, ClientsBeyondALimitAreReset) {
   }
 }
 
+// A status says that a listener has a connector as soon as the shards were told. One that has not run since then has
+// both the news and the first client in its next turn.
+TEST_F(TransportSimTest, AClientThatComesRightAfterTheStatusNamedARouteIsServed) {
+  GatewayWorld world(plain_plan());
+  world.come_up();
+  GatewaySite& site = world.site(0);
+  SitePlan& plan = site.plan();
+  const std::string host = plan.listeners.front().host;
+  while (!world.apps(0).serve(9'000, Behaviour::kEcho, "late")) {
+  }
+  plan.listeners.push_back({.name = "late", .routing_key = "late", .host = host, .port = 9'001});
+  world.run_until(Duration::seconds(1), [] { return false; });  // its shards accept
+  ASSERT_FALSE(site.transport().status()->listeners.back().matched);
+  plan.connectors.push_back(
+      {.name = "late", .routing_key = "late", .host = plan.connectors.front().host, .port = 9'000});
+  site.set_up();
+  while (!site.transport().status()->listeners.back().matched)
+    site.turn(0);
+  const FlowEnd* client = world.apps(0).connect(site.kernel().address(9'001), "late", script_of(1'000));
+  while (client->sent == 0) {  // its machine alone, until it is in the listener's queue
+    world.apps(0).turn();
+    world.world().spend(Duration::milliseconds(1));
+  }
+  EXPECT_TRUE(world.run_until(kPatience, [&] { return client->over; })) << text_of(world.judge());
+  EXPECT_TRUE(client->clean()) << FlowLedger::describe(*client);
+  expect_rest(world);
+}
+
 TEST_F(TransportSimTest, AKilledSiteCutsWhatWentThroughItAndServesAgain) {
   WorldPlan plan = plain_plan();
   plan.sides[0].shards = 3;
