@@ -50,6 +50,14 @@ class TransportSimTest : public testing::Test {
     return found != ends.end() ? &*found : nullptr;
   }
 
+  // Only the machine of the clients runs, until they are in the listener's queue.
+  static void connect_alone(GatewayWorld& world, unsigned side) {
+    for (int i = 0; i < 10; ++i) {
+      world.apps(side).turn();
+      world.world().spend(Duration::milliseconds(1));
+    }
+  }
+
   static void expect_rest(GatewayWorld& world) {
     if (world.judge().ok()) world.come_to_rest();
     if (world.judge().ok()) world.stop();
@@ -173,13 +181,27 @@ TEST_F(TransportSimTest, AClientThatComesRightAfterTheStatusNamedARouteIsServed)
   while (!site.transport().status()->listeners.back().matched)
     site.turn(0);
   const FlowEnd* client = world.apps(0).connect(site.kernel().address(9'001), "late", script_of(1'000));
-  while (client->sent == 0) {  // its machine alone, until it is in the listener's queue
-    world.apps(0).turn();
-    world.world().spend(Duration::milliseconds(1));
-  }
+  connect_alone(world, 0);
   EXPECT_TRUE(world.run_until(kPatience, [&] { return client->over; })) << text_of(world.judge());
   EXPECT_TRUE(client->clean()) << FlowLedger::describe(*client);
   expect_rest(world);
+}
+
+// A listener that is told to end has clients in its queue, of which it hears later.
+TEST_F(TransportSimTest, AClientThatComesWithTheEndOfAListenerIsReset) {
+  GatewayWorld world(plain_plan());
+  world.come_up();
+  world.run_until(Duration::seconds(1), [] { return false; });  // nothing is left to do
+  world.site(0).drain();
+  FlowScript silent = script_of(1'000);  // a connection that is closed with bytes unread is reset by itself
+  silent.sending = FlowScript::Sending::kAfterPeerFinished;
+  const FlowEnd* client = world.start_flow(0, 1, Behaviour::kSource, silent);
+  connect_alone(world, 0);
+  EXPECT_TRUE(world.run_until(kPatience, [&] { return client->over; })) << text_of(world.judge());
+  EXPECT_FALSE(client->cut.empty()) << FlowLedger::describe(*client);
+  EXPECT_FALSE(client->peer_finished) << FlowLedger::describe(*client);
+  world.stop();
+  EXPECT_TRUE(world.judge().ok()) << text_of(world.judge());
 }
 
 TEST_F(TransportSimTest, AKilledSiteCutsWhatWentThroughItAndServesAgain) {
