@@ -7,6 +7,7 @@
 #include <string_view>
 #include <vector>
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 #include <sys/socket.h>
@@ -98,6 +99,14 @@ TEST_F(CliTest, OneGatewayPerNamespaceAndAnOrderlyEnd) {
   gateway.send(SIGTERM);
   EXPECT_EQ(gateway.wait(), 0) << gateway.error();
   EXPECT_NE(gateway.error().find("stopped"), std::string::npos) << gateway.error();
+}
+
+TEST_F(CliTest, AGatewayUsesNoHugePages) {
+  site_.write("site.yaml", "kind: Site\nmetadata: {name: west}\n");
+  Process gateway(site_.home.path(), {"run", "--shards", "1"});
+  ASSERT_TRUE(gateway.wait_for("ready: site west")) << gateway.error();
+  const std::string status = read_text(fmt::format("/proc/{}/status", gateway.id()));
+  EXPECT_NE(status.find("THP_enabled:\t0"), std::string::npos) << status;
 }
 
 TEST_F(CliTest, APortThatIsTakenStopsTheStartAsAWhole) {
