@@ -28,7 +28,7 @@ struct Entrance {
 };
 
 bool is_wildcard(const std::string& name) {
-  return name.starts_with('*') || name == "0.0.0.0" || name == "::";
+  return name.starts_with('*') || is_any_address(name);
 }
 
 // The first name that can be dialled.

@@ -6,6 +6,7 @@
 
 #include <fmt/format.h>
 
+#include "router/site/port_claims.h"
 #include "transport/tls/credentials.h"
 
 namespace fairlead {
@@ -194,18 +195,16 @@ class Validator {
     }
   }
 
-  // Two that want the same port on the same address; all interfaces are one address here, in each of its spellings.
   template <class T>
   void claim_port(const T& resource, const std::string& field, const std::string& host, std::uint16_t port) {
     if (port == 0) return;
-    const bool any = host.empty() || host == "0.0.0.0" || host == "::";
-    const auto [entry, inserted] =
-        ports_.try_emplace({any ? "" : host, port}, Claim{label(resource), resource.source.of(field)});
-    if (inserted) return;
-    const Position& position = resource.source.of(field);
-    diagnostics_.error(
-        position, fmt::format("{}: {}: port {} on {} is already taken by {} at {}", label(resource), field, port,
-                              any ? "all interfaces" : host, entry->second.label, to_string(entry->second.position)));
+    const PortClaims::Claim* first = ports_.take(port, {host, label(resource), resource.source.of(field)});
+    if (first == nullptr) return;
+    const std::string there =
+        first->host == host ? "" : fmt::format(", which listens on {},", describe_bind_host(first->host));
+    error(resource, field,
+          fmt::format("port {} on {} is already taken by {}{} at {}", port, describe_bind_host(host), first->owner,
+                      there, to_string(first->position)));
   }
 
   const Resources& resources_;
@@ -213,7 +212,7 @@ class Validator {
   const ValidationOptions& options_;
   Diagnostics& diagnostics_;
   std::map<std::string, Claim> names_;
-  std::map<std::pair<std::string, std::uint16_t>, Claim> ports_;
+  PortClaims ports_;
   std::optional<Claim> first_namespace_;
 };
 

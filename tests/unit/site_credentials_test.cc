@@ -175,11 +175,13 @@ TEST(LocalNames, ABindHostComesFirst) {
   RouterAccess access;
   access.bind_host = "203.0.113.7";
   EXPECT_EQ(alternative_names(access).front(), "203.0.113.7");
-  access.bind_host = "0.0.0.0";
-  const auto names = alternative_names(access);
-  EXPECT_NE(std::ranges::find(names, "localhost"), names.end());
-  EXPECT_NE(std::ranges::find(names, "127.0.0.1"), names.end());
-  EXPECT_EQ(std::ranges::find(names, "0.0.0.0"), names.end());
+  for (const char* any : {"0.0.0.0", "::", "0::0"}) {
+    access.bind_host = any;
+    const auto names = alternative_names(access);
+    EXPECT_NE(std::ranges::find(names, "localhost"), names.end());
+    EXPECT_NE(std::ranges::find(names, "127.0.0.1"), names.end());
+    EXPECT_EQ(std::ranges::find(names, any), names.end());
+  }
 }
 
 // Another site that gets the generated file and nothing else.
