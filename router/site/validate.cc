@@ -2,11 +2,13 @@
 
 #include <algorithm>
 #include <map>
+#include <set>
 #include <utility>
 
 #include <fmt/format.h>
 
 #include "router/site/port_claims.h"
+#include "transport/tls/certificates.h"
 #include "transport/tls/credentials.h"
 
 namespace fairlead {
@@ -180,18 +182,31 @@ class Validator {
       } else if (auto loaded = Credentials::load(pem); !loaded) {
         error(access, field, fmt::format("{}: {}", (*found)->origin, loaded.error().message));
       }
-      return;
     }
-    // Nothing given: a certificate will be made, by a CA that may be given.
+    const bool needs_authority = found && !*found;
+    check_authority_of(access, site, needs_authority);
+  }
+
+  // The CA that a user gave for making certificates: the server's if there is none, and those of generated links.
+  void check_authority_of(const RouterAccess& access, const Site* site, bool needed) {
     const std::string issuer = access.issuer.empty() && site != nullptr ? site->default_issuer : access.issuer;
     if (issuer.empty()) return;
     const auto authority = credentials_.find_issuer(issuer);
     if (!authority) {
-      error(access, "spec.issuer", authority.error().message);
-    } else if (*authority && ((*authority)->pem.cert.empty() || (*authority)->pem.key.empty())) {
+      if (checked_issuers_.insert(issuer).second) error(access, "spec.issuer", authority.error().message);
+      return;
+    }
+    if (!*authority) return;
+    const PemBundle& pem = (*authority)->pem;
+    const bool whole = !pem.cert.empty() && !pem.key.empty();
+    // Beside a server certificate that is given, the CA's certificate alone does no harm.
+    if ((!whole && !needed) || !checked_issuers_.insert(issuer).second) return;
+    if (!whole) {
       error(access, "spec.issuer",
             fmt::format("{} has no {}; to sign certificates both are needed", (*authority)->origin,
-                        (*authority)->pem.cert.empty() ? "tls.crt" : "tls.key"));
+                        pem.cert.empty() ? "tls.crt" : "tls.key"));
+    } else if (const auto usable = check_authority({pem.cert, pem.key}); !usable) {
+      error(access, "spec.issuer", fmt::format("{}: {}", (*authority)->origin, usable.error().message));
     }
   }
 
@@ -212,6 +227,7 @@ class Validator {
   const ValidationOptions& options_;
   Diagnostics& diagnostics_;
   std::map<std::string, Claim> names_;
+  std::set<std::string> checked_issuers_;  // a CA of several is said to be broken once
   PortClaims ports_;
   std::optional<Claim> first_namespace_;
 };

@@ -139,6 +139,14 @@ TEST_F(CredentialsTest, ACaWithoutItsKeyIsNotReplacedSilently) {
   EXPECT_NE(ca.error().message.find("put the key back"), std::string::npos);
 }
 
+TEST_F(CredentialsTest, ABrokenCaIsNamedByItsPath) {
+  ASSERT_TRUE(server());
+  root_.write("namespaces/default/runtime/issuers/skupper-site-ca/tls.crt", "half a certif");
+  const auto ca = store_.authority(std::string(kSiteCaName));
+  ASSERT_FALSE(ca);
+  EXPECT_NE(ca.error().message.find("runtime/issuers/skupper-site-ca: "), std::string::npos) << ca.error().message;
+}
+
 TEST_F(CredentialsTest, WhatTheUserGivesIsUsed) {
   const auto ca = make_ca({.common_name = "corporate"});
   ASSERT_TRUE(ca);

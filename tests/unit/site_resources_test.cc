@@ -280,5 +280,45 @@ TEST_F(NamespaceTest, AnIncompleteCaIsFound) {
   EXPECT_NE(errors()[0].find("has no tls.key; to sign certificates both are needed"), std::string::npos) << errors()[0];
 }
 
+TEST_F(NamespaceTest, ABrokenCaIsFoundOnceAndWithItsPath) {
+  const CertificateAuthority ca = make_ca({.common_name = "x"}).value();
+  const PemBundle leaf = make_bundle();
+  write("resources/site.yaml",
+        "kind: Site\nmetadata: {name: fra}\nspec: {defaultIssuer: corporate}\n---\n"
+        "kind: RouterAccess\nmetadata: {name: a}\nspec: {roles: [{name: edge}]}\n---\n"
+        "kind: RouterAccess\nmetadata: {name: b}\nspec: {roles: [{name: inter-router}]}\n");
+  const std::vector<std::pair<CertificateAuthority, const char*>> broken = {
+      {{"not PEM", ca.key}, "holds no certificate"},
+      {{ca.cert, "not PEM"}, "key cannot be used"},
+      {{ca.cert, make_ca({.common_name = "y"})->key}, "key does not belong to its certificate"},
+      {{leaf.cert, leaf.key}, "is not that of a CA"},
+      {make_ca({.common_name = "old", .validity_days = -1}).value(), "expired on"}};
+  for (const auto& [authority, says] : broken) {
+    write("issuers/corporate/tls.crt", authority.cert);
+    write("issuers/corporate/tls.key", authority.key);
+    const auto messages = errors();
+    ASSERT_EQ(messages.size(), 1U) << says;
+    EXPECT_NE(messages[0].find(says), std::string::npos) << messages[0];
+    EXPECT_NE(messages[0].find("input/issuers/corporate: "), std::string::npos) << messages[0];
+  }
+  write("issuers/corporate/tls.crt", ca.cert);
+  write("issuers/corporate/tls.key", ca.key);
+  EXPECT_EQ(errors(), std::vector<std::string>{});
+}
+
+TEST_F(NamespaceTest, BesideAServerCertificateACaMayBeWithoutItsKeyButNotBroken) {
+  const CertificateAuthority ca = make_ca({.common_name = "x"}).value();
+  const PemBundle server = make_bundle();
+  write("resources/site.yaml", "kind: Site\nmetadata: {name: fra}\nspec: {linkAccess: default}\n");
+  write("certs/fra/ca.crt", server.ca);
+  write("certs/fra/tls.crt", server.cert);
+  write("certs/fra/tls.key", server.key);
+  write("issuers/skupper-site-ca/tls.crt", ca.cert);
+  EXPECT_EQ(errors(), std::vector<std::string>{});
+  write("issuers/skupper-site-ca/tls.key", "not PEM");
+  ASSERT_EQ(errors().size(), 1U);
+  EXPECT_NE(errors()[0].find("issuers/skupper-site-ca: "), std::string::npos) << errors()[0];
+}
+
 }  // namespace
 }  // namespace fairlead
