@@ -103,7 +103,7 @@ struct LinkStatus {
   std::string url;             // "host:port" dialled, or the peer's address of an incoming link
   std::string remote_site_id;  // known while up, and kept after
   std::string remote_site_name;
-  std::int64_t since_unix_s = 0;  // of the present state
+  std::int64_t since_unix_s = 0;  // when it came up, or went down (or was made)
   std::optional<LastError> last_error;
   Duration next_dial_in{};
   std::uint64_t dials = 0;
