@@ -196,9 +196,34 @@ TEST_F(CliTest, UsageErrorsEndWithTwoAndSayWhatWasMeant) {
   EXPECT_EQ(out_, "");
 }
 
+TEST_F(CliTest, OneCommandAtATime) {
+  site_.write("site.yaml", "kind: Site\nmetadata: {name: west}\n");
+  EXPECT_EQ(run({"check", "run"}), 2);
+  EXPECT_TRUE(said("one command at a time: found 'run' behind 'check'; write ./run if it is a file")) << error_;
+  EXPECT_EQ(run({"version", "check"}), 2);
+  EXPECT_TRUE(said("one command at a time: found 'check' behind 'version'")) << error_;
+  EXPECT_EQ(run({"link", "generate", "status"}), 2);
+  EXPECT_TRUE(said("one command at a time: found 'status' behind 'generate'")) << error_;
+  EXPECT_EQ(run({"run", "-n", "default", "version"}), 2);
+  EXPECT_TRUE(said("one command at a time: found 'version' behind 'run'")) << error_;
+  EXPECT_EQ(out_, "");
+  // A link may be called like a command.
+  EXPECT_EQ(run({"link", "status", "run"}), 1);
+  EXPECT_TRUE(said("there is no link 'run'")) << error_;
+  EXPECT_EQ(run({"check", "./run"}), 2);
+  EXPECT_TRUE(said("there is no file ./run")) << error_;
+}
+
 TEST_F(CliTest, VersionAndHelp) {
-  EXPECT_EQ(run({"version"}), 0);
-  EXPECT_TRUE(out_.starts_with("fairlead ")) << out_;
+  for (const std::vector<std::string>& words :
+       std::vector<std::vector<std::string>>{{"version"},
+                                             {"--version"},
+                                             {"--version", "run"},
+                                             {"link", "--version"},
+                                             {"check", "--version", "--bogus"}}) {
+    EXPECT_EQ(run(words), 0) << words.front() << ": " << error_;
+    EXPECT_TRUE(out_.starts_with("fairlead ")) << out_;
+  }
   EXPECT_EQ(run({"--help"}), 0);
   EXPECT_NE(out_.find("FAIRLEAD_HOME"), std::string::npos);
 }
