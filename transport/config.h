@@ -96,7 +96,7 @@ struct LastError {
 };
 
 struct LinkStatus {
-  std::string name;  // outgoing: of the resource; incoming: of the RouterAccess that took it
+  std::string name;  // outgoing: of the resource; incoming: of the access that took it, and perhaps others
   bool incoming = false;
   LinkState state = LinkState::kConnecting;
   std::uint32_t cost = 1;      // as configured here (incoming: as the peer told)

@@ -22,6 +22,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "router/site/files.h"
+#include "router/site/paths.h"
 #include "tests/unit/site_fixtures.h"
 #include "transport/base/fd.h"
 
@@ -35,10 +37,11 @@ constexpr int kPatienceMs = 30'000;
 // A status is asked for again until it is what is waited for; each time costs a process.
 constexpr int kAttemptsMax = 1000;
 
-// A child with its stdout and stderr in pipes. Killed, if it still runs, with this object.
+// A child with its stdout (or a file instead) and stderr in pipes. Killed, if it still runs, with this object.
 class Process {
  public:
-  Process(const std::filesystem::path& home, const std::vector<std::string>& arguments) {
+  Process(const std::filesystem::path& home, const std::vector<std::string>& arguments,
+          const char* stdout_file = nullptr) {
     const char* binary = std::getenv("FAIRLEAD_BINARY");
     std::vector<std::string> words = {binary == nullptr ? "fairlead" : binary};
     words.insert(words.end(), arguments.begin(), arguments.end());
@@ -54,6 +57,9 @@ class Process {
     posix_spawn_file_actions_t actions;
     posix_spawn_file_actions_init(&actions);
     posix_spawn_file_actions_adddup2(&actions, out[1], STDOUT_FILENO);
+    if (stdout_file != nullptr) {
+      posix_spawn_file_actions_addopen(&actions, STDOUT_FILENO, stdout_file, O_WRONLY, 0);
+    }
     posix_spawn_file_actions_adddup2(&actions, error[1], STDERR_FILENO);
     setenv("FAIRLEAD_HOME", home.c_str(), 1);
     const int failed = posix_spawnp(&pid_, argv[0], &actions, nullptr, argv.data(), environ);
@@ -252,6 +258,89 @@ TEST_F(CliTest, StatusWithoutAGatewayIsNotPresentedAsTrue) {
   EXPECT_TRUE(said("is not running; start it with: fairlead run -n default")) << error_;
 }
 
+TEST_F(CliTest, StatusOfAWrongInputSaysThatAndNotToStartIt) {
+  site_.write("site.yaml", "kind: Site\nmetadata: {name: west}\nspec: {egde: true}\n");
+  EXPECT_EQ(run({"link", "status"}), 2);
+  EXPECT_TRUE(said("unknown field 'egde'")) << error_;
+  EXPECT_FALSE(said("start it with")) << error_;
+}
+
+TEST_F(CliTest, OutputThatGoesNowhereIsAFailure) {
+  site_.write("site.yaml", "kind: Site\nmetadata: {name: west}\nspec: {linkAccess: default}\n");
+  for (const std::vector<std::string>& words : std::vector<std::vector<std::string>>{
+           {"version"}, {"--help"}, {"check"}, {"link", "generate"}, {"link", "status"}}) {
+    Process process(site_.home.path(), words, "/dev/full");
+    EXPECT_EQ(process.wait(), 1) << words.back();
+    EXPECT_NE(process.error().find("cannot write to the standard output: No space left"), std::string::npos)
+        << words.back() << ": " << process.error();
+  }
+}
+
+// What a gateway that runs would have written, for as long as the test holds its lock.
+class SnapshotTest : public CliTest {
+ protected:
+  void SetUp() override {
+    ASSERT_TRUE(make_directory(paths_.runtime(), kPublicDirectoryMode));
+    lock_ = take_gateway_lock(paths_.lock());
+    ASSERT_TRUE(lock_);
+  }
+
+  static Json link(const char* kind, const char* name, const char* site) {
+    return {{"kind", kind}, {"metadata", {{"name", name}}}, {"status", {{"remoteSiteName", site}}}};
+  }
+
+  static Json access(const char* name, const char* refused, const char* since) {
+    Json json = {{"kind", "RouterAccess"}, {"metadata", {{"name", name}}}, {"status", Json::object()}};
+    if (refused != nullptr) json["status"]["lastRefused"] = {{"message", refused}, {"since", since}};
+    return json;
+  }
+
+  void write(const std::vector<Json>& resources, const std::vector<Json>& incoming) {
+    site_.home.write("namespaces/default/runtime/status.json",
+                     Json{{"resources", resources}, {"incomingLinks", incoming}}.dump());
+  }
+
+  NamespacePaths paths_{site_.home.path(), "default"};
+  Result<Fd> lock_ = fail(ErrorCode::kNotFound, "not taken");
+};
+
+TEST_F(SnapshotTest, LinksAreFoundByNameAndByRemoteSite) {
+  write({link("Link", "to-hub", "hub"), link("Link", "spare", "hub")},
+        {link("IncomingLink", "in-edge", "east"), link("IncomingLink", "in-edge", "ams")});
+  ASSERT_EQ(run({"link", "status", "to-hub", "-o", "json"}), 0) << error_;
+  EXPECT_EQ(Json::parse(out_)["metadata"]["name"], "to-hub");
+  ASSERT_EQ(run({"link", "status", "east", "-o", "json"}), 0) << error_;
+  EXPECT_EQ(Json::parse(out_)["status"]["remoteSiteName"], "east");
+  for (const char* name : {"in-edge", "hub"}) {
+    ASSERT_EQ(run({"link", "status", name, "-o", "json"}), 0) << error_;
+    ASSERT_TRUE(Json::parse(out_).is_array()) << out_;
+    EXPECT_EQ(Json::parse(out_).size(), 2U) << out_;
+  }
+  ASSERT_EQ(run({"link", "status", "in-edge"}), 0) << error_;
+  EXPECT_NE(out_.find("Remote site  : east"), std::string::npos) << out_;
+  EXPECT_NE(out_.find("\n\nName         : in-edge\nRemote site  : ams"), std::string::npos) << out_;
+  ASSERT_EQ(run({"link", "status", "in-edge", "-o", "yaml"}), 0) << error_;
+  EXPECT_NE(out_.find("\n---\n"), std::string::npos) << out_;
+  EXPECT_EQ(run({"link", "status", "eats"}), 1);
+  EXPECT_TRUE(said("did you mean 'east'?")) << error_;
+}
+
+TEST_F(SnapshotTest, TheSideThatAcceptsSaysThatNobodyCameAndWhoWasRefused) {
+  write({}, {});
+  ASSERT_EQ(run({"link", "status"}), 0) << error_;
+  EXPECT_EQ(out_, "No outgoing links.\n");
+  write({access("a", nullptr, nullptr)}, {});
+  ASSERT_EQ(run({"link", "status"}), 0) << error_;
+  EXPECT_EQ(out_, "No outgoing links.\n\nNo incoming links.\n");
+  write({access("a", "10.0.0.9:1: old", "2026-01-05T10:00:00Z"),
+         access("b", "10.0.0.9:2: no \x1b[2Jcertificate", "2026-01-05T10:00:01Z"), access("c", nullptr, nullptr)},
+        {});
+  ASSERT_EQ(run({"link", "status"}), 0) << error_;
+  EXPECT_EQ(out_,
+            "No outgoing links.\n\nNo incoming links.\n\n"
+            "Last refused: 10.0.0.9:2: no ?[2Jcertificate, since 2026-01-05T10:00:01Z\n");
+}
+
 TEST_F(CliTest, GenerateNeedsASiteThatAcceptsLinks) {
   site_.write("site.yaml", "kind: Site\nmetadata: {name: west}\n");
   EXPECT_EQ(run({"link", "generate"}), 2);
@@ -322,6 +411,8 @@ TEST_F(CliTest, AGeneratedFileIsAllThatASecondSiteNeeds) {
     if (status.wait() == 0) incoming = status.out();
   }
   EXPECT_NE(incoming.find("east"), std::string::npos) << incoming;
+  ASSERT_EQ(run({"link", "status", "east"}), 0) << error_;
+  EXPECT_NE(out_.find(": incoming"), std::string::npos) << out_;
   west_gateway.send(SIGINT);
   EXPECT_EQ(west_gateway.wait(), 0);
   east_gateway.send(SIGTERM);

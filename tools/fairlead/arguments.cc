@@ -130,7 +130,8 @@ void CommandLine::add_link() {
   link_generate_command->add_option("--name", link_generate.name, "Name of the link at the other site (link-SITE)")
       ->type_name("NAME");
   link_status_command = link_command->add_subcommand("status", "Show the links of a site, outgoing and incoming");
-  link_status_command->add_option("NAME", link_status.name, "Only this link, with all that is known of it");
+  link_status_command->add_option("NAME", link_status.name,
+                                  "Only the links of this name or to this site, with all that is known of them");
   add_choice(*link_status_command, "-o,--output", link_status.format, kOutputFormats, "How to print it (table)");
 }
 
