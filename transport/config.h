@@ -152,7 +152,6 @@ struct ListenerStatus {
 struct ConnectorStatus {
   std::string name;
   std::string routing_key;
-  bool matched = false;                 // not known before routers flood listeners too; true while any stream came
   std::optional<LastError> last_error;  // of the last connect that failed
   std::uint64_t connections = 0;
   std::uint64_t connections_total = 0;
