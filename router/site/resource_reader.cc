@@ -18,6 +18,7 @@ namespace fairlead {
 namespace {
 
 constexpr std::string_view kApiVersion = "skupper.io/v2alpha1";
+constexpr std::string_view kOlderApiVersion = "skupper.io/v1alpha1";  // its fields are taken too, in either version
 constexpr std::string_view kSecretApiVersion = "v1";
 
 constexpr std::array kKinds = {Site::kKind,     Link::kKind,      RouterAccess::kKind,
@@ -83,7 +84,11 @@ void read_kind(const YamlNode& document, std::vector<T>& into, Diagnostics& diag
   DocumentContext context{document_label(document, T::kKind), resource.source, diagnostics};
   FieldReader reader(context, document, "");
   reader.ignore("kind");
-  static_cast<void>(reader.choice("apiVersion", {T::kKind == Secret::kKind ? kSecretApiVersion : kApiVersion}));
+  if constexpr (T::kKind == Secret::kKind) {
+    static_cast<void>(reader.choice("apiVersion", {kSecretApiVersion}));
+  } else {
+    static_cast<void>(reader.choice("apiVersion", {kApiVersion, kOlderApiVersion}));
+  }
   read_metadata(context, reader, T::kKind, resource.metadata);
   read_body(context, reader, resource);
   // Tools print a resource with its status; putting that back in is no mistake.

@@ -81,7 +81,8 @@ Resources read(std::string_view text) {
 
 TEST(Resources, BothSpellingsOfALinkAreTheSame) {
   const Resources older = read(
-      "kind: Link\nmetadata: {name: l}\nspec:\n  tlsSecret: s\n  cost: 10\n  interRouter: {host: gw, port: 55671}\n"
+      "apiVersion: skupper.io/v1alpha1\nkind: Link\nmetadata: {name: l}\nspec:\n  tlsSecret: s\n  cost: 10\n  "
+      "interRouter: {host: gw, port: 55671}\n"
       "  edge: {host: gw, port: 45671}\n  noClientAuth: true\n");
   const Resources current = read(
       "kind: Link\nmetadata: {name: l}\nspec:\n  tlsCredentials: s\n  cost: 10\n  endpoints:\n"
