@@ -127,6 +127,10 @@ Result<PemBundle> CredentialsStore::server_bundle(const RouterAccess& access, co
   const auto given = source_.find(name);
   if (!given) return std::unexpected(given.error());
   if (*given) return (*given)->pem;
+  if (!access.may_generate_credentials()) {
+    return fail(ErrorCode::kNotFound,
+                fmt::format("{}: there are no credentials '{}', and none may be made", label(access), name));
+  }
 
   const auto lock = lock_credentials(paths_);
   if (!lock) return std::unexpected(lock.error());

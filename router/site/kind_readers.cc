@@ -184,7 +184,7 @@ void read_router_access(DocumentContext& context, FieldReader& spec, RouterAcces
     }
   }
   access.allow_anonymous_links = spec.flag("allowAnonymousLinks").value_or(false);
-  static_cast<void>(spec.flag("generateTlsCredentials"));
+  access.generate_tls_credentials = spec.flag("generateTlsCredentials");
   spec.ignore_with_warning("accessType", kKubernetesOnly);
   ignore_settings(context, spec);
   spec.finish();

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -83,7 +84,10 @@ struct RouterAccess {
   std::string bind_host;        // empty: all interfaces
   std::vector<std::string> subject_alternative_names;
   bool allow_anonymous_links = false;
+  std::optional<bool> generate_tls_credentials;  // nothing: not written, which is like true
   bool implied = false;  // not written by the user: comes from the Site's linkAccess
+
+  bool may_generate_credentials() const { return generate_tls_credentials.value_or(true); }
 
   const std::string& credentials_name() const { return tls_credentials.empty() ? metadata.name : tls_credentials; }
 };

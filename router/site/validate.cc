@@ -169,22 +169,52 @@ class Validator {
   }
 
   void check_server_bundle(const RouterAccess& access, const Site* site) {
-    const std::string field = "spec.tlsCredentials";
     const auto found = credentials_.find(access.credentials_name());
     if (!found) {
-      error(access, field, found.error().message);
+      error(access, "spec.tlsCredentials", found.error().message);
     } else if (*found) {
-      const PemBundle& pem = (*found)->pem;
-      if (pem.cert.empty() || pem.key.empty()) {
-        error(access, field,
-              fmt::format("{} has no {}; to accept links a certificate and its key are needed", (*found)->origin,
-                          pem.cert.empty() ? "tls.crt" : "tls.key"));
-      } else if (auto loaded = Credentials::load(pem); !loaded) {
-        error(access, field, fmt::format("{}: {}", (*found)->origin, loaded.error().message));
-      }
+      check_given_server_bundle(access, **found);
+    } else {
+      check_server_bundle_to_be_made(access);
     }
     const bool needs_authority = found && !*found;
     check_authority_of(access, site, needs_authority);
+  }
+
+  void check_given_server_bundle(const RouterAccess& access, const NamedBundle& bundle) {
+    const std::string field = "spec.tlsCredentials";
+    const PemBundle& pem = bundle.pem;
+    if (pem.cert.empty() || pem.key.empty()) {
+      error(access, field,
+            fmt::format("{} has no {}; to accept links a certificate and its key are needed", bundle.origin,
+                        pem.cert.empty() ? "tls.crt" : "tls.key"));
+    } else if (auto loaded = Credentials::load(pem); !loaded) {
+      error(access, field, fmt::format("{}: {}", bundle.origin, loaded.error().message));
+    }
+  }
+
+  void check_server_bundle_to_be_made(const RouterAccess& access) {
+    const std::string& name = access.credentials_name();
+    const std::string missing = fmt::format(
+        "there is no Secret '{}' among the resources and no directory of this name below input/certs", name);
+    if (!access.may_generate_credentials()) {
+      error(access, "spec.generateTlsCredentials", fmt::format("found false, but {}", missing));
+      return;
+    }
+    if (!access.tls_credentials.empty() && !access.generate_tls_credentials) {
+      const std::string field = "spec.tlsCredentials";
+      diagnostics_.warning(
+          access.source.of(field),
+          fmt::format("{}: {}: {}; a certificate will be made for it (generateTlsCredentials: true says "
+                      "that this is meant)",
+                      label(access), field, missing));
+    }
+    const auto [entry, inserted] = made_bundles_.try_emplace(name, Claim{label(access), access.source.position});
+    // The same name twice is reported as that.
+    if (inserted || entry->second.label == label(access)) return;
+    error(access, "spec.tlsCredentials",
+          fmt::format("the certificate '{}' would be made for {} at {} as well; give each a name of its own", name,
+                      entry->second.label, to_string(entry->second.position)));
   }
 
   // The CA that a user gave for making certificates: the server's if there is none, and those of generated links.
@@ -227,6 +257,7 @@ class Validator {
   const ValidationOptions& options_;
   Diagnostics& diagnostics_;
   std::map<std::string, Claim> names_;
+  std::map<std::string, Claim> made_bundles_;
   std::set<std::string> checked_issuers_;  // a CA of several is said to be broken once
   PortClaims ports_;
   std::optional<Claim> first_namespace_;

@@ -139,6 +139,12 @@ TEST_F(CredentialsTest, ACaWithoutItsKeyIsNotReplacedSilently) {
   EXPECT_NE(ca.error().message.find("put the key back"), std::string::npos);
 }
 
+TEST_F(CredentialsTest, NothingIsMadeWhereThatIsForbidden) {
+  access().generate_tls_credentials = false;
+  EXPECT_EQ(server().error().code, ErrorCode::kNotFound);
+  EXPECT_FALSE(std::filesystem::exists(runtime() / "certs"));
+}
+
 TEST_F(CredentialsTest, ABrokenCaIsNamedByItsPath) {
   ASSERT_TRUE(server());
   root_.write("namespaces/default/runtime/issuers/skupper-site-ca/tls.crt", "half a certif");

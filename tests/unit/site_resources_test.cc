@@ -273,6 +273,58 @@ TEST_F(NamespaceTest, AnEndpointForTheSitesOwnRole) {
   EXPECT_EQ(errors(), std::vector<std::string>{});
 }
 
+TEST_F(NamespaceTest, ServerCredentialsAreMadeOnlyWhereThatIsMeant) {
+  const auto write_site = [&](const std::string& fields) {
+    write("resources/site.yaml",
+          "kind: Site\nmetadata: {name: fra}\n---\nkind: RouterAccess\nmetadata: {name: a}\n"
+          "spec: {roles: [{name: edge}]" +
+              fields + "}\n");
+  };
+  const auto warnings = [&] { return warnings_of(load()->diagnostics); };
+  using Texts = std::vector<std::string>;
+  for (const char* silent :
+       {"", ", generateTlsCredentials: true", ", tlsCredentials: own, generateTlsCredentials: true"}) {
+    write_site(silent);
+    EXPECT_EQ(errors(), Texts{}) << silent;
+    EXPECT_EQ(warnings(), Texts{}) << silent;
+  }
+  write_site(", tlsCredentials: own");
+  EXPECT_EQ(errors(), Texts{});
+  ASSERT_EQ(warnings().size(), 1U);
+  EXPECT_TRUE(warnings()[0].starts_with("6:47: RouterAccess a: spec.tlsCredentials: there is no Secret 'own'"))
+      << warnings()[0];
+  for (const char* refused :
+       {", generateTlsCredentials: false", ", generateTlsCredentials: false, tlsCredentials: own"}) {
+    write_site(refused);
+    ASSERT_EQ(errors().size(), 1U) << refused;
+    EXPECT_NE(errors()[0].find("spec.generateTlsCredentials: found false, but there is no Secret"), std::string::npos)
+        << errors()[0];
+    EXPECT_EQ(warnings(), Texts{}) << refused;
+  }
+  const PemBundle server = make_bundle();
+  write("certs/own/ca.crt", server.ca);
+  write("certs/own/tls.crt", server.cert);
+  write("certs/own/tls.key", server.key);
+  EXPECT_EQ(errors(), Texts{});
+}
+
+TEST_F(NamespaceTest, NoTwoRouterAccessesShareACertificateThatIsMade) {
+  write("resources/site.yaml",
+        "kind: Site\nmetadata: {name: fra}\n---\nkind: RouterAccess\nmetadata: {name: a}\n"
+        "spec: {roles: [{name: edge}]}\n---\nkind: RouterAccess\nmetadata: {name: b}\n"
+        "spec: {roles: [{name: inter-router}], tlsCredentials: a, generateTlsCredentials: true}\n");
+  ASSERT_EQ(errors().size(), 1U);
+  EXPECT_TRUE(
+      errors()[0].starts_with("10:55: RouterAccess b: spec.tlsCredentials: the certificate 'a' would be made for "
+                              "RouterAccess a at "))
+      << errors()[0];
+  const PemBundle server = make_bundle();
+  write("certs/a/ca.crt", server.ca);
+  write("certs/a/tls.crt", server.cert);
+  write("certs/a/tls.key", server.key);
+  EXPECT_EQ(errors(), std::vector<std::string>{});
+}
+
 TEST_F(NamespaceTest, AnIncompleteCaIsFound) {
   write("resources/site.yaml", "kind: Site\nmetadata: {name: fra}\nspec: {linkAccess: default}\n");
   EXPECT_EQ(errors(), std::vector<std::string>{});
