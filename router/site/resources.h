@@ -36,6 +36,10 @@ struct Metadata {
   std::string namespace_name;  // empty: not written
 };
 
+// Some of these have the name of a class of the transport's, as both are Skupper's words. No file sees two of one name,
+// but without a namespace of their own the linker would take the implicit members of one for those of the other.
+inline namespace resource {
+
 struct Site {
   static constexpr std::string_view kKind = "Site";
   Metadata metadata;
@@ -117,6 +121,8 @@ struct Secret {
   Source source;
   std::map<std::string, std::string> data;  // decoded; ca.crt, tls.crt, tls.key, and whatever else was there
 };
+
+}  // namespace resource
 
 // Everything of one namespace.
 struct Resources {
