@@ -95,7 +95,8 @@ void read_kind(const YamlNode& document, std::vector<T>& into, Diagnostics& diag
   reader.ignore("status");
   reader.finish();
   resource.source.has_errors = diagnostics.error_count() != errors_before;
-  if (!resource.metadata.name.empty()) into.push_back(std::move(resource));
+  if (resource.metadata.name.empty()) return diagnostics.note_incomplete();
+  into.push_back(std::move(resource));
 }
 
 template <class T, class ReadSpec>
@@ -124,18 +125,27 @@ void warn_of_kind(const YamlNode& document, const std::string& kind, Diagnostics
   diagnostics.warning(position, fmt::format("unknown kind {}{}; the document is ignored", in_quotes(kind), hint));
 }
 
+// That there is none, or something that cannot be one.
+void report_kind(const YamlNode& document, Diagnostics& diagnostics) {
+  const YamlNode* found = document.find("kind");
+  const bool missing = found == nullptr || found->kind == YamlNode::Kind::kNull;
+  const std::string what =
+      missing ? "kind is missing; needed" : fmt::format("kind: found {}; allowed", describe(*found));
+  diagnostics.error(missing ? document.position : found->position,
+                    fmt::format("{} is Site, Link, RouterAccess, Listener, Connector or Secret", what));
+  diagnostics.note_incomplete();
+}
+
 void read_document(const YamlNode& document, Resources& resources, Diagnostics& diagnostics) {
   if (document.kind != YamlNode::Kind::kMap) {
     diagnostics.error(document.position, fmt::format("found {}; allowed is a resource (a map with kind, metadata and "
                                                      "spec)",
                                                      describe(document)));
-    return;
+    return diagnostics.note_incomplete();
   }
   const std::string kind = scalar_text(document, "kind");
   if (kind.empty()) {
-    diagnostics.error(document.position,
-                      "kind is missing; needed is Site, Link, RouterAccess, Listener, Connector or "
-                      "Secret");
+    report_kind(document, diagnostics);
   } else if (kind == Site::kKind) {
     read_kind_with_spec(document, resources.sites, diagnostics, read_site);
   } else if (kind == Link::kKind) {
@@ -156,8 +166,12 @@ void read_document(const YamlNode& document, Resources& resources, Diagnostics& 
 }  // namespace
 
 void read_resources(std::string_view text, const std::string& file, Resources& resources, Diagnostics& diagnostics) {
-  for (const YamlNode& document : parse_yaml(text, file, diagnostics)) {
+  const std::size_t errors_before = diagnostics.error_count();
+  const std::vector<YamlNode> documents = parse_yaml(text, file, diagnostics);
+  for (const YamlNode& document : documents)
     read_document(document, resources, diagnostics);
+  if (documents.empty() && diagnostics.error_count() == errors_before) {
+    diagnostics.warning({file}, "there is no resource in this file");
   }
 }
 
@@ -167,6 +181,7 @@ void read_resource_files(const std::vector<std::filesystem::path>& files, Resour
     const auto text = read_file(file, YamlLimits::kFileBytesMax);
     if (!text) {
       diagnostics.error({}, text.error().message);
+      diagnostics.note_incomplete();
       continue;
     }
     read_resources(*text, file.string(), resources, diagnostics);
@@ -193,6 +208,7 @@ std::vector<std::filesystem::path> list_resource_files(const std::filesystem::pa
   }
   if (error && error != std::errc::no_such_file_or_directory) {
     diagnostics.error({directory.string()}, fmt::format("cannot read the directory: {}", error.message()));
+    diagnostics.note_incomplete();
   }
   std::ranges::sort(files);
   return files;

@@ -57,7 +57,7 @@ class Validator {
   }
 
   void check_sites() {
-    if (resources_.sites.empty() && options_.require_site) {
+    if (resources_.sites.empty() && options_.require_site && diagnostics_.complete()) {
       diagnostics_.error({},
                          "there is no Site among the resources; exactly one is needed: "
                          "{kind: Site, metadata: {name: NAME}}");
@@ -109,6 +109,7 @@ class Validator {
     if (!found) {
       error(link, field, found.error().message);
     } else if (!*found) {
+      if (!diagnostics_.complete()) return;
       error(link, field,
             fmt::format("found '{}', but there is no Secret of this name among the resources and no directory of this "
                         "name below input/certs",
@@ -175,7 +176,7 @@ class Validator {
     } else if (*found) {
       check_given_server_bundle(access, **found);
     } else {
-      check_server_bundle_to_be_made(access);
+      if (diagnostics_.complete()) check_server_bundle_to_be_made(access);
     }
     const bool needs_authority = found && !*found;
     check_authority_of(access, site, needs_authority);

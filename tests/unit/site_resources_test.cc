@@ -139,6 +139,16 @@ TEST(Resources, LinkAccessImpliesARouterAccess) {
   EXPECT_TRUE(closed.router_accesses.empty());
 }
 
+TEST(Resources, AFileWithoutAResourceIsWarnedOf) {
+  for (const char* text : {"", "# kind: Site\n", "---\n---\n"}) {
+    Resources resources;
+    Diagnostics diagnostics;
+    read_resources(text, "f.yaml", resources, diagnostics);
+    ASSERT_EQ(diagnostics.items().size(), 1U) << text;
+    EXPECT_EQ(to_string(diagnostics.items()[0]), "f.yaml: warning: there is no resource in this file");
+  }
+}
+
 // A namespace of its own in a temporary directory.
 class NamespaceTest : public testing::Test {
  protected:
@@ -184,6 +194,25 @@ TEST_F(NamespaceTest, NeedsASite) {
   write("resources/a.yaml", "kind: Listener\nmetadata: {name: a}\nspec: {routingKey: a, host: \"::1\", port: 1}\n");
   ASSERT_EQ(errors().size(), 1U);
   EXPECT_NE(errors()[0].find("there is no Site"), std::string::npos);
+}
+
+TEST_F(NamespaceTest, WhatCouldNotBeReadIsNotSaidToBeMissing) {
+  write("resources/link.yaml", std::string("kind: Link\nmetadata: {name: west}\nspec: {tlsCredentials: west, ") +
+                                   kEndpoint + "}\n---\nkind: RouterAccess\nmetadata: {name: a}\n" +
+                                   "spec: {roles: [{name: edge}], generateTlsCredentials: false}\n");
+  EXPECT_EQ(errors().size(), 3U);
+  for (const char* unread : {"kind: Site\nmetadata: {name: fra\n", "kind: Site\n",
+                             "kind: Site\nmetadata: {name: &a fra}\n", "metadata: {name: fra}\n", "- kind: Site\n"}) {
+    write("resources/site.yaml", unread);
+    EXPECT_EQ(errors().size(), 1U) << unread;
+  }
+  std::filesystem::remove(paths_.input_resources() / "site.yaml");
+  std::filesystem::create_symlink("nowhere", paths_.input_resources() / "site.yaml");
+  EXPECT_EQ(errors().size(), 1U);
+  std::filesystem::remove_all(paths_.input_resources());
+  write("resources", "");
+  ASSERT_EQ(errors().size(), 1U);
+  EXPECT_NE(errors()[0].find("cannot read the directory"), std::string::npos) << errors()[0];
 }
 
 TEST_F(NamespaceTest, ResourcesMustBelongToIt) {
