@@ -1,12 +1,14 @@
 #include "router/site/validate.h"
 
 #include <algorithm>
+#include <initializer_list>
 #include <map>
 #include <set>
 #include <utility>
 
 #include <fmt/format.h>
 
+#include "router/site/access_writer.h"
 #include "router/site/port_claims.h"
 #include "transport/tls/certificates.h"
 #include "transport/tls/credentials.h"
@@ -249,8 +251,19 @@ class Validator {
     const std::string there =
         first->host == host ? "" : fmt::format(", which listens on {},", describe_bind_host(first->host));
     error(resource, field,
-          fmt::format("port {} on {} is already taken by {}{} at {}", port, describe_bind_host(host), first->owner,
-                      there, to_string(first->position)));
+          fmt::format("port {} on {} is already taken by {}{} at {}{}", port, describe_bind_host(host), first->owner,
+                      there, to_string(first->position), about_implied({label(resource), first->owner})));
+  }
+
+  // Where one of the two was never written, how to write it.
+  std::string about_implied(std::initializer_list<std::string> owners) const {
+    for (const RouterAccess& access : resources_.router_accesses) {
+      if (!access.implied || std::ranges::find(owners, label(access)) == owners.end()) continue;
+      return fmt::format(
+          "; linkAccess of {} implies {}: to give it other ports, write it as {}, or set linkAccess to none",
+          label(*resources_.site()), label(access), written_on_one_line(access));
+    }
+    return {};
   }
 
   const Resources& resources_;

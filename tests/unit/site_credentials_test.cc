@@ -204,6 +204,8 @@ struct OtherSite {
     root.write("namespaces/default/input/resources/site.yaml",
                std::string("kind: Site\nmetadata: {name: ams}\nspec: {edge: ") + (edge ? "true" : "false") + "}\n");
     root.write("namespaces/default/input/resources/link.yaml", link);
+    std::filesystem::permissions(paths.input_resources() / "link.yaml",
+                                 std::filesystem::perms::owner_read | std::filesystem::perms::owner_write);
     site = load_namespace(paths);
   }
 
@@ -255,8 +257,46 @@ TEST_F(CredentialsTest, AHostThatTheCertificateDoesNotNameIsRefused) {
   EXPECT_EQ(link.error().code, ErrorCode::kInvalid);
   EXPECT_NE(link.error().message.find("gw.fra.example"), std::string::npos) << link.error().message;
   EXPECT_NE(link.error().message.find("subjectAlternativeNames"), std::string::npos) << link.error().message;
+  EXPECT_NE(link.error().message.find("add 'gw2.fra.example' to spec.subjectAlternativeNames of RouterAccess in "),
+            std::string::npos)
+      << link.error().message;
   EXPECT_FALSE(generate_link(resources_, store_, {.host = "Not A Host"}));
   EXPECT_FALSE(generate_link(resources_, store_, {.name = "Not A Name"}));
+}
+
+TEST_F(CredentialsTest, AHostIsAddedToAListWithTheNamesThatWereFoundWithoutOne) {
+  access().subject_alternative_names.clear();
+  access().bind_host = "2001:db8::7";
+  const auto link = generate_link(resources_, store_, {.host = "gw2.fra.example"});
+  ASSERT_FALSE(link);
+  EXPECT_NE(link.error().message.find("set spec.subjectAlternativeNames of RouterAccess in to "
+                                      "[\"gw2.fra.example\",\"2001:db8::7\""),
+            std::string::npos)
+      << link.error().message;
+}
+
+// What is proposed is taken at its word.
+TEST_F(CredentialsTest, ARouterAccessThatIsImpliedIsWrittenDownForAHost) {
+  root_.write("namespaces/default/input/resources/site.yaml",
+              "kind: Site\nmetadata: {name: fra}\nspec: {linkAccess: default}\n");
+  const auto generate = [&] {
+    const auto site = load_namespace(paths_);
+    EXPECT_EQ(errors_of(site->diagnostics), std::vector<std::string>{});
+    return generate_link(site->resources, store_, {.host = "gw.example"});
+  };
+  const auto refused = generate();
+  ASSERT_FALSE(refused);
+  const std::string& message = refused.error().message;
+  EXPECT_NE(message.find("write down RouterAccess fra, which linkAccess of Site fra implies"), std::string::npos)
+      << message;
+  const std::string proposed = message.substr(message.find('\n') + 1);
+  EXPECT_TRUE(proposed.starts_with("apiVersion: ")) << proposed;
+  for (const char* part : {"name: fra", "inter-router", "55671", "edge", "45671", "localhost"})
+    EXPECT_NE(proposed.find(part), std::string::npos) << part;
+  root_.write("namespaces/default/input/resources/access.yaml", proposed);
+  const auto link = generate();
+  ASSERT_TRUE(link) << link.error().message;
+  EXPECT_NE(link->find("host: gw.example"), std::string::npos) << *link;
 }
 
 TEST_F(CredentialsTest, ASiteThatAcceptsNoLinksSaysSo) {

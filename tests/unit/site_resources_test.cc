@@ -302,6 +302,37 @@ TEST_F(NamespaceTest, AnEndpointForTheSitesOwnRole) {
   EXPECT_EQ(errors(), std::vector<std::string>{});
 }
 
+TEST_F(NamespaceTest, AClashWithAnImpliedRouterAccessSaysHowToWriteIt) {
+  const std::string site = "kind: Site\nmetadata: {name: fra}\nspec: {linkAccess: default}\n";
+  write("resources/site.yaml", site +
+                                   "---\nkind: Listener\nmetadata: {name: web}\n"
+                                   "spec: {routingKey: web, host: 127.0.0.1, port: 45671}\n");
+  auto messages = errors();
+  ASSERT_EQ(messages.size(), 1U);
+  EXPECT_TRUE(
+      messages[0].starts_with("7:48: Listener web: spec.port: port 45671 on 127.0.0.1 is already taken by "
+                              "RouterAccess fra, which listens on all interfaces, at "))
+      << messages[0];
+  const std::string hint = "; linkAccess of Site fra implies RouterAccess fra: to give it other ports, write it as ";
+  ASSERT_NE(messages[0].find(hint), std::string::npos) << messages[0];
+  const std::size_t begin = messages[0].find(hint) + hint.size();
+  std::string proposed = messages[0].substr(begin, messages[0].find(", or set", begin) - begin);
+  EXPECT_NE(proposed.find("55671"), std::string::npos) << proposed;
+  proposed.replace(proposed.find("45671"), 5, "45672");
+  write("resources/access.yaml", proposed);
+  EXPECT_EQ(errors(), std::vector<std::string>{}) << proposed;
+
+  write("resources/site.yaml", site);
+  write("resources/access.yaml", "kind: RouterAccess\nmetadata: {name: in}\nspec: {roles: [{name: inter-router}]}\n");
+  messages = errors();
+  ASSERT_EQ(messages.size(), 1U);
+  EXPECT_TRUE(
+      messages[0].starts_with("3:20: RouterAccess fra: spec.roles[0]: port 55671 on all interfaces is already "
+                              "taken by RouterAccess in at "))
+      << messages[0];
+  EXPECT_NE(messages[0].find(hint), std::string::npos) << messages[0];
+}
+
 TEST_F(NamespaceTest, ServerCredentialsAreMadeOnlyWhereThatIsMeant) {
   const auto write_site = [&](const std::string& fields) {
     write("resources/site.yaml",
