@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <span>
 #include <system_error>
 #include <utility>
 
@@ -163,6 +164,16 @@ void read_document(const YamlNode& document, Resources& resources, Diagnostics& 
   }
 }
 
+// `secrets` are those of the file.
+void warn_of_readers(const std::filesystem::path& file, std::span<const Secret> secrets, Diagnostics& diagnostics) {
+  const auto holds_key = [](const Secret& secret) { return secret.data.contains("tls.key"); };
+  const auto found = std::ranges::find_if(secrets, holds_key);
+  if (found == secrets.end() || !others_may_read(file)) return;
+  diagnostics.warning(found->source.position, fmt::format("{} holds a private key, and others may read this file; take "
+                                                          "that away with: chmod 600 {}",
+                                                          label(*found), file.string()));
+}
+
 }  // namespace
 
 void read_resources(std::string_view text, const std::string& file, Resources& resources, Diagnostics& diagnostics) {
@@ -184,7 +195,9 @@ void read_resource_files(const std::vector<std::filesystem::path>& files, Resour
       diagnostics.note_incomplete();
       continue;
     }
+    const std::size_t secrets_before = resources.secrets.size();
     read_resources(*text, file.string(), resources, diagnostics);
+    warn_of_readers(file, std::span(resources.secrets).subspan(secrets_before), diagnostics);
   }
 }
 

@@ -333,6 +333,28 @@ TEST_F(NamespaceTest, AClashWithAnImpliedRouterAccessSaysHowToWriteIt) {
   EXPECT_NE(messages[0].find(hint), std::string::npos) << messages[0];
 }
 
+TEST_F(NamespaceTest, AKeyThatOthersMayReadIsWarnedOf) {
+  write("resources/site.yaml", "kind: Site\nmetadata: {name: fra}\n");
+  const PemBundle bundle = make_bundle();
+  const auto warnings = [&](int mode) {
+    std::filesystem::permissions(paths_.input_resources() / "secret.yaml", static_cast<std::filesystem::perms>(mode));
+    return warnings_of(load()->diagnostics);
+  };
+  write_secret(bundle);
+  const auto said = warnings(0644);
+  ASSERT_EQ(said.size(), 1U);
+  EXPECT_TRUE(
+      said[0].starts_with("1:1: Secret west holds a private key, and others may read this file; take that away "
+                          "with: chmod 600 "))
+      << said[0];
+  EXPECT_EQ(warnings(0640).size(), 0U);
+  EXPECT_EQ(warnings(0600).size(), 0U);
+  // Certificates are no secrets.
+  write("resources/secret.yaml",
+        "kind: Secret\nmetadata: {name: west}\ndata: {ca.crt: \"" + encode_base64(bundle.ca) + "\"}\n");
+  EXPECT_EQ(warnings(0644).size(), 0U);
+}
+
 TEST_F(NamespaceTest, ServerCredentialsAreMadeOnlyWhereThatIsMeant) {
   const auto write_site = [&](const std::string& fields) {
     write("resources/site.yaml",
