@@ -16,6 +16,8 @@ class TransportSimTest : public testing::Test {
  protected:
   void SetUp() override { set_log_level(LogLevel::kError); }
 
+  void TearDown() override { set_log_sink(nullptr); }
+
   // No faults, but a network that takes its time.
   static WorldPlan plain_plan() {
     WorldPlan plan;
@@ -230,6 +232,47 @@ TEST_F(TransportSimTest, AKilledSiteCutsWhatWentThroughItAndServesAgain) {
   const FlowEnd* again = world.start_flow(0, 1, Behaviour::kRespond, script_of(1'000));
   ASSERT_TRUE(world.run_until(kPatience, [&] { return again->over; })) << text_of(world.judge());
   EXPECT_TRUE(again->clean()) << FlowLedger::describe(*again);
+  expect_rest(world);
+}
+
+// A hub with three addresses that is down: one warning each, and a status that says since when.
+TEST_F(TransportSimTest, FailuresOfSeveralEndpointsAreSaidOnceAndKeepTheirTime) {
+  static std::vector<std::string> warnings;
+  warnings.clear();
+  GatewayWorld world(plain_plan());
+  EXPECT_EQ(world.site(0).kill(), "");
+  EXPECT_EQ(world.site(1).kill(), "");
+  set_log_level(LogLevel::kWarning);
+  set_log_sink([](LogLevel, std::string_view line) noexcept { warnings.emplace_back(line); });
+  std::vector<HostPort>& endpoints = world.site(0).plan().links.at(0).endpoints;
+  const HostPort access = endpoints.at(0);
+  endpoints = {{access.host, 1}, {access.host, 2}, access};
+  ASSERT_TRUE(world.site(0).start());
+  const auto link_after = [&](Duration time) {
+    world.run_until(time, [] { return false; });
+    return world.site(0).transport().status()->links.at(0);
+  };
+
+  const LinkStatus first = link_after(Duration::seconds(3));
+  const LinkStatus later = link_after(Duration::seconds(10));
+  EXPECT_GE(later.dials, first.dials + 9);
+  EXPECT_EQ(later.since_unix_s, first.since_unix_s);
+  ASSERT_TRUE(first.last_error && later.last_error);
+  EXPECT_EQ(later.last_error->since_unix_s, first.last_error->since_unix_s);
+  EXPECT_EQ(warnings.size(), 3U) << testing::PrintToString(warnings);
+
+  ASSERT_TRUE(world.site(1).start());
+  ASSERT_TRUE(world.run_until(kPatience, [&] { return world.site(0).links_up(); })) << world.site(0).describe_links();
+  const LinkStatus up = link_after(Duration::seconds(2));
+  EXPECT_GT(up.since_unix_s, later.since_unix_s);
+  EXPECT_EQ(world.site(1).kill(), "");
+  const LinkStatus down = link_after(Duration::seconds(5));
+  EXPECT_GT(down.since_unix_s, up.since_unix_s);
+  ASSERT_TRUE(down.last_error);
+  EXPECT_GE(down.last_error->since_unix_s, down.since_unix_s);
+  // That it went down, and the three again.
+  EXPECT_EQ(warnings.size(), 7U) << testing::PrintToString(warnings);
+  ASSERT_TRUE(world.site(1).start());
   expect_rest(world);
 }
 

@@ -12,6 +12,8 @@
 #include <nlohmann/json.hpp>
 #include <sys/socket.h>
 
+#include "router/site/files.h"
+#include "router/site/paths.h"
 #include "tests/unit/fairlead_fixtures.h"
 #include "tests/unit/site_fixtures.h"
 #include "transport/base/fd.h"
@@ -52,9 +54,34 @@ TEST_F(CliTest, UsageErrorsEndWithTwoAndSayWhatWasMeant) {
   EXPECT_EQ(out_, "");
 }
 
+TEST_F(CliTest, OneCommandAtATime) {
+  site_.write("site.yaml", "kind: Site\nmetadata: {name: west}\n");
+  EXPECT_EQ(run({"check", "run"}), 2);
+  EXPECT_TRUE(said("one command at a time: found 'run' behind 'check'; write ./run if it is a file")) << error_;
+  EXPECT_EQ(run({"version", "check"}), 2);
+  EXPECT_TRUE(said("one command at a time: found 'check' behind 'version'")) << error_;
+  EXPECT_EQ(run({"link", "generate", "status"}), 2);
+  EXPECT_TRUE(said("one command at a time: found 'status' behind 'generate'")) << error_;
+  EXPECT_EQ(run({"run", "-n", "default", "version"}), 2);
+  EXPECT_TRUE(said("one command at a time: found 'version' behind 'run'")) << error_;
+  EXPECT_EQ(out_, "");
+  // A link may be called like a command.
+  EXPECT_EQ(run({"link", "status", "run"}), 1);
+  EXPECT_TRUE(said("there is no link 'run'")) << error_;
+  EXPECT_EQ(run({"check", "./run"}), 2);
+  EXPECT_TRUE(said("there is no file ./run")) << error_;
+}
+
 TEST_F(CliTest, VersionAndHelp) {
-  EXPECT_EQ(run({"version"}), 0);
-  EXPECT_TRUE(out_.starts_with("fairlead ")) << out_;
+  for (const std::vector<std::string>& words :
+       std::vector<std::vector<std::string>>{{"version"},
+                                             {"--version"},
+                                             {"--version", "run"},
+                                             {"link", "--version"},
+                                             {"check", "--version", "--bogus"}}) {
+    EXPECT_EQ(run(words), 0) << words.front() << ": " << error_;
+    EXPECT_TRUE(out_.starts_with("fairlead ")) << out_;
+  }
   EXPECT_EQ(run({"--help"}), 0);
   EXPECT_NE(out_.find("FAIRLEAD_HOME"), std::string::npos);
 }
@@ -81,6 +108,89 @@ TEST_F(CliTest, StatusWithoutAGatewayIsNotPresentedAsTrue) {
   EXPECT_EQ(run({"link", "status", "-o", "json"}), 1);
   EXPECT_EQ(Json::parse(out_), Json::array());
   EXPECT_TRUE(said("is not running; start it with: fairlead run -n default")) << error_;
+}
+
+TEST_F(CliTest, StatusOfAWrongInputSaysThatAndNotToStartIt) {
+  site_.write("site.yaml", "kind: Site\nmetadata: {name: west}\nspec: {egde: true}\n");
+  EXPECT_EQ(run({"link", "status"}), 2);
+  EXPECT_TRUE(said("unknown field 'egde'")) << error_;
+  EXPECT_FALSE(said("start it with")) << error_;
+}
+
+TEST_F(CliTest, OutputThatGoesNowhereIsAFailure) {
+  site_.write("site.yaml", "kind: Site\nmetadata: {name: west}\nspec: {linkAccess: default}\n");
+  for (const std::vector<std::string>& words : std::vector<std::vector<std::string>>{
+           {"version"}, {"--help"}, {"check"}, {"link", "generate"}, {"link", "status"}}) {
+    Process process(site_.home.path(), words, "/dev/full");
+    EXPECT_EQ(process.wait(), 1) << words.back();
+    EXPECT_NE(process.error().find("cannot write to the standard output: No space left"), std::string::npos)
+        << words.back() << ": " << process.error();
+  }
+}
+
+// What a gateway that runs would have written, for as long as the test holds its lock.
+class SnapshotTest : public CliTest {
+ protected:
+  void SetUp() override {
+    ASSERT_TRUE(make_directory(paths_.runtime(), kPublicDirectoryMode));
+    lock_ = take_gateway_lock(paths_.lock());
+    ASSERT_TRUE(lock_);
+  }
+
+  static Json link(const char* kind, const char* name, const char* site) {
+    return {{"kind", kind}, {"metadata", {{"name", name}}}, {"status", {{"remoteSiteName", site}}}};
+  }
+
+  static Json access(const char* name, const char* refused, const char* since) {
+    Json json = {{"kind", "RouterAccess"}, {"metadata", {{"name", name}}}, {"status", Json::object()}};
+    if (refused != nullptr) json["status"]["lastRefused"] = {{"message", refused}, {"since", since}};
+    return json;
+  }
+
+  void write(const std::vector<Json>& resources, const std::vector<Json>& incoming) {
+    site_.home.write("namespaces/default/runtime/status.json",
+                     Json{{"resources", resources}, {"incomingLinks", incoming}}.dump());
+  }
+
+  NamespacePaths paths_{site_.home.path(), "default"};
+  Result<Fd> lock_ = fail(ErrorCode::kNotFound, "not taken");
+};
+
+TEST_F(SnapshotTest, LinksAreFoundByNameAndByRemoteSite) {
+  write({link("Link", "to-hub", "hub"), link("Link", "spare", "hub")},
+        {link("IncomingLink", "in-edge", "east"), link("IncomingLink", "in-edge", "ams")});
+  ASSERT_EQ(run({"link", "status", "to-hub", "-o", "json"}), 0) << error_;
+  EXPECT_EQ(Json::parse(out_)["metadata"]["name"], "to-hub");
+  ASSERT_EQ(run({"link", "status", "east", "-o", "json"}), 0) << error_;
+  EXPECT_EQ(Json::parse(out_)["status"]["remoteSiteName"], "east");
+  for (const char* name : {"in-edge", "hub"}) {
+    ASSERT_EQ(run({"link", "status", name, "-o", "json"}), 0) << error_;
+    ASSERT_TRUE(Json::parse(out_).is_array()) << out_;
+    EXPECT_EQ(Json::parse(out_).size(), 2U) << out_;
+  }
+  ASSERT_EQ(run({"link", "status", "in-edge"}), 0) << error_;
+  EXPECT_NE(out_.find("Remote site  : east"), std::string::npos) << out_;
+  EXPECT_NE(out_.find("\n\nName         : in-edge\nRemote site  : ams"), std::string::npos) << out_;
+  ASSERT_EQ(run({"link", "status", "in-edge", "-o", "yaml"}), 0) << error_;
+  EXPECT_NE(out_.find("\n---\n"), std::string::npos) << out_;
+  EXPECT_EQ(run({"link", "status", "eats"}), 1);
+  EXPECT_TRUE(said("did you mean 'east'?")) << error_;
+}
+
+TEST_F(SnapshotTest, TheSideThatAcceptsSaysThatNobodyCameAndWhoWasRefused) {
+  write({}, {});
+  ASSERT_EQ(run({"link", "status"}), 0) << error_;
+  EXPECT_EQ(out_, "No outgoing links.\n");
+  write({access("a", nullptr, nullptr)}, {});
+  ASSERT_EQ(run({"link", "status"}), 0) << error_;
+  EXPECT_EQ(out_, "No outgoing links.\n\nNo incoming links.\n");
+  write({access("a", "10.0.0.9:1: old", "2026-01-05T10:00:00Z"),
+         access("b", "10.0.0.9:2: no \x1b[2Jcertificate", "2026-01-05T10:00:01Z"), access("c", nullptr, nullptr)},
+        {});
+  ASSERT_EQ(run({"link", "status"}), 0) << error_;
+  EXPECT_EQ(out_,
+            "No outgoing links.\n\nNo incoming links.\n\n"
+            "Last refused: 10.0.0.9:2: no ?[2Jcertificate, since 2026-01-05T10:00:01Z\n");
 }
 
 TEST_F(CliTest, GenerateNeedsASiteThatAcceptsLinks) {
@@ -158,6 +268,8 @@ TEST_F(CliTest, AGeneratedFileIsAllThatASecondSiteNeeds) {
     if (status.wait() == 0) incoming = status.out();
   }
   EXPECT_NE(incoming.find("east"), std::string::npos) << incoming;
+  ASSERT_EQ(run({"link", "status", "east"}), 0) << error_;
+  EXPECT_NE(out_.find(": incoming"), std::string::npos) << out_;
   west_gateway.send(SIGINT);
   EXPECT_EQ(west_gateway.wait(), 0);
   east_gateway.send(SIGTERM);

@@ -16,7 +16,8 @@
 
 namespace fairlead {
 
-Process::Process(const std::filesystem::path& home, const std::vector<std::string>& arguments) {
+Process::Process(const std::filesystem::path& home, const std::vector<std::string>& arguments,
+                 const char* stdout_file) {
   const char* binary = std::getenv("FAIRLEAD_BINARY");
   std::vector<std::string> words = {binary == nullptr ? "fairlead" : binary};
   words.insert(words.end(), arguments.begin(), arguments.end());
@@ -32,6 +33,9 @@ Process::Process(const std::filesystem::path& home, const std::vector<std::strin
   posix_spawn_file_actions_t actions;
   posix_spawn_file_actions_init(&actions);
   posix_spawn_file_actions_adddup2(&actions, out[1], STDOUT_FILENO);
+  if (stdout_file != nullptr) {
+    posix_spawn_file_actions_addopen(&actions, STDOUT_FILENO, stdout_file, O_WRONLY, 0);
+  }
   posix_spawn_file_actions_adddup2(&actions, error[1], STDERR_FILENO);
   setenv("FAIRLEAD_HOME", home.c_str(), 1);
   const int failed = posix_spawnp(&pid_, argv[0], &actions, nullptr, argv.data(), environ);

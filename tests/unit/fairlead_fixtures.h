@@ -20,10 +20,11 @@ inline constexpr int kPatienceMs = 30'000;
 // A status is asked for again until it is what is waited for; each time costs a process.
 inline constexpr int kAttemptsMax = 1000;
 
-// A child with its stdout and stderr in pipes. Killed, if it still runs, with this object.
+// A child with its stdout (or a file instead) and stderr in pipes. Killed, if it still runs, with this object.
 class Process {
  public:
-  Process(const std::filesystem::path& home, const std::vector<std::string>& arguments);
+  Process(const std::filesystem::path& home, const std::vector<std::string>& arguments,
+          const char* stdout_file = nullptr);
   ~Process();
   Process(const Process&) = delete;
   Process& operator=(const Process&) = delete;
