@@ -1,6 +1,10 @@
 # Shared by the scripts of this folder: where the project is, how they speak, how a build folder is made.
 # shellcheck shell=bash
 
+# Programs are read as well as run: in English, and in UTF-8 whatever the user has set.
+export LC_ALL=C.UTF-8
+unset LANGUAGE
+
 project_root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 
 # Everything said goes to stderr, so that the last line of stdout is the result.

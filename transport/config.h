@@ -103,7 +103,7 @@ struct LastError {
 };
 
 struct LinkStatus {
-  std::string name;  // outgoing: of the resource; incoming: of the RouterAccess that took it
+  std::string name;  // outgoing: of the resource; incoming: of the access that took it, and perhaps others
   bool incoming = false;
   LinkPhase state = LinkPhase::kConnecting;
   std::uint32_t cost = 1;      // as configured here (incoming: as the peer told)
@@ -112,7 +112,7 @@ struct LinkStatus {
   std::string remote_site_id;  // known while up, and kept after
   std::string remote_site_name;
   bool remote_edge = false;       // an edge site of ours
-  std::int64_t since_unix_s = 0;  // of the present state
+  std::int64_t since_unix_s = 0;  // when it came up, or went down (or was made)
   std::optional<LastError> last_error;
   Duration next_dial_in{};
   std::uint64_t dials = 0;
@@ -161,8 +161,7 @@ struct ListenerStatus {
 struct ConnectorStatus {
   std::string name;
   std::string routing_key;
-  bool matched = false;                 // not known before routers flood listeners too; true while any stream came
-  bool available = true;                // offered to clients: its server answers, as far as is known
+  bool available = true;  // offered to clients: its server answers, as far as is known
   std::optional<LastError> last_error;  // of the last connect that failed
   std::uint64_t connections = 0;
   std::uint64_t connections_total = 0;

@@ -13,6 +13,15 @@ constexpr Duration kProved = Duration::seconds(2);
 
 }  // namespace
 
+namespace {
+
+// Where an error happened, for LinkRecord: at an address that is dialled, or with a session of a link that is up.
+std::string session_place(std::uint16_t index) {
+  return "session " + std::to_string(index);
+}
+
+}  // namespace
+
 Link::Link(Transport& transport, std::uint32_t id, LinkConfig config)
     : transport_(transport), config_(std::move(config)), link_id_(transport.prng().next()), slots_(1, Slot::kDown) {
   record_.id = id;
@@ -65,7 +74,7 @@ void Link::resolve_next_endpoint() {
 void Link::endpoint_resolved(Result<std::vector<Address>> addresses) {
   resolving_ = false;
   if (closing_) return;
-  if (!addresses) return attempt_failed(addresses.error());
+  if (!addresses) return attempt_failed(record_.status.url, addresses.error());
   targets_.clear();
   next_target_ = 0;
   for (const Address& address : *addresses)
@@ -80,7 +89,7 @@ void Link::dial_target(std::uint16_t index, const Target& target) {
   if (fd < 0) {
     transport_.count_descriptors_exhausted();
     const Error error = error_from_errno(-fd, "socket for link " + config_.name);
-    return index == 0 && up_count() == 0 ? attempt_failed(error) : back_off();
+    return index == 0 && up_count() == 0 ? attempt_failed(to_string(target.address), error) : back_off();
   }
   slots_[index] = Slot::kDialling;
   ClientHandshakeOptions tls;
@@ -125,6 +134,7 @@ void Link::pending_ready(PendingSession& pending) {
   slots_[index] = Slot::kUp;
   record_.note_peer(peer, pending.tls());
   transport_.adopt(record_, pending);
+  record_.failures.erase(session_place(index));
   if (!first) return;
   up_since_ = transport_.now();
   ++record_.status.ups;
@@ -148,26 +158,26 @@ void Link::pending_failed(PendingSession& pending, const Error& error) {
   slots_[index] = Slot::kDown;
   if (closing_) return;
   if (up_count() > 0) {
-    set_error(error);
+    set_error(session_place(index), error);
     return back_off();
   }
-  attempt_failed(error);
+  attempt_failed(to_string(current_.address), error);
 }
 
-void Link::attempt_failed(const Error& error) {
-  set_error(error);
+void Link::attempt_failed(const std::string& place, const Error& error) {
+  set_error(place, error);
   if (next_target_ < targets_.size()) {
     current_ = targets_[next_target_++];
     return dial_target(0, current_);
   }
   if (next_endpoint_ < config_.endpoints.size()) return resolve_next_endpoint();
+  record_.end_round();
   record_.note_state(LinkPhase::kWaiting, transport_.kernel().unix_seconds());
   back_off();
 }
 
-void Link::set_error(const Error& error) {
-  const bool news = !record_.status.last_error || record_.status.last_error->message != error.message;
-  record_.note_error(error, transport_.kernel().unix_seconds());
+void Link::set_error(const std::string& place, const Error& error) {
+  const bool news = record_.note_error(place, error, transport_.kernel().unix_seconds());
   transport_.mark_status_changed();
   if (news) log_warning("link {}: {}", config_.name, error.message);
 }
@@ -193,10 +203,10 @@ void Link::session_ended(std::uint16_t index, const Error& error) {
   if (index < slots_.size()) slots_[index] = Slot::kDown;
   if (closing_) return;
   if (up_count() > 0) {
-    set_error(error);
+    set_error(session_place(index), error);
     return back_off();
   }
-  record_.note_error(error, transport_.kernel().unix_seconds());
+  record_.note_error(session_place(index), error, transport_.kernel().unix_seconds());
   if (record_.up) {
     record_.up = false;
     record_.note_state(LinkPhase::kConnecting, transport_.kernel().unix_seconds());

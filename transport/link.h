@@ -69,10 +69,10 @@ class Link final : public PendingSession::Owner {
   void resolve_next_endpoint();
   void endpoint_resolved(Result<std::vector<Address>> addresses);
   void dial_target(std::uint16_t index, const Target& target);
-  void attempt_failed(const Error& error);
+  void attempt_failed(const std::string& place, const Error& error);
   void back_off();
   void on_redial(Instant now) noexcept;
-  void set_error(const Error& error);
+  void set_error(const std::string& place, const Error& error);
   unsigned up_count() const noexcept;
   Hello make_hello(std::uint16_t index) const;
 

@@ -21,14 +21,26 @@ void LinkRecord::note_peer(const Hello& hello, const HandshakeResult& tls) {
 }
 
 void LinkRecord::note_state(LinkPhase state, std::int64_t unix_s) {
-  if (status.state == state && status.since_unix_s != 0) return;
+  const bool flips = (status.state == LinkPhase::kUp) != (state == LinkPhase::kUp);
+  if (flips || status.since_unix_s == 0) status.since_unix_s = unix_s;
+  if (state == LinkPhase::kUp) failures.clear();
   status.state = state;
-  status.since_unix_s = unix_s;
 }
 
-void LinkRecord::note_error(const Error& error, std::int64_t unix_s) {
-  if (status.last_error && status.last_error->code == error.code && status.last_error->message == error.message) return;
-  status.last_error = LastError{error.code, error.message, unix_s};
+bool LinkRecord::note_error(const std::string& place, const Error& error, std::int64_t unix_s) {
+  const auto at = failures.find(place);
+  const bool same =
+      at != failures.end() && at->second.error.code == error.code && at->second.error.message == error.message;
+  const std::int64_t since_unix_s = same ? at->second.error.since_unix_s : unix_s;
+  status.last_error = LastError{error.code, error.message, since_unix_s};
+  failures[place] = {*status.last_error, true};
+  return !same;
+}
+
+void LinkRecord::end_round() {
+  std::erase_if(failures, [](const auto& entry) { return !entry.second.in_this_round; });
+  for (auto& [place, row] : failures)
+    row.in_this_round = false;
 }
 
 void LinkRecord::drop_session(std::uint64_t session_id) {

@@ -20,6 +20,12 @@ struct LinkRecord {
     SessionFigures figures;
   };
 
+  // What fails at one place (an address that is dialled, a session), and since when it fails in this way.
+  struct FailureRow {
+    LastError error;
+    bool in_this_round = true;
+  };
+
   std::uint32_t id = 0;  // as in Route
   bool up = false;
   bool going_away = false;  // the peer takes no new streams
@@ -27,13 +33,19 @@ struct LinkRecord {
   std::uint64_t peer_incarnation = 0;
   std::uint32_t peer_cost = 1;
   std::map<std::uint64_t, SessionEntry> sessions;  // by session id
+  std::map<std::string, FailureRow> failures;      // by place
   std::uint64_t ended_bytes_in = 0;                // of sessions that are gone
   std::uint64_t ended_bytes_out = 0;
   std::uint64_t ended_streams = 0;
 
   void note_peer(const Hello& hello, const HandshakeResult& tls);
+  // `since` changes only where the link comes up or goes down: redials are not worth a new one.
   void note_state(LinkPhase state, std::int64_t unix_s);
-  void note_error(const Error& error, std::int64_t unix_s);
+  // False if the same error was the last at this place. Then it keeps its `since`, although other places may have
+  // failed meanwhile, each in its own way.
+  bool note_error(const std::string& place, const Error& error, std::int64_t unix_s);
+  // Forgets the places that were not tried since the last call: a name may stand for ever new addresses.
+  void end_round();
   void drop_session(std::uint64_t session_id);
   // `status` with the figures of the sessions added up.
   LinkStatus snapshot() const;

@@ -22,7 +22,9 @@ void Listener::arm() noexcept {
 void Listener::on_accept(Completion done) noexcept {
   if (done.ok()) {
     Socket client(shard_.kernel(), done.res);
-    if (!closing_) shard_.accept_client(*this, std::move(client));
+    // Accepted before the end and heard of behind it: a plain close would look like an empty answer.
+    if (closing_) return client.close_with_reset();
+    shard_.accept_client(*this, std::move(client));
     if (!done.more()) arm();
     return;
   }

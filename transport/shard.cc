@@ -115,6 +115,10 @@ void Shard::arm_event() noexcept {
 
 void Shard::on_event(Completion) noexcept {
   if (!stopping_ || !sessions_.empty()) arm_event();
+  // Not only at the end of the turn: what completes behind this read happened after the tasks were posted. A client
+  // that comes because the status named a route has to find it.
+  now_ = kernel_.now();
+  run_tasks();
 }
 
 void Shard::run_tasks() noexcept {

@@ -56,7 +56,6 @@ void Transport::publish_status() {
       line.connections += group.open;
       line.connections_total += group.total;
     }
-    line.matched = line.connections_total > 0;
     status->connectors.push_back(std::move(line));
   }
   status->counters = counters();

@@ -48,6 +48,14 @@ std::string reason_to_renew(const PemBundle& bundle, const std::string& ca, cons
   return missing == names.end() ? "" : fmt::format("it does not name {}", *missing);
 }
 
+// What is wrong with a CA is said here, where it is known which one it is.
+Result<CertificateAuthority> checked(CertificateAuthority authority, const std::string& origin) {
+  if (const auto usable = check_authority(authority); !usable) {
+    return fail(usable.error().code, fmt::format("{}: {}", origin, usable.error().message));
+  }
+  return authority;
+}
+
 }  // namespace
 
 CredentialsStore::CredentialsStore(const NamespacePaths& paths, const CredentialSource& source)
@@ -83,7 +91,7 @@ Result<CertificateAuthority> CredentialsStore::authority(const std::string& name
 Result<CertificateAuthority> CredentialsStore::authority_locked(const std::string& name) {
   const auto given = source_.find_issuer(name);
   if (!given) return std::unexpected(given.error());
-  if (*given) return CertificateAuthority{(*given)->pem.cert, (*given)->pem.key};
+  if (*given) return checked({(*given)->pem.cert, (*given)->pem.key}, (*given)->origin);
 
   const std::filesystem::path directory = paths_.runtime_issuers() / name;
   const auto kept = read_bundle(directory);
@@ -95,7 +103,7 @@ Result<CertificateAuthority> CredentialsStore::authority_locked(const std::strin
                               "made with the old one must then be generated again)",
                               directory.string()));
     }
-    return CertificateAuthority{(*kept)->cert, (*kept)->key};
+    return checked({(*kept)->cert, (*kept)->key}, directory.string());
   }
 
   // Each site's CA has a name of its own, so that a message about an unknown CA tells which one it was.
@@ -119,6 +127,10 @@ Result<PemBundle> CredentialsStore::server_bundle(const RouterAccess& access, co
   const auto given = source_.find(name);
   if (!given) return std::unexpected(given.error());
   if (*given) return (*given)->pem;
+  if (!access.may_generate_credentials()) {
+    return fail(ErrorCode::kNotFound,
+                fmt::format("{}: there are no credentials '{}', and none may be made", label(access), name));
+  }
 
   const auto lock = lock_credentials(paths_);
   if (!lock) return std::unexpected(lock.error());

@@ -35,6 +35,11 @@ class Diagnostics {
   void error(Position position, std::string_view message);
   void warning(Position position, std::string_view message);
 
+  // Some of the input could not be read, which is reported: what seems to be missing may be in there.
+  void note_incomplete() noexcept { complete_ = false; }
+
+  bool complete() const noexcept { return complete_; }
+
   const std::vector<Diagnostic>& items() const noexcept { return items_; }
 
   std::size_t error_count() const noexcept { return error_count_; }
@@ -46,6 +51,7 @@ class Diagnostics {
  private:
   std::vector<Diagnostic> items_;
   std::size_t error_count_ = 0;
+  bool complete_ = true;
 };
 
 // `text` between single quotes, cut to a sensible length, with control characters made visible: what a user wrote may

@@ -86,6 +86,12 @@ Result<std::string> read_file(const std::filesystem::path& path, std::size_t byt
   }
 }
 
+bool others_may_read(const std::filesystem::path& path) {
+  struct stat status{};
+
+  return ::stat(path.c_str(), &status) == 0 && S_ISREG(status.st_mode) && (status.st_mode & S_IROTH) != 0;
+}
+
 Result<void> write_file(const std::filesystem::path& path, std::string_view contents, mode_t mode,
                         Durability durability) {
   std::string temporary = fmt::format("{}/.{}.XXXXXX", path.parent_path().string(), path.filename().string());

@@ -21,6 +21,9 @@ inline constexpr mode_t kPrivateDirectoryMode = 0700;  // directories of files w
 // kNotFound if there is none, kLimit if it is larger than `bytes_max`.
 Result<std::string> read_file(const std::filesystem::path& path, std::size_t bytes_max);
 
+// Whether it is a file that users other than its owner and group may read; false if that cannot be found out.
+bool others_may_read(const std::filesystem::path& path);
+
 // Status is rebuilt after a crash and need not survive a power cut; keys and ids must.
 enum class Durability : std::uint8_t { kRename, kSync };
 

@@ -31,9 +31,10 @@ void ignore_settings(DocumentContext& context, FieldReader& spec) {
   }
 }
 
-std::string read_host(FieldReader& reader) {
+template <class Check>
+std::string read_host(FieldReader& reader, Check check) {
   std::string host = reader.required_text("host");
-  check_text(reader, "host", host, check_host);
+  check_text(reader, "host", host, check);
   return host;
 }
 
@@ -52,7 +53,7 @@ void read_named_endpoint(DocumentContext& context, FieldReader& spec, std::strin
   LinkEndpoint endpoint;
   endpoint.role = role;
   endpoint.field = spec.path_of(field);
-  endpoint.host = read_host(reader);
+  endpoint.host = read_host(reader, check_host);
   endpoint.port = reader.required_port("port");
   reader.finish();
   link.endpoints.push_back(std::move(endpoint));
@@ -79,7 +80,7 @@ void read_endpoint_list(DocumentContext& context, FieldReader& spec, Link& link)
     } else {
       endpoint.role = reader.choice("name", {kInterRouterRole, kEdgeRole}).value_or("");
     }
-    endpoint.host = read_host(reader);
+    endpoint.host = read_host(reader, check_host);
     endpoint.port = reader.required_port("port");
     endpoint.group = reader.text("group").value_or("");
     reader.finish();
@@ -174,7 +175,7 @@ void read_router_access(DocumentContext& context, FieldReader& spec, RouterAcces
   access.issuer = spec.text("issuer").value_or("");
   check_text(spec, "issuer", access.issuer, check_bundle_name);
   access.bind_host = spec.text("bindHost").value_or("");
-  check_text(spec, "bindHost", access.bind_host, check_host);
+  check_text(spec, "bindHost", access.bind_host, check_bind_host);
   access.subject_alternative_names = spec.text_list("subjectAlternativeNames");
   for (std::size_t i = 0; i < access.subject_alternative_names.size(); i++) {
     if (auto problem = check_host(access.subject_alternative_names[i])) {
@@ -183,7 +184,7 @@ void read_router_access(DocumentContext& context, FieldReader& spec, RouterAcces
     }
   }
   access.allow_anonymous_links = spec.flag("allowAnonymousLinks").value_or(false);
-  static_cast<void>(spec.flag("generateTlsCredentials"));
+  access.generate_tls_credentials = spec.flag("generateTlsCredentials");
   spec.ignore_with_warning("accessType", kKubernetesOnly);
   ignore_settings(context, spec);
   spec.finish();
@@ -191,7 +192,7 @@ void read_router_access(DocumentContext& context, FieldReader& spec, RouterAcces
 
 void read_listener(DocumentContext& context, FieldReader& spec, Listener& listener) {
   listener.routing_key = read_routing_key(spec);
-  listener.host = read_host(spec);
+  listener.host = read_host(spec, check_bind_host);
   listener.port = spec.required_port("port");
   static_cast<void>(spec.choice("type", {"tcp"}));
   static_cast<void>(spec.choice("observer", {"auto", "none", "http1", "http2"}));
@@ -211,7 +212,7 @@ void read_connector(DocumentContext& context, FieldReader& spec, Connector& conn
     spec.ignore("selector");
     spec.ignore("host");
   } else {
-    connector.host = read_host(spec);
+    connector.host = read_host(spec, check_host);
     spec.ignore_with_warning("selector", kKubernetesOnly);
   }
   connector.port = spec.required_port("port");

@@ -1,11 +1,13 @@
 #include "router/site/link_generator.h"
 
+#include <algorithm>
 #include <utility>
 #include <vector>
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
+#include "router/site/access_writer.h"
 #include "router/site/base64.h"
 #include "router/site/local_names.h"
 #include "router/site/names.h"
@@ -28,7 +30,7 @@ struct Entrance {
 };
 
 bool is_wildcard(const std::string& name) {
-  return name.starts_with('*') || name == "0.0.0.0" || name == "::";
+  return name.starts_with('*') || is_any_address(name);
 }
 
 // The first name that can be dialled.
@@ -42,6 +44,26 @@ std::string first_name(const RouterAccess& access, const CertificateInfo& certif
     }
   }
   return {};
+}
+
+// What to do so that a certificate names the host. A list of names replaces those that are found without one, which may
+// be dialled: they are in the list that is proposed.
+std::string how_to_add(const std::string& host, const Resources& resources) {
+  const auto is_written = [](const RouterAccess& access) { return !access.implied; };
+  const auto written = std::ranges::find_if(resources.router_accesses, is_written);
+  if (written != resources.router_accesses.end() && !written->subject_alternative_names.empty()) {
+    return fmt::format("add '{}' to spec.subjectAlternativeNames of {} and restart the gateway", host, label(*written));
+  }
+  const bool implied = written == resources.router_accesses.end();
+  RouterAccess access = implied ? resources.router_accesses.front() : *written;
+  access.subject_alternative_names = alternative_names(access);
+  access.subject_alternative_names.insert(access.subject_alternative_names.begin(), host);
+  if (implied) {
+    return fmt::format("write down {}, which linkAccess of {} implies, with its names, and restart the gateway:\n{}",
+                       label(access), label(*resources.site()), written_out(access));
+  }
+  return fmt::format("set spec.subjectAlternativeNames of {} to {} and restart the gateway", label(access),
+                     Json(access.subject_alternative_names).dump());
 }
 
 Result<Entrance> find_entrance(const Resources& resources, CredentialsStore& store, const LinkRequest& request) {
@@ -66,9 +88,8 @@ Result<Entrance> find_entrance(const Resources& resources, CredentialsStore& sto
                             refusals));
   }
   return fail(ErrorCode::kInvalid,
-              fmt::format("no certificate of this site names '{0}'{1}; use one of these with --host, or add '{0}' to "
-                          "spec.subjectAlternativeNames of the RouterAccess and restart the gateway",
-                          request.host, refusals));
+              fmt::format("no certificate of this site names '{}'{}; use one of these with --host, or {}", request.host,
+                          refusals, how_to_add(request.host, resources)));
 }
 
 Json secret_document(const std::string& name, const PemBundle& bundle) {
@@ -146,7 +167,9 @@ Result<std::string> generate_link(const Resources& resources, CredentialsStore& 
   const auto client = make_client_bundle(resources, store, *entrance);
   if (!client) return std::unexpected(client.error());
   return fmt::format(
-      "# A link to site {}. Holds a private key: keep it secret, and use it at one site only.\n"
+      "# A link to site {}, for the input/resources of one other site. Holds a private key: keep the file secret "
+      "(mode\n"
+      "# 0600). A gateway reads its input when it starts, so restart one that runs already.\n"
       "{}---\n{}",
       site->metadata.name, to_yaml(secret_document(name, *client)),
       to_yaml(link_document(name, *entrance, request.cost)));

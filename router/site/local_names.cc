@@ -69,7 +69,7 @@ std::vector<std::string> alternative_names(const RouterAccess& access) {
     if (!name.empty() && std::ranges::find(names, name) == names.end()) names.push_back(std::move(name));
   };
   const std::string& bind = access.bind_host;
-  if (!bind.empty() && bind != "0.0.0.0" && bind != "::") {
+  if (!bind.empty() && !is_any_address(bind)) {
     add(bind);
     add(host_name());
     return names;

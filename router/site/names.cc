@@ -1,6 +1,7 @@
 #include "router/site/names.h"
 
 #include <algorithm>
+#include <array>
 #include <vector>
 
 #include <arpa/inet.h>
@@ -66,12 +67,37 @@ std::string lower(std::string_view text) {
   return result;
 }
 
+// What is meant to be an address and is none.
+std::optional<std::string> check_address(std::string_view host) {
+  if (host.size() > 2 && host.front() == '[' && is_ip_literal(host.substr(1, host.size() - 2))) {
+    return fmt::format("found {}; write an IPv6 address without brackets", in_quotes(host));
+  }
+  const bool looks_like_address =
+      std::ranges::all_of(host, [](char c) { return (c >= '0' && c <= '9') || c == '.'; }) && !host.empty();
+  if (looks_like_address) return fmt::format("found {}, which is not an IPv4 address", in_quotes(host));
+  return std::nullopt;
+}
+
 }  // namespace
 
-bool is_ip_literal(std::string_view host) {
+std::string canonical_ip(std::string_view host) {
   const std::string text(host);
   in6_addr address{};
-  return inet_pton(AF_INET, text.c_str(), &address) == 1 || inet_pton(AF_INET6, text.c_str(), &address) == 1;
+  std::array<char, INET6_ADDRSTRLEN> canonical{};
+  for (const int family : {AF_INET, AF_INET6}) {
+    if (inet_pton(family, text.c_str(), &address) != 1) continue;
+    inet_ntop(family, &address, canonical.data(), canonical.size());
+  }
+  return canonical.data();
+}
+
+bool is_ip_literal(std::string_view host) {
+  return !canonical_ip(host).empty();
+}
+
+bool is_any_address(std::string_view host) {
+  const std::string address = canonical_ip(host);
+  return address == "0.0.0.0" || address == "::";
 }
 
 std::optional<std::string> check_name(std::string_view name) {
@@ -88,18 +114,27 @@ std::optional<std::string> check_bundle_name(std::string_view name) {
 
 std::optional<std::string> check_host(std::string_view host) {
   if (is_ip_literal(host)) return std::nullopt;
-  if (host.size() > 2 && host.front() == '[' && is_ip_literal(host.substr(1, host.size() - 2))) {
-    return fmt::format("found {}; write an IPv6 address without brackets", in_quotes(host));
-  }
-  const bool looks_like_address =
-      std::ranges::all_of(host, [](char c) { return (c >= '0' && c <= '9') || c == '.'; }) && !host.empty();
-  if (looks_like_address) return fmt::format("found {}, which is not an IPv4 address", in_quotes(host));
+  if (auto problem = check_address(host)) return problem;
   if (has_host_syntax(host) && host.size() <= kHostBytesMax) return std::nullopt;
   if (has_host_syntax(lower(host)) && host.size() <= kHostBytesMax) {
     return fmt::format("found {}; write host names in lower case: '{}'", in_quotes(host), lower(host));
   }
   return fmt::format("found {}; allowed is an IP address or a host name of lower-case letters, digits, '-' and '.'",
                      in_quotes(host));
+}
+
+std::optional<std::string> check_bind_host(std::string_view host) {
+  constexpr std::string_view kMapped = "::ffff:";
+  if (host == "localhost") return std::nullopt;
+  if (const std::string address = canonical_ip(host); !address.empty()) {
+    // A socket for IPv6 alone cannot be bound to one of these.
+    if (!address.starts_with(kMapped) || address.find('.') == std::string::npos) return std::nullopt;
+    return fmt::format("found {}; write it as the IPv4 address {}", in_quotes(host), address.substr(kMapped.size()));
+  }
+  if (auto problem = check_address(host)) return problem;
+  return fmt::format(
+      "found {}; allowed is an IP address of this machine (0.0.0.0 or :: for all interfaces) or localhost",
+      in_quotes(host));
 }
 
 std::optional<std::string> check_routing_key(std::string_view key) {

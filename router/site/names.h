@@ -14,10 +14,17 @@ std::optional<std::string> check_name(std::string_view name);
 std::optional<std::string> check_bundle_name(std::string_view name);
 // An IPv4 or IPv6 literal (no brackets), or a lower-case host name.
 std::optional<std::string> check_host(std::string_view host);
+// What a socket can be bound to: an IPv4 or IPv6 literal, or localhost. Of a name's addresses, which change, nobody
+// could say which one is meant.
+std::optional<std::string> check_bind_host(std::string_view host);
 // 1 to 255 bytes of printable ASCII without spaces: it travels in a frame with a one-byte length.
 std::optional<std::string> check_routing_key(std::string_view key);
 
 bool is_ip_literal(std::string_view host);
+// In inet_ntop's spelling ("0:0::1" is "::1"); empty if it is no literal.
+std::string canonical_ip(std::string_view host);
+// 0.0.0.0 or ::, in any spelling.
+bool is_any_address(std::string_view host);
 
 // The candidate closest to `word` if it is close enough to be a typing mistake, else empty.
 std::string_view closest(std::string_view word, const std::string_view* first, const std::string_view* last);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <span>
 #include <system_error>
 #include <utility>
 
@@ -18,6 +19,7 @@ namespace fairlead {
 namespace {
 
 constexpr std::string_view kApiVersion = "skupper.io/v2alpha1";
+constexpr std::string_view kOlderApiVersion = "skupper.io/v1alpha1";  // its fields are taken too, in either version
 constexpr std::string_view kSecretApiVersion = "v1";
 
 constexpr std::array kKinds = {Site::kKind,     Link::kKind,      RouterAccess::kKind,
@@ -83,14 +85,19 @@ void read_kind(const YamlNode& document, std::vector<T>& into, Diagnostics& diag
   DocumentContext context{document_label(document, T::kKind), resource.source, diagnostics};
   FieldReader reader(context, document, "");
   reader.ignore("kind");
-  static_cast<void>(reader.choice("apiVersion", {T::kKind == Secret::kKind ? kSecretApiVersion : kApiVersion}));
+  if constexpr (T::kKind == Secret::kKind) {
+    static_cast<void>(reader.choice("apiVersion", {kSecretApiVersion}));
+  } else {
+    static_cast<void>(reader.choice("apiVersion", {kApiVersion, kOlderApiVersion}));
+  }
   read_metadata(context, reader, T::kKind, resource.metadata);
   read_body(context, reader, resource);
   // Tools print a resource with its status; putting that back in is no mistake.
   reader.ignore("status");
   reader.finish();
   resource.source.has_errors = diagnostics.error_count() != errors_before;
-  if (!resource.metadata.name.empty()) into.push_back(std::move(resource));
+  if (resource.metadata.name.empty()) return diagnostics.note_incomplete();
+  into.push_back(std::move(resource));
 }
 
 template <class T, class ReadSpec>
@@ -119,18 +126,27 @@ void warn_of_kind(const YamlNode& document, const std::string& kind, Diagnostics
   diagnostics.warning(position, fmt::format("unknown kind {}{}; the document is ignored", in_quotes(kind), hint));
 }
 
+// That there is none, or something that cannot be one.
+void report_kind(const YamlNode& document, Diagnostics& diagnostics) {
+  const YamlNode* found = document.find("kind");
+  const bool missing = found == nullptr || found->kind == YamlNode::Kind::kNull;
+  const std::string what =
+      missing ? "kind is missing; needed" : fmt::format("kind: found {}; allowed", describe(*found));
+  diagnostics.error(missing ? document.position : found->position,
+                    fmt::format("{} is Site, Link, RouterAccess, Listener, Connector or Secret", what));
+  diagnostics.note_incomplete();
+}
+
 void read_document(const YamlNode& document, Resources& resources, Diagnostics& diagnostics) {
   if (document.kind != YamlNode::Kind::kMap) {
     diagnostics.error(document.position, fmt::format("found {}; allowed is a resource (a map with kind, metadata and "
                                                      "spec)",
                                                      describe(document)));
-    return;
+    return diagnostics.note_incomplete();
   }
   const std::string kind = scalar_text(document, "kind");
   if (kind.empty()) {
-    diagnostics.error(document.position,
-                      "kind is missing; needed is Site, Link, RouterAccess, Listener, Connector or "
-                      "Secret");
+    report_kind(document, diagnostics);
   } else if (kind == Site::kKind) {
     read_kind_with_spec(document, resources.sites, diagnostics, read_site);
   } else if (kind == Link::kKind) {
@@ -148,11 +164,25 @@ void read_document(const YamlNode& document, Resources& resources, Diagnostics& 
   }
 }
 
+// `secrets` are those of the file.
+void warn_of_readers(const std::filesystem::path& file, std::span<const Secret> secrets, Diagnostics& diagnostics) {
+  const auto holds_key = [](const Secret& secret) { return secret.data.contains("tls.key"); };
+  const auto found = std::ranges::find_if(secrets, holds_key);
+  if (found == secrets.end() || !others_may_read(file)) return;
+  diagnostics.warning(found->source.position, fmt::format("{} holds a private key, and others may read this file; take "
+                                                          "that away with: chmod 600 {}",
+                                                          label(*found), file.string()));
+}
+
 }  // namespace
 
 void read_resources(std::string_view text, const std::string& file, Resources& resources, Diagnostics& diagnostics) {
-  for (const YamlNode& document : parse_yaml(text, file, diagnostics)) {
+  const std::size_t errors_before = diagnostics.error_count();
+  const std::vector<YamlNode> documents = parse_yaml(text, file, diagnostics);
+  for (const YamlNode& document : documents)
     read_document(document, resources, diagnostics);
+  if (documents.empty() && diagnostics.error_count() == errors_before) {
+    diagnostics.warning({file}, "there is no resource in this file");
   }
 }
 
@@ -162,9 +192,12 @@ void read_resource_files(const std::vector<std::filesystem::path>& files, Resour
     const auto text = read_file(file, YamlLimits::kFileBytesMax);
     if (!text) {
       diagnostics.error({}, text.error().message);
+      diagnostics.note_incomplete();
       continue;
     }
+    const std::size_t secrets_before = resources.secrets.size();
     read_resources(*text, file.string(), resources, diagnostics);
+    warn_of_readers(file, std::span(resources.secrets).subspan(secrets_before), diagnostics);
   }
 }
 
@@ -188,6 +221,7 @@ std::vector<std::filesystem::path> list_resource_files(const std::filesystem::pa
   }
   if (error && error != std::errc::no_such_file_or_directory) {
     diagnostics.error({directory.string()}, fmt::format("cannot read the directory: {}", error.message()));
+    diagnostics.note_incomplete();
   }
   std::ranges::sort(files);
   return files;

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -35,6 +36,10 @@ struct Metadata {
   std::string name;
   std::string namespace_name;  // empty: not written
 };
+
+// Some of these have the name of a class of the transport's, as both are Skupper's words. No file sees two of one name,
+// but without a namespace of their own the linker would take the implicit members of one for those of the other.
+inline namespace resource {
 
 struct Site {
   static constexpr std::string_view kKind = "Site";
@@ -84,7 +89,10 @@ struct RouterAccess {
   std::string bind_host;        // empty: all interfaces
   std::vector<std::string> subject_alternative_names;
   bool allow_anonymous_links = false;
+  std::optional<bool> generate_tls_credentials;  // nothing: not written, which is like true
   bool implied = false;  // not written by the user: comes from the Site's linkAccess
+
+  bool may_generate_credentials() const { return generate_tls_credentials.value_or(true); }
 
   const std::string& credentials_name() const { return tls_credentials.empty() ? metadata.name : tls_credentials; }
 };
@@ -116,6 +124,8 @@ struct Secret {
   Source source;
   std::map<std::string, std::string> data;  // decoded; ca.crt, tls.crt, tls.key, and whatever else was there
 };
+
+}  // namespace resource
 
 // Everything of one namespace.
 struct Resources {

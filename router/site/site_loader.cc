@@ -18,7 +18,7 @@ void finish(LoadedSite& site, const NamespacePaths& paths, const ValidationOptio
 std::unique_ptr<LoadedSite> load_namespace(const NamespacePaths& paths) {
   auto site = std::make_unique<LoadedSite>();
   const auto files = list_resource_files(paths.input_resources(), site->diagnostics);
-  if (files.empty()) {
+  if (files.empty() && site->diagnostics.complete()) {
     site->diagnostics.error({paths.input_resources().string()},
                             "there are no resources; put a Site into a file here, for example site.yaml");
     return site;

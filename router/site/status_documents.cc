@@ -308,11 +308,10 @@ Json Builder::connector_document(const Connector& connector) {
   if (seen == nullptr) {
     conditions = {condition_pending("Configured", kNotRunning)};
   } else {
-    conditions = {condition_met("Configured"),
-                  seen->matched ? condition_met("Matched") : condition_pending("Matched", "No matching listeners")};
+    // Sites do not tell each other of their listeners, so there is no Matched among these, and no hasMatchingListener.
+    conditions = {condition_met("Configured")};
   }
   json["status"] = status(label(connector), std::move(conditions));
-  json["status"]["hasMatchingListener"] = seen != nullptr && seen->matched;
   if (seen == nullptr) return json;
   json["status"]["connections"] = {{"open", seen->connections}, {"total", seen->connections_total}};
   if (seen->last_error) json["status"]["lastError"] = error_json(*seen->last_error);

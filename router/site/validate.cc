@@ -1,11 +1,16 @@
 #include "router/site/validate.h"
 
 #include <algorithm>
+#include <initializer_list>
 #include <map>
+#include <set>
 #include <utility>
 
 #include <fmt/format.h>
 
+#include "router/site/access_writer.h"
+#include "router/site/port_claims.h"
+#include "transport/tls/certificates.h"
 #include "transport/tls/credentials.h"
 
 namespace fairlead {
@@ -54,7 +59,7 @@ class Validator {
   }
 
   void check_sites() {
-    if (resources_.sites.empty() && options_.require_site) {
+    if (resources_.sites.empty() && options_.require_site && diagnostics_.complete()) {
       diagnostics_.error({},
                          "there is no Site among the resources; exactly one is needed: "
                          "{kind: Site, metadata: {name: NAME}}");
@@ -106,6 +111,7 @@ class Validator {
     if (!found) {
       error(link, field, found.error().message);
     } else if (!*found) {
+      if (!diagnostics_.complete()) return;
       error(link, field,
             fmt::format("found '{}', but there is no Secret of this name among the resources and no directory of this "
                         "name below input/certs",
@@ -166,46 +172,98 @@ class Validator {
   }
 
   void check_server_bundle(const RouterAccess& access, const Site* site) {
-    const std::string field = "spec.tlsCredentials";
     const auto found = credentials_.find(access.credentials_name());
     if (!found) {
-      error(access, field, found.error().message);
+      error(access, "spec.tlsCredentials", found.error().message);
     } else if (*found) {
-      const PemBundle& pem = (*found)->pem;
-      if (pem.cert.empty() || pem.key.empty()) {
-        error(access, field,
-              fmt::format("{} has no {}; to accept links a certificate and its key are needed", (*found)->origin,
-                          pem.cert.empty() ? "tls.crt" : "tls.key"));
-      } else if (auto loaded = Credentials::load(pem); !loaded) {
-        error(access, field, fmt::format("{}: {}", (*found)->origin, loaded.error().message));
-      }
+      check_given_server_bundle(access, **found);
+    } else {
+      if (diagnostics_.complete()) check_server_bundle_to_be_made(access);
+    }
+    const bool needs_authority = found && !*found;
+    check_authority_of(access, site, needs_authority);
+  }
+
+  void check_given_server_bundle(const RouterAccess& access, const NamedBundle& bundle) {
+    const std::string field = "spec.tlsCredentials";
+    const PemBundle& pem = bundle.pem;
+    if (pem.cert.empty() || pem.key.empty()) {
+      error(access, field,
+            fmt::format("{} has no {}; to accept links a certificate and its key are needed", bundle.origin,
+                        pem.cert.empty() ? "tls.crt" : "tls.key"));
+    } else if (auto loaded = Credentials::load(pem); !loaded) {
+      error(access, field, fmt::format("{}: {}", bundle.origin, loaded.error().message));
+    }
+  }
+
+  void check_server_bundle_to_be_made(const RouterAccess& access) {
+    const std::string& name = access.credentials_name();
+    const std::string missing = fmt::format(
+        "there is no Secret '{}' among the resources and no directory of this name below input/certs", name);
+    if (!access.may_generate_credentials()) {
+      error(access, "spec.generateTlsCredentials", fmt::format("found false, but {}", missing));
       return;
     }
-    // Nothing given: a certificate will be made, by a CA that may be given.
+    if (!access.tls_credentials.empty() && !access.generate_tls_credentials) {
+      const std::string field = "spec.tlsCredentials";
+      diagnostics_.warning(
+          access.source.of(field),
+          fmt::format("{}: {}: {}; a certificate will be made for it (generateTlsCredentials: true says "
+                      "that this is meant)",
+                      label(access), field, missing));
+    }
+    const auto [entry, inserted] = made_bundles_.try_emplace(name, Claim{label(access), access.source.position});
+    // The same name twice is reported as that.
+    if (inserted || entry->second.label == label(access)) return;
+    error(access, "spec.tlsCredentials",
+          fmt::format("the certificate '{}' would be made for {} at {} as well; give each a name of its own", name,
+                      entry->second.label, to_string(entry->second.position)));
+  }
+
+  // The CA that a user gave for making certificates: the server's if there is none, and those of generated links.
+  void check_authority_of(const RouterAccess& access, const Site* site, bool needed) {
     const std::string issuer = access.issuer.empty() && site != nullptr ? site->default_issuer : access.issuer;
     if (issuer.empty()) return;
     const auto authority = credentials_.find_issuer(issuer);
     if (!authority) {
-      error(access, "spec.issuer", authority.error().message);
-    } else if (*authority && ((*authority)->pem.cert.empty() || (*authority)->pem.key.empty())) {
+      if (checked_issuers_.insert(issuer).second) error(access, "spec.issuer", authority.error().message);
+      return;
+    }
+    if (!*authority) return;
+    const PemBundle& pem = (*authority)->pem;
+    const bool whole = !pem.cert.empty() && !pem.key.empty();
+    // Beside a server certificate that is given, the CA's certificate alone does no harm.
+    if ((!whole && !needed) || !checked_issuers_.insert(issuer).second) return;
+    if (!whole) {
       error(access, "spec.issuer",
             fmt::format("{} has no {}; to sign certificates both are needed", (*authority)->origin,
-                        (*authority)->pem.cert.empty() ? "tls.crt" : "tls.key"));
+                        pem.cert.empty() ? "tls.crt" : "tls.key"));
+    } else if (const auto usable = check_authority({pem.cert, pem.key}); !usable) {
+      error(access, "spec.issuer", fmt::format("{}: {}", (*authority)->origin, usable.error().message));
     }
   }
 
-  // Two that want the same port on the same address; all interfaces are one address here, in each of its spellings.
   template <class T>
   void claim_port(const T& resource, const std::string& field, const std::string& host, std::uint16_t port) {
     if (port == 0) return;
-    const bool any = host.empty() || host == "0.0.0.0" || host == "::";
-    const auto [entry, inserted] =
-        ports_.try_emplace({any ? "" : host, port}, Claim{label(resource), resource.source.of(field)});
-    if (inserted) return;
-    const Position& position = resource.source.of(field);
-    diagnostics_.error(
-        position, fmt::format("{}: {}: port {} on {} is already taken by {} at {}", label(resource), field, port,
-                              any ? "all interfaces" : host, entry->second.label, to_string(entry->second.position)));
+    const PortClaims::Claim* first = ports_.take(port, {host, label(resource), resource.source.of(field)});
+    if (first == nullptr) return;
+    const std::string there =
+        first->host == host ? "" : fmt::format(", which listens on {},", describe_bind_host(first->host));
+    error(resource, field,
+          fmt::format("port {} on {} is already taken by {}{} at {}{}", port, describe_bind_host(host), first->owner,
+                      there, to_string(first->position), about_implied({label(resource), first->owner})));
+  }
+
+  // Where one of the two was never written, how to write it.
+  std::string about_implied(std::initializer_list<std::string> owners) const {
+    for (const RouterAccess& access : resources_.router_accesses) {
+      if (!access.implied || std::ranges::find(owners, label(access)) == owners.end()) continue;
+      return fmt::format(
+          "; linkAccess of {} implies {}: to give it other ports, write it as {}, or set linkAccess to none",
+          label(*resources_.site()), label(access), written_on_one_line(access));
+    }
+    return {};
   }
 
   const Resources& resources_;
@@ -213,7 +271,9 @@ class Validator {
   const ValidationOptions& options_;
   Diagnostics& diagnostics_;
   std::map<std::string, Claim> names_;
-  std::map<std::pair<std::string, std::uint16_t>, Claim> ports_;
+  std::map<std::string, Claim> made_bundles_;
+  std::set<std::string> checked_issuers_;  // a CA of several is said to be broken once
+  PortClaims ports_;
   std::optional<Claim> first_namespace_;
 };
 

@@ -1,5 +1,6 @@
 #include "router/site/yaml.h"
 
+#include <algorithm>
 #include <set>
 #include <sstream>
 #include <utility>
@@ -143,7 +144,7 @@ class TreeBuilder final : public YAML::EventHandler {
     if (node.kind != YamlNode::Kind::kScalar) {
       diagnostics_.error(node.position, fmt::format("found {} as a key; allowed is text", describe(node)));
     } else if (!parent.keys.insert(parent.entry.key).second) {
-      const Position& first = parent.node.find(parent.entry.key)->position;
+      const Position& first = std::ranges::find(parent.node.entries, parent.entry.key, &YamlEntry::key)->position;
       diagnostics_.error(node.position, fmt::format("the key {} is already there in line {}; keep one of them",
                                                     in_quotes(parent.entry.key), first.line));
     } else {
@@ -157,6 +158,19 @@ class TreeBuilder final : public YAML::EventHandler {
   std::vector<Open> open_;
   std::size_t node_count_ = 0;
 };
+
+// `line` counts from 1. In JSON tabs are as good as spaces.
+bool is_indented_with_tab(std::string_view text, int line) {
+  constexpr std::string_view kBlanks = " \t\r\n";
+  const std::size_t begin = text.find_first_not_of(kBlanks);
+  if (begin == std::string_view::npos || text[begin] == '{' || text[begin] == '[') return false;
+  for (int skipped = 1; skipped < line; skipped++) {
+    const std::size_t end = text.find('\n');
+    if (end == std::string_view::npos) return false;
+    text.remove_prefix(end + 1);
+  }
+  return text.substr(0, text.find_first_not_of(" \t")).find('\t') != std::string_view::npos;
+}
 
 }  // namespace
 
@@ -185,6 +199,7 @@ std::vector<YamlNode> parse_yaml(std::string_view text, const std::string& file,
   if (text.size() > YamlLimits::kFileBytesMax) {
     diagnostics.error({file},
                       fmt::format("the file has {} bytes; allowed are {}", text.size(), YamlLimits::kFileBytesMax));
+    diagnostics.note_incomplete();
     return {};
   }
   TreeBuilder builder(file, diagnostics);
@@ -195,10 +210,18 @@ std::vector<YamlNode> parse_yaml(std::string_view text, const std::string& file,
     }
   } catch (const StopParsing&) {
     // Reported where it was found.
+    diagnostics.note_incomplete();
   } catch (const YAML::Exception& exception) {
-    diagnostics.error(builder.position_of(exception.mark), fmt::format("not valid YAML: {}", exception.msg));
+    const Position position = builder.position_of(exception.mark);
+    // The library says what it did not expect behind a tab, and not that the tab is the mistake.
+    const bool tab = is_indented_with_tab(text, position.line);
+    diagnostics.error(position, fmt::format("not valid YAML: {}", tab ? "the line is indented with a tab; allowed are "
+                                                                        "spaces only"
+                                                                      : exception.msg));
+    diagnostics.note_incomplete();
   } catch (const std::exception& exception) {
     diagnostics.error({file}, fmt::format("not valid YAML: {}", exception.what()));
+    diagnostics.note_incomplete();
   }
   return builder.take_documents();
 }

@@ -44,7 +44,8 @@ struct YamlLimits {
 };
 
 // All documents of a file; empty ones are left out. Several errors of one file are reported together where the parser
-// can go on; after a syntax error it cannot, and the documents before it are returned.
+// can go on; after a syntax error it cannot, the documents before it are returned, and the diagnostics are noted as
+// incomplete.
 std::vector<YamlNode> parse_yaml(std::string_view text, const std::string& file, Diagnostics& diagnostics);
 
 }  // namespace fairlead

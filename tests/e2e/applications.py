@@ -35,7 +35,9 @@ def ordinary_user(*names):
             user = pwd.getpwnam(name)
         except KeyError:
             continue
-        return name, ["setpriv", f"--reuid={user.pw_uid}", f"--regid={user.pw_gid}", "--init-groups"]
+        # The change of user clears what the harness has asked for.
+        return name, ["setpriv", "--pdeathsig=KILL", f"--reuid={user.pw_uid}", f"--regid={user.pw_gid}",
+                      "--init-groups"]
     return None, []
 
 

@@ -279,14 +279,25 @@ def connections_10000_short(context):
 
 @scenario(GROUP)
 def one_stream_4_gib(context):
-    """4 GiB in one stream, checksum compared."""
-    service = context.group.pair().service()
+    """4 GiB in one stream, checksum compared; and each site enters the kernel once a turn, whatever there is to do."""
+    pair = context.group.pair()
+    service = pair.service()
+    before = {site: site.snapshot()["counters"] for site in (pair.west, pair.east)}
     server = Server(context, service.server, service.server_port, traffic.sink)
     started = time.monotonic()
     with service.connect() as client:
         traffic.upload(client, 4 * GIB)
     expect_equal(server.check(1), [4 * GIB], "bytes at the server")
     context.note(f"{4 * GIB * 8 / (time.monotonic() - started) / 1e9:.1f} Gbit/s")
+    for site, counters in before.items():
+        def counted(name, site=site, counters=counters):
+            return site.counter(name) - counters[name]
+        wait_until("the status to count the bytes", lambda: counted("edge_bytes_in") + counted("edge_bytes_out") >=
+                   4 * GIB)
+        turns, enters = counted("ring_turns"), counted("ring_enters")
+        # More than one only when requests fill the submission queue within a turn.
+        context.note(f"{site.name} entered the kernel {enters} times in {turns} turns")
+        expect(0 < turns and enters <= 1.05 * turns, f"{site.name} enters the kernel {enters} times in {turns} turns")
 
 
 @scenario(GROUP)

@@ -30,7 +30,7 @@ def expect_equal(found, wanted, what):
     expect(found == wanted, lambda: f"{what}: found {found!r}, expected {wanted!r}")
 
 
-def wait_until(what, condition, seconds=20):
+def wait_until(what, condition, seconds=60):
     """Returns the first true value of condition(). An OSError or KeyError in it means: not yet."""
     deadline = time.monotonic() + seconds
     last = None
@@ -56,6 +56,12 @@ def need_program(*names):
     raise Skip(f"{' or '.join(names)} is not installed")
 
 
+def dies_with_us(argv):
+    """The words to run argv so that it is killed if this process is, which then has no chance to end anything. The
+    kernel watches the thread that starts it: the main one, or one that waits for it to end."""
+    return ["setpriv", "--pdeathsig", "KILL", "--", *argv]
+
+
 class Process:
     """A program in a session of its own, so that its children can be ended with it; output goes to a file."""
 
@@ -65,8 +71,8 @@ class Process:
         self.log_path = pathlib.Path(log_path)
         # Appended, not shared as one position: what the scenario reads is whole at all times.
         with open(self.log_path, "ab") as log:
-            self.popen = subprocess.Popen(self.argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=env, cwd=cwd,
-                                          start_new_session=True)
+            self.popen = subprocess.Popen(dies_with_us(self.argv), stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                                          env=env, cwd=cwd, start_new_session=True)
         self.pid = self.popen.pid
 
     def log(self):
@@ -151,7 +157,7 @@ class Context:
         if "stdin" not in options and "input" not in options:
             options["stdin"] = subprocess.DEVNULL
         try:
-            done = subprocess.run(argv, capture_output=True, timeout=seconds, **options)
+            done = subprocess.run(dies_with_us(argv), capture_output=True, timeout=seconds, **options)
         except subprocess.TimeoutExpired as error:
             raise Failure(f"{' '.join(argv)}: not done after {seconds} s; it printed: "
                           f"{(error.stderr or b'')[-1000:].decode(errors='replace')}") from None

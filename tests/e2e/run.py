@@ -10,6 +10,7 @@ One line for each scenario; the last line is `N passed, N failed, N skipped`. Ex
 import argparse
 import os
 import pathlib
+import resource
 import shutil
 import signal
 import sys
@@ -130,6 +131,14 @@ def on_signal(number, _frame):
     sys.exit(128 + number)
 
 
+def raise_descriptor_limit():
+    """Thousands of connections have their ends in this process; the soft limit is often 1024."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = 65536 if hard == resource.RLIM_INFINITY else min(hard, 65536)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("names", nargs="*", metavar="NAME")
@@ -146,6 +155,7 @@ def main():
         parser.error("--binary must be the path of a fairlead binary")
     for number in SIGNALS:
         signal.signal(number, on_signal)
+    raise_descriptor_limit()
     folder = pathlib.Path(tempfile.mkdtemp(prefix="fairlead-e2e-"))
     folder.chmod(0o755)
     os.environ["PATH"] += ":/usr/local/sbin:/usr/sbin:/sbin"

@@ -68,6 +68,10 @@ WorldPlan WorldPlan::draw(std::uint64_t seed) {
   if (plan.calm) calm_down(plan.faults);
   for (SidePlan& side : plan.sides)
     side = draw_side(prng, plan.tight);
+  // A shard takes a session for every four link blocks; a link has as many sessions as the larger side has shards.
+  const unsigned sessions = std::max(plan.sides[0].shards, plan.sides[1].shards);
+  for (SidePlan& side : plan.sides)
+    side.link_blocks = std::max(side.link_blocks, 4 * ((sessions + side.shards - 1) / side.shards));
   plan.sizes.bytes_max = pick(prng, {std::uint64_t{2'000}, std::uint64_t{50'000}, std::uint64_t{300'000}});
   plan.sizes.pause_max = pick(prng, {Duration::milliseconds(5), Duration::milliseconds(200)});
   plan.sizes.stall_percent = pick(prng, {0U, 5U, 25U});

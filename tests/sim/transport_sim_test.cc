@@ -16,6 +16,8 @@ class TransportSimTest : public testing::Test {
  protected:
   void SetUp() override { set_log_level(LogLevel::kError); }
 
+  void TearDown() override { set_log_sink(nullptr); }
+
   // No faults, but a network that takes its time.
   static WorldPlan plain_plan() {
     WorldPlan plan;
@@ -48,6 +50,14 @@ class TransportSimTest : public testing::Test {
     const auto found =
         std::find_if(ends.begin(), ends.end(), [&](const FlowEnd& other) { return other.partner == end.number; });
     return found != ends.end() ? &*found : nullptr;
+  }
+
+  // Only the machine of the clients runs, until they are in the listener's queue.
+  static void connect_alone(GatewayWorld& world, unsigned side) {
+    for (int i = 0; i < 10; ++i) {
+      world.apps(side).turn();
+      world.world().spend(Duration::milliseconds(1));
+    }
   }
 
   static void expect_rest(GatewayWorld& world) {
@@ -154,6 +164,48 @@ TEST_F(TransportSimTest, ClientsBeyondALimitAreReset) {
   }
 }
 
+// A status says that a listener has a connector as soon as the shards were told. One that has not run since then has
+// both the news and the first client in its next turn.
+TEST_F(TransportSimTest, AClientThatComesRightAfterTheStatusNamedARouteIsServed) {
+  GatewayWorld world(plain_plan());
+  world.come_up();
+  GatewaySite& site = world.site(0);
+  SitePlan& plan = site.plan();
+  const std::string host = plan.listeners.front().host;
+  while (!world.apps(0).serve(9'000, Behaviour::kEcho, "late")) {
+  }
+  plan.listeners.push_back({.name = "late", .routing_key = "late", .host = host, .port = 9'001});
+  world.run_until(Duration::seconds(1), [] { return false; });  // its shards accept
+  ASSERT_FALSE(site.transport().status()->listeners.back().matched);
+  plan.connectors.push_back(
+      {.name = "late", .routing_key = "late", .host = plan.connectors.front().host, .port = 9'000});
+  site.set_up();
+  while (!site.transport().status()->listeners.back().matched)
+    site.turn(0);
+  const FlowEnd* client = world.apps(0).connect(site.kernel().address(9'001), "late", script_of(1'000));
+  connect_alone(world, 0);
+  EXPECT_TRUE(world.run_until(kPatience, [&] { return client->over; })) << text_of(world.judge());
+  EXPECT_TRUE(client->clean()) << FlowLedger::describe(*client);
+  expect_rest(world);
+}
+
+// A listener that is told to end has clients in its queue, of which it hears later.
+TEST_F(TransportSimTest, AClientThatComesWithTheEndOfAListenerIsReset) {
+  GatewayWorld world(plain_plan());
+  world.come_up();
+  world.run_until(Duration::seconds(1), [] { return false; });  // nothing is left to do
+  world.site(0).drain();
+  FlowScript silent = script_of(1'000);  // a connection that is closed with bytes unread is reset by itself
+  silent.sending = FlowScript::Sending::kAfterPeerFinished;
+  const FlowEnd* client = world.start_flow(0, 1, Behaviour::kSource, silent);
+  connect_alone(world, 0);
+  EXPECT_TRUE(world.run_until(kPatience, [&] { return client->over; })) << text_of(world.judge());
+  EXPECT_FALSE(client->cut.empty()) << FlowLedger::describe(*client);
+  EXPECT_FALSE(client->peer_finished) << FlowLedger::describe(*client);
+  world.stop();
+  EXPECT_TRUE(world.judge().ok()) << text_of(world.judge());
+}
+
 TEST_F(TransportSimTest, AKilledSiteCutsWhatWentThroughItAndServesAgain) {
   WorldPlan plan = plain_plan();
   plan.sides[0].shards = 3;
@@ -170,12 +222,57 @@ TEST_F(TransportSimTest, AKilledSiteCutsWhatWentThroughItAndServesAgain) {
     EXPECT_FALSE(end->cut.empty()) << FlowLedger::describe(*end);
     EXPECT_FALSE(end->peer_finished) << FlowLedger::describe(*end);
   }
+  // Down for so long that the pause between two dials is as long as it gets: a peer that returns is linked within two
+  // seconds all the same.
+  world.run_until(Duration::seconds(10), [] { return false; });
   ASSERT_TRUE(world.site(1).start());
-  ASSERT_TRUE(world.run_until(kPatience, [&] { return world.site(0).links_up() && world.site(1).links_up(); }))
+  ASSERT_TRUE(
+      world.run_until(Duration::seconds(2), [&] { return world.site(0).links_up() && world.site(1).links_up(); }))
       << world.site(0).describe_links() << world.site(1).describe_links();
   const FlowEnd* again = world.start_flow(0, 1, Behaviour::kRespond, script_of(1'000));
   ASSERT_TRUE(world.run_until(kPatience, [&] { return again->over; })) << text_of(world.judge());
   EXPECT_TRUE(again->clean()) << FlowLedger::describe(*again);
+  expect_rest(world);
+}
+
+// A hub with three addresses that is down: one warning each, and a status that says since when.
+TEST_F(TransportSimTest, FailuresOfSeveralEndpointsAreSaidOnceAndKeepTheirTime) {
+  static std::vector<std::string> warnings;
+  warnings.clear();
+  GatewayWorld world(plain_plan());
+  EXPECT_EQ(world.site(0).kill(), "");
+  EXPECT_EQ(world.site(1).kill(), "");
+  set_log_level(LogLevel::kWarning);
+  set_log_sink([](LogLevel, std::string_view line) noexcept { warnings.emplace_back(line); });
+  std::vector<HostPort>& endpoints = world.site(0).plan().links.at(0).endpoints;
+  const HostPort access = endpoints.at(0);
+  endpoints = {{access.host, 1}, {access.host, 2}, access};
+  ASSERT_TRUE(world.site(0).start());
+  const auto link_after = [&](Duration time) {
+    world.run_until(time, [] { return false; });
+    return world.site(0).transport().status()->links.at(0);
+  };
+
+  const LinkStatus first = link_after(Duration::seconds(3));
+  const LinkStatus later = link_after(Duration::seconds(10));
+  EXPECT_GE(later.dials, first.dials + 9);
+  EXPECT_EQ(later.since_unix_s, first.since_unix_s);
+  ASSERT_TRUE(first.last_error && later.last_error);
+  EXPECT_EQ(later.last_error->since_unix_s, first.last_error->since_unix_s);
+  EXPECT_EQ(warnings.size(), 3U) << testing::PrintToString(warnings);
+
+  ASSERT_TRUE(world.site(1).start());
+  ASSERT_TRUE(world.run_until(kPatience, [&] { return world.site(0).links_up(); })) << world.site(0).describe_links();
+  const LinkStatus up = link_after(Duration::seconds(2));
+  EXPECT_GT(up.since_unix_s, later.since_unix_s);
+  EXPECT_EQ(world.site(1).kill(), "");
+  const LinkStatus down = link_after(Duration::seconds(5));
+  EXPECT_GT(down.since_unix_s, up.since_unix_s);
+  ASSERT_TRUE(down.last_error);
+  EXPECT_GE(down.last_error->since_unix_s, down.since_unix_s);
+  // That it went down, and the three again.
+  EXPECT_EQ(warnings.size(), 7U) << testing::PrintToString(warnings);
+  ASSERT_TRUE(world.site(1).start());
   expect_rest(world);
 }
 

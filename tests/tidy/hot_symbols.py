@@ -3,7 +3,7 @@
 
 usage: hot_symbols.py ALLOWED LIBRARY...
 
-Reads the relocations of every function in the objects that HOT matches and fails if one refers to a forbidden symbol. A
+Reads the relocations of every function in the objects that HOT names and fails if one refers to a forbidden symbol. A
 function template of a library that was not inlined (growth of std::vector) counts for whoever calls it. ALLOWED names
 the functions that never run for a byte (opening, closing, set-up), each with its reason; an entry that is not needed
 fails too.
@@ -12,9 +12,9 @@ import re
 import subprocess
 import sys
 
-# Objects on the byte path, as meson names them: folder_file.cc.o
-HOT = re.compile(r'(^|/)(uring_(ring|buffer_ring|block_pool|timers|live_kernel)|wire_(?!hello)\w+|tls_(cipher|record)|'
-                 r'record_io|stream|edge_socket|session)\.cc\.o$')
+# Objects on the byte path, as meson names them (folder_file, without .cc.o). Each has to match something.
+HOT = ['uring_ring', 'uring_buffer_ring', 'uring_block_pool', 'uring_timers', 'uring_live_kernel', r'wire_(?!hello)\w+',
+       'tls_cipher', 'tls_record', 'record_io', 'stream', 'edge_socket', 'session', 'shard']
 FORBIDDEN = re.compile(
     r'^(operator new|operator delete|malloc|calloc|realloc|free|aligned_alloc|posix_memalign|'
     r'pthread_(mutex|cond|rwlock|spin)_|__cxa_|__throw|_Unwind|std::__throw|std::(mutex|lock|condition_variable)|'
@@ -101,18 +101,25 @@ def read_allowed(path):
     return allowed
 
 
+def hot_pattern(path):
+    """The first of HOT that matches an object, or None."""
+    name = path.rsplit('/', 1)[-1].removesuffix('.cc.o')
+    return next((pattern for pattern in HOT if re.fullmatch(pattern, name)), None)
+
+
 def objects_of(library):
     # meson's static libraries are thin: the archive lists paths beside itself.
-    return [path for path in run('ar', 'tP', library).split() if HOT.search(path)]
+    return [path for path in run('ar', 'tP', library).split() if hot_pattern(path)]
 
 
 def main():
     allowed_path, libraries = sys.argv[1], sys.argv[2:]
     allowed = read_allowed(allowed_path)
-    unused, failures, seen = set(allowed), [], 0
+    unused, failures, seen, unseen = set(allowed), [], 0, set(HOT)
     for library in libraries:
         for path in objects_of(library):
             seen += 1
+            unseen.discard(hot_pattern(path))
             name = path.rsplit('/', 1)[-1].removesuffix('.cc.o')
             for function, uses in sorted(forbidden_uses(references(path)).items()):
                 key = (name, short(function))
@@ -122,8 +129,8 @@ def main():
                 failures.append(f'{name} {key[1]}: {", ".join(sorted({short(use) for use in uses}))}')
     for key in sorted(unused):
         failures.append(f'{allowed_path}:{allowed[key]}: {key[0]} {key[1]} uses nothing forbidden any more')
-    if seen == 0:
-        failures.append('no hot object found: the names in HOT are out of date')
+    for pattern in sorted(unseen):
+        failures.append(f'HOT is out of date: no object is named {pattern}')
     for failure in failures:
         print(failure)
     print(f'{seen} objects on the byte path, {len(allowed)} functions allowed, {len(failures)} findings')

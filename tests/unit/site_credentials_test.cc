@@ -139,6 +139,20 @@ TEST_F(CredentialsTest, ACaWithoutItsKeyIsNotReplacedSilently) {
   EXPECT_NE(ca.error().message.find("put the key back"), std::string::npos);
 }
 
+TEST_F(CredentialsTest, NothingIsMadeWhereThatIsForbidden) {
+  access().generate_tls_credentials = false;
+  EXPECT_EQ(server().error().code, ErrorCode::kNotFound);
+  EXPECT_FALSE(std::filesystem::exists(runtime() / "certs"));
+}
+
+TEST_F(CredentialsTest, ABrokenCaIsNamedByItsPath) {
+  ASSERT_TRUE(server());
+  root_.write("namespaces/default/runtime/issuers/skupper-site-ca/tls.crt", "half a certif");
+  const auto ca = store_.authority(std::string(kSiteCaName));
+  ASSERT_FALSE(ca);
+  EXPECT_NE(ca.error().message.find("runtime/issuers/skupper-site-ca: "), std::string::npos) << ca.error().message;
+}
+
 TEST_F(CredentialsTest, WhatTheUserGivesIsUsed) {
   const auto ca = make_ca({.common_name = "corporate"});
   ASSERT_TRUE(ca);
@@ -175,11 +189,13 @@ TEST(LocalNames, ABindHostComesFirst) {
   RouterAccess access;
   access.bind_host = "203.0.113.7";
   EXPECT_EQ(alternative_names(access).front(), "203.0.113.7");
-  access.bind_host = "0.0.0.0";
-  const auto names = alternative_names(access);
-  EXPECT_NE(std::ranges::find(names, "localhost"), names.end());
-  EXPECT_NE(std::ranges::find(names, "127.0.0.1"), names.end());
-  EXPECT_EQ(std::ranges::find(names, "0.0.0.0"), names.end());
+  for (const char* any : {"0.0.0.0", "::", "0::0"}) {
+    access.bind_host = any;
+    const auto names = alternative_names(access);
+    EXPECT_NE(std::ranges::find(names, "localhost"), names.end());
+    EXPECT_NE(std::ranges::find(names, "127.0.0.1"), names.end());
+    EXPECT_EQ(std::ranges::find(names, any), names.end());
+  }
 }
 
 // Another site that gets the generated file and nothing else.
@@ -188,6 +204,8 @@ struct OtherSite {
     root.write("namespaces/default/input/resources/site.yaml",
                std::string("kind: Site\nmetadata: {name: ams}\nspec: {edge: ") + (edge ? "true" : "false") + "}\n");
     root.write("namespaces/default/input/resources/link.yaml", link);
+    std::filesystem::permissions(paths.input_resources() / "link.yaml",
+                                 std::filesystem::perms::owner_read | std::filesystem::perms::owner_write);
     site = load_namespace(paths);
   }
 
@@ -239,8 +257,46 @@ TEST_F(CredentialsTest, AHostThatTheCertificateDoesNotNameIsRefused) {
   EXPECT_EQ(link.error().code, ErrorCode::kInvalid);
   EXPECT_NE(link.error().message.find("gw.fra.example"), std::string::npos) << link.error().message;
   EXPECT_NE(link.error().message.find("subjectAlternativeNames"), std::string::npos) << link.error().message;
+  EXPECT_NE(link.error().message.find("add 'gw2.fra.example' to spec.subjectAlternativeNames of RouterAccess in "),
+            std::string::npos)
+      << link.error().message;
   EXPECT_FALSE(generate_link(resources_, store_, {.host = "Not A Host"}));
   EXPECT_FALSE(generate_link(resources_, store_, {.name = "Not A Name"}));
+}
+
+TEST_F(CredentialsTest, AHostIsAddedToAListWithTheNamesThatWereFoundWithoutOne) {
+  access().subject_alternative_names.clear();
+  access().bind_host = "2001:db8::7";
+  const auto link = generate_link(resources_, store_, {.host = "gw2.fra.example"});
+  ASSERT_FALSE(link);
+  EXPECT_NE(link.error().message.find("set spec.subjectAlternativeNames of RouterAccess in to "
+                                      "[\"gw2.fra.example\",\"2001:db8::7\""),
+            std::string::npos)
+      << link.error().message;
+}
+
+// What is proposed is taken at its word.
+TEST_F(CredentialsTest, ARouterAccessThatIsImpliedIsWrittenDownForAHost) {
+  root_.write("namespaces/default/input/resources/site.yaml",
+              "kind: Site\nmetadata: {name: fra}\nspec: {linkAccess: default}\n");
+  const auto generate = [&] {
+    const auto site = load_namespace(paths_);
+    EXPECT_EQ(errors_of(site->diagnostics), std::vector<std::string>{});
+    return generate_link(site->resources, store_, {.host = "gw.example"});
+  };
+  const auto refused = generate();
+  ASSERT_FALSE(refused);
+  const std::string& message = refused.error().message;
+  EXPECT_NE(message.find("write down RouterAccess fra, which linkAccess of Site fra implies"), std::string::npos)
+      << message;
+  const std::string proposed = message.substr(message.find('\n') + 1);
+  EXPECT_TRUE(proposed.starts_with("apiVersion: ")) << proposed;
+  for (const char* part : {"name: fra", "inter-router", "55671", "edge", "45671", "localhost"})
+    EXPECT_NE(proposed.find(part), std::string::npos) << part;
+  root_.write("namespaces/default/input/resources/access.yaml", proposed);
+  const auto link = generate();
+  ASSERT_TRUE(link) << link.error().message;
+  EXPECT_NE(link->find("host: gw.example"), std::string::npos) << *link;
 }
 
 TEST_F(CredentialsTest, ASiteThatAcceptsNoLinksSaysSo) {

@@ -42,6 +42,25 @@ TEST(Names, Hosts) {
   EXPECT_NE(check_host("GW.example")->find("'gw.example'"), std::string::npos);
 }
 
+TEST(Names, HostsToListenOn) {
+  for (const char* host : {"127.0.0.1", "0.0.0.0", "::", "::1", "2001:db8::7", "localhost"})
+    EXPECT_FALSE(check_bind_host(host)) << host;
+  for (const char* host : {"", "gw", "gw1.fra.example", "1.2.3.400", "[::1]", "LOCALHOST", "::ffff:10.0.0.1"})
+    EXPECT_TRUE(check_bind_host(host)) << host;
+  EXPECT_NE(check_bind_host("gw")->find("0.0.0.0 or :: for all interfaces"), std::string::npos);
+}
+
+TEST(Names, AddressesHaveOneSpelling) {
+  EXPECT_EQ(canonical_ip("0:0::1"), "::1");
+  EXPECT_EQ(canonical_ip("2001:DB8:0::7"), "2001:db8::7");
+  EXPECT_EQ(canonical_ip("10.0.0.1"), "10.0.0.1");
+  EXPECT_EQ(canonical_ip("localhost"), "");
+  EXPECT_TRUE(is_any_address("0:0::0"));
+  EXPECT_TRUE(is_any_address("0.0.0.0"));
+  EXPECT_FALSE(is_any_address("::1"));
+  EXPECT_FALSE(is_any_address(""));
+}
+
 TEST(Names, RoutingKeys) {
   EXPECT_FALSE(check_routing_key("Any-Thing_with:signs/1"));
   EXPECT_FALSE(check_routing_key(std::string(255, 'k')));

@@ -81,7 +81,8 @@ Resources read(std::string_view text) {
 
 TEST(Resources, BothSpellingsOfALinkAreTheSame) {
   const Resources older = read(
-      "kind: Link\nmetadata: {name: l}\nspec:\n  tlsSecret: s\n  cost: 10\n  interRouter: {host: gw, port: 55671}\n"
+      "apiVersion: skupper.io/v1alpha1\nkind: Link\nmetadata: {name: l}\nspec:\n  tlsSecret: s\n  cost: 10\n  "
+      "interRouter: {host: gw, port: 55671}\n"
       "  edge: {host: gw, port: 45671}\n  noClientAuth: true\n");
   const Resources current = read(
       "kind: Link\nmetadata: {name: l}\nspec:\n  tlsCredentials: s\n  cost: 10\n  endpoints:\n"
@@ -138,6 +139,16 @@ TEST(Resources, LinkAccessImpliesARouterAccess) {
   EXPECT_TRUE(closed.router_accesses.empty());
 }
 
+TEST(Resources, AFileWithoutAResourceIsWarnedOf) {
+  for (const char* text : {"", "# kind: Site\n", "---\n---\n"}) {
+    Resources resources;
+    Diagnostics diagnostics;
+    read_resources(text, "f.yaml", resources, diagnostics);
+    ASSERT_EQ(diagnostics.items().size(), 1U) << text;
+    EXPECT_EQ(to_string(diagnostics.items()[0]), "f.yaml: warning: there is no resource in this file");
+  }
+}
+
 // A namespace of its own in a temporary directory.
 class NamespaceTest : public testing::Test {
  protected:
@@ -183,6 +194,25 @@ TEST_F(NamespaceTest, NeedsASite) {
   write("resources/a.yaml", "kind: Listener\nmetadata: {name: a}\nspec: {routingKey: a, host: \"::1\", port: 1}\n");
   ASSERT_EQ(errors().size(), 1U);
   EXPECT_NE(errors()[0].find("there is no Site"), std::string::npos);
+}
+
+TEST_F(NamespaceTest, WhatCouldNotBeReadIsNotSaidToBeMissing) {
+  write("resources/link.yaml", std::string("kind: Link\nmetadata: {name: west}\nspec: {tlsCredentials: west, ") +
+                                   kEndpoint + "}\n---\nkind: RouterAccess\nmetadata: {name: a}\n" +
+                                   "spec: {roles: [{name: edge}], generateTlsCredentials: false}\n");
+  EXPECT_EQ(errors().size(), 3U);
+  for (const char* unread : {"kind: Site\nmetadata: {name: fra\n", "kind: Site\n",
+                             "kind: Site\nmetadata: {name: &a fra}\n", "metadata: {name: fra}\n", "- kind: Site\n"}) {
+    write("resources/site.yaml", unread);
+    EXPECT_EQ(errors().size(), 1U) << unread;
+  }
+  std::filesystem::remove(paths_.input_resources() / "site.yaml");
+  std::filesystem::create_symlink("nowhere", paths_.input_resources() / "site.yaml");
+  EXPECT_EQ(errors().size(), 1U);
+  std::filesystem::remove_all(paths_.input_resources());
+  write("resources", "");
+  ASSERT_EQ(errors().size(), 1U);
+  EXPECT_NE(errors()[0].find("cannot read the directory"), std::string::npos) << errors()[0];
 }
 
 TEST_F(NamespaceTest, ResourcesMustBelongToIt) {
@@ -272,12 +302,157 @@ TEST_F(NamespaceTest, AnEndpointForTheSitesOwnRole) {
   EXPECT_EQ(errors(), std::vector<std::string>{});
 }
 
+TEST_F(NamespaceTest, AClashWithAnImpliedRouterAccessSaysHowToWriteIt) {
+  const std::string site = "kind: Site\nmetadata: {name: fra}\nspec: {linkAccess: default}\n";
+  write("resources/site.yaml", site +
+                                   "---\nkind: Listener\nmetadata: {name: web}\n"
+                                   "spec: {routingKey: web, host: 127.0.0.1, port: 45671}\n");
+  auto messages = errors();
+  ASSERT_EQ(messages.size(), 1U);
+  EXPECT_TRUE(
+      messages[0].starts_with("7:48: Listener web: spec.port: port 45671 on 127.0.0.1 is already taken by "
+                              "RouterAccess fra, which listens on all interfaces, at "))
+      << messages[0];
+  const std::string hint = "; linkAccess of Site fra implies RouterAccess fra: to give it other ports, write it as ";
+  ASSERT_NE(messages[0].find(hint), std::string::npos) << messages[0];
+  const std::size_t begin = messages[0].find(hint) + hint.size();
+  std::string proposed = messages[0].substr(begin, messages[0].find(", or set", begin) - begin);
+  EXPECT_NE(proposed.find("55671"), std::string::npos) << proposed;
+  proposed.replace(proposed.find("45671"), 5, "45672");
+  write("resources/access.yaml", proposed);
+  EXPECT_EQ(errors(), std::vector<std::string>{}) << proposed;
+
+  write("resources/site.yaml", site);
+  write("resources/access.yaml", "kind: RouterAccess\nmetadata: {name: in}\nspec: {roles: [{name: inter-router}]}\n");
+  messages = errors();
+  ASSERT_EQ(messages.size(), 1U);
+  EXPECT_TRUE(
+      messages[0].starts_with("3:20: RouterAccess fra: spec.roles[0]: port 55671 on all interfaces is already "
+                              "taken by RouterAccess in at "))
+      << messages[0];
+  EXPECT_NE(messages[0].find(hint), std::string::npos) << messages[0];
+}
+
+TEST_F(NamespaceTest, AKeyThatOthersMayReadIsWarnedOf) {
+  write("resources/site.yaml", "kind: Site\nmetadata: {name: fra}\n");
+  const PemBundle bundle = make_bundle();
+  const auto warnings = [&](int mode) {
+    std::filesystem::permissions(paths_.input_resources() / "secret.yaml", static_cast<std::filesystem::perms>(mode));
+    return warnings_of(load()->diagnostics);
+  };
+  write_secret(bundle);
+  const auto said = warnings(0644);
+  ASSERT_EQ(said.size(), 1U);
+  EXPECT_TRUE(
+      said[0].starts_with("1:1: Secret west holds a private key, and others may read this file; take that away "
+                          "with: chmod 600 "))
+      << said[0];
+  EXPECT_EQ(warnings(0640).size(), 0U);
+  EXPECT_EQ(warnings(0600).size(), 0U);
+  // Certificates are no secrets.
+  write("resources/secret.yaml",
+        "kind: Secret\nmetadata: {name: west}\ndata: {ca.crt: \"" + encode_base64(bundle.ca) + "\"}\n");
+  EXPECT_EQ(warnings(0644).size(), 0U);
+}
+
+TEST_F(NamespaceTest, ServerCredentialsAreMadeOnlyWhereThatIsMeant) {
+  const auto write_site = [&](const std::string& fields) {
+    write("resources/site.yaml",
+          "kind: Site\nmetadata: {name: fra}\n---\nkind: RouterAccess\nmetadata: {name: a}\n"
+          "spec: {roles: [{name: edge}]" +
+              fields + "}\n");
+  };
+  const auto warnings = [&] { return warnings_of(load()->diagnostics); };
+  using Texts = std::vector<std::string>;
+  for (const char* silent :
+       {"", ", generateTlsCredentials: true", ", tlsCredentials: own, generateTlsCredentials: true"}) {
+    write_site(silent);
+    EXPECT_EQ(errors(), Texts{}) << silent;
+    EXPECT_EQ(warnings(), Texts{}) << silent;
+  }
+  write_site(", tlsCredentials: own");
+  EXPECT_EQ(errors(), Texts{});
+  ASSERT_EQ(warnings().size(), 1U);
+  EXPECT_TRUE(warnings()[0].starts_with("6:47: RouterAccess a: spec.tlsCredentials: there is no Secret 'own'"))
+      << warnings()[0];
+  for (const char* refused :
+       {", generateTlsCredentials: false", ", generateTlsCredentials: false, tlsCredentials: own"}) {
+    write_site(refused);
+    ASSERT_EQ(errors().size(), 1U) << refused;
+    EXPECT_NE(errors()[0].find("spec.generateTlsCredentials: found false, but there is no Secret"), std::string::npos)
+        << errors()[0];
+    EXPECT_EQ(warnings(), Texts{}) << refused;
+  }
+  const PemBundle server = make_bundle();
+  write("certs/own/ca.crt", server.ca);
+  write("certs/own/tls.crt", server.cert);
+  write("certs/own/tls.key", server.key);
+  EXPECT_EQ(errors(), Texts{});
+}
+
+TEST_F(NamespaceTest, NoTwoRouterAccessesShareACertificateThatIsMade) {
+  write("resources/site.yaml",
+        "kind: Site\nmetadata: {name: fra}\n---\nkind: RouterAccess\nmetadata: {name: a}\n"
+        "spec: {roles: [{name: edge}]}\n---\nkind: RouterAccess\nmetadata: {name: b}\n"
+        "spec: {roles: [{name: inter-router}], tlsCredentials: a, generateTlsCredentials: true}\n");
+  ASSERT_EQ(errors().size(), 1U);
+  EXPECT_TRUE(
+      errors()[0].starts_with("10:55: RouterAccess b: spec.tlsCredentials: the certificate 'a' would be made for "
+                              "RouterAccess a at "))
+      << errors()[0];
+  const PemBundle server = make_bundle();
+  write("certs/a/ca.crt", server.ca);
+  write("certs/a/tls.crt", server.cert);
+  write("certs/a/tls.key", server.key);
+  EXPECT_EQ(errors(), std::vector<std::string>{});
+}
+
 TEST_F(NamespaceTest, AnIncompleteCaIsFound) {
   write("resources/site.yaml", "kind: Site\nmetadata: {name: fra}\nspec: {linkAccess: default}\n");
   EXPECT_EQ(errors(), std::vector<std::string>{});
   write("issuers/skupper-site-ca/tls.crt", make_ca({.common_name = "x"})->cert);
   ASSERT_EQ(errors().size(), 1U);
   EXPECT_NE(errors()[0].find("has no tls.key; to sign certificates both are needed"), std::string::npos) << errors()[0];
+}
+
+TEST_F(NamespaceTest, ABrokenCaIsFoundOnceAndWithItsPath) {
+  const CertificateAuthority ca = make_ca({.common_name = "x"}).value();
+  const PemBundle leaf = make_bundle();
+  write("resources/site.yaml",
+        "kind: Site\nmetadata: {name: fra}\nspec: {defaultIssuer: corporate}\n---\n"
+        "kind: RouterAccess\nmetadata: {name: a}\nspec: {roles: [{name: edge}]}\n---\n"
+        "kind: RouterAccess\nmetadata: {name: b}\nspec: {roles: [{name: inter-router}]}\n");
+  const std::vector<std::pair<CertificateAuthority, const char*>> broken = {
+      {{"not PEM", ca.key}, "holds no certificate"},
+      {{ca.cert, "not PEM"}, "key cannot be used"},
+      {{ca.cert, make_ca({.common_name = "y"})->key}, "key does not belong to its certificate"},
+      {{leaf.cert, leaf.key}, "is not that of a CA"},
+      {make_ca({.common_name = "old", .validity_days = -1}).value(), "expired on"}};
+  for (const auto& [authority, says] : broken) {
+    write("issuers/corporate/tls.crt", authority.cert);
+    write("issuers/corporate/tls.key", authority.key);
+    const auto messages = errors();
+    ASSERT_EQ(messages.size(), 1U) << says;
+    EXPECT_NE(messages[0].find(says), std::string::npos) << messages[0];
+    EXPECT_NE(messages[0].find("input/issuers/corporate: "), std::string::npos) << messages[0];
+  }
+  write("issuers/corporate/tls.crt", ca.cert);
+  write("issuers/corporate/tls.key", ca.key);
+  EXPECT_EQ(errors(), std::vector<std::string>{});
+}
+
+TEST_F(NamespaceTest, BesideAServerCertificateACaMayBeWithoutItsKeyButNotBroken) {
+  const CertificateAuthority ca = make_ca({.common_name = "x"}).value();
+  const PemBundle server = make_bundle();
+  write("resources/site.yaml", "kind: Site\nmetadata: {name: fra}\nspec: {linkAccess: default}\n");
+  write("certs/fra/ca.crt", server.ca);
+  write("certs/fra/tls.crt", server.cert);
+  write("certs/fra/tls.key", server.key);
+  write("issuers/skupper-site-ca/tls.crt", ca.cert);
+  EXPECT_EQ(errors(), std::vector<std::string>{});
+  write("issuers/skupper-site-ca/tls.key", "not PEM");
+  ASSERT_EQ(errors().size(), 1U);
+  EXPECT_NE(errors()[0].find("issuers/skupper-site-ca: "), std::string::npos) << errors()[0];
 }
 
 }  // namespace

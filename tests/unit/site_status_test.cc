@@ -198,8 +198,10 @@ TEST_F(StatusTest, AnIncomingLinkOfTheSameNameIsAnother) {
 TEST_F(StatusTest, ListenerAndConnector) {
   EXPECT_EQ(status_of("Listener")["status"], "Ready");
   EXPECT_EQ(status_of("Listener")["hasMatchingConnector"], true);
-  EXPECT_EQ(status_of("Connector")["status"], "Pending");
-  EXPECT_EQ(status_of("Connector")["message"], "No matching listeners");
+  EXPECT_EQ(status_of("Connector")["status"], "Ready");
+  EXPECT_EQ(status_of("Connector")["connections"]["open"], 0);
+  EXPECT_FALSE(status_of("Connector").contains("hasMatchingListener"));
+  EXPECT_TRUE(condition(status_of("Connector"), "Matched").is_null());
 
   gateway_.listeners[0].matched = false;
   gateway_.listeners[0].listening = false;

@@ -85,6 +85,44 @@ TEST(Yaml, RefusesWhatAConfigurationMustNotContain) {
   EXPECT_EQ(parse_bad("~: 1\n"), Errors{"1:1: found nothing as a key; allowed is text"});
 }
 
+TEST(Yaml, ADuplicateNamesTheLineOfTheKeyAndNotOfItsBlock) {
+  EXPECT_EQ(parse_bad("a:\n\n  b: 1\nc: 2\na:\n  b: 3\n"),
+            std::vector<std::string>{"5:1: the key 'a' is already there in line 1; keep one of them"});
+}
+
+TEST(Yaml, ATabIsCalledATab) {
+  for (const auto& [text, line] : {std::pair{"a:\n\tb: c\n", 2},
+                                   {"a:\n  b: c\n\td: e\n", 3},
+                                   {"a:\n  b:\n  \tc: d\n", 3},
+                                   {"# {\na:\n\t- b\n", 3},
+                                   {"a: |\n\tb\n", 2}}) {
+    const auto errors = parse_bad(text);
+    ASSERT_EQ(errors.size(), 1U) << text;
+    EXPECT_TRUE(errors[0].starts_with(fmt::format("{}:", line))) << errors[0];
+    EXPECT_TRUE(errors[0].ends_with("not valid YAML: the line is indented with a tab; allowed are spaces only"))
+        << errors[0];
+  }
+  // Whatever is wrong with JSON, it is not its tabs.
+  for (const char* text : {"{\n\t\"a\": [1\n\t}\n", "{\n\t\"a\": \"b\" \"c\"\n}\n"}) {
+    const auto errors = parse_bad(text);
+    ASSERT_EQ(errors.size(), 1U) << text;
+    EXPECT_EQ(errors[0].find("a tab"), std::string::npos) << errors[0];
+  }
+}
+
+TEST(Yaml, WhatCouldNotBeReadIsNoted) {
+  for (const auto& [text, complete] : {std::pair{"a: 1\na: 2\n", true},
+                                       {"a: !!int 1\n", true},
+                                       {"a: b\n---\nc: [d\n", false},
+                                       {"a: &x 1\n", false},
+                                       {"a: *x\n", false}}) {
+    Diagnostics diagnostics;
+    parse_yaml(text, "f.yaml", diagnostics);
+    EXPECT_TRUE(diagnostics.has_errors()) << text;
+    EXPECT_EQ(diagnostics.complete(), complete) << text;
+  }
+}
+
 TEST(Yaml, AllDuplicatesOfAFileAreReported) {
   EXPECT_EQ(parse_bad("a: 1\na: 2\nb: {c: 1, c: 2}\n---\nd: 1\nd: {e: [1]}\n").size(), 3U);
 }

@@ -150,6 +150,24 @@ TEST(Certificates, RefusesAKeyThatIsNotTheCas) {
   EXPECT_EQ(make_certificate(mixed, {.common_name = "x"}).error().code, ErrorCode::kCredentials);
 }
 
+TEST(Certificates, AnAuthorityIsCheckedBeforeItSigns) {
+  const TestPki& pki = TestPki::get();
+  EXPECT_TRUE(check_authority(pki.ca)) << check_authority(pki.ca).error().message;
+  const auto message = [](const CertificateAuthority& authority) {
+    const auto checked = check_authority(authority);
+    EXPECT_FALSE(checked);
+    EXPECT_EQ(checked.error().code, ErrorCode::kCredentials);
+    return checked.error().message;
+  };
+  EXPECT_EQ(message({pki.ca.cert, make_ca({.common_name = "other"})->key}),
+            "the CA's key does not belong to its certificate");
+  EXPECT_EQ(message({pki.server.cert, pki.server.key}), "the certificate ('server') is not that of a CA");
+  EXPECT_NE(message({"nothing", pki.ca.key}).find("holds no certificate"), std::string::npos);
+  EXPECT_NE(message({pki.ca.cert, "nothing"}).find("the CA's key cannot be used"), std::string::npos);
+  const CertificateAuthority expired = make_ca({.common_name = "old", .validity_days = -1}).value();
+  EXPECT_TRUE(message(expired).starts_with("the CA's certificate ('old') expired on ")) << message(expired);
+}
+
 TEST(Certificates, CanBeExpired) {
   const CertificateInfo info =
       info_of(TestPki::get().issue({.common_name = "x", .validity_days = 5, .valid_from_days = -10}).cert);

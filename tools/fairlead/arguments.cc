@@ -85,6 +85,8 @@ CommandLine::CommandLine() {
   app.footer(kFooter);
   // Options of the top work behind a command too: `fairlead link status -n west`.
   app.fallthrough();
+  // Without a limit the library would take the commands behind a command too, and run one of them.
+  app.require_subcommand(0, 1);
   app.add_option("-n,--namespace", common.namespace_name, "Namespace of the site")
       ->capture_default_str()
       ->check(CLI::Validator(check_namespace_name, ""))
@@ -128,7 +130,8 @@ void CommandLine::add_link() {
   link_generate_command->add_option("--name", link_generate.name, "Name of the link at the other site (link-SITE)")
       ->type_name("NAME");
   link_status_command = link_command->add_subcommand("status", "Show the links of a site, outgoing and incoming");
-  link_status_command->add_option("NAME", link_status.name, "Only this link, with all that is known of it");
+  link_status_command->add_option("NAME", link_status.name,
+                                  "Only the links of this name or to this site, with all that is known of them");
   add_choice(*link_status_command, "-o,--output", link_status.format, kOutputFormats, "How to print it (table)");
 }
 
@@ -173,6 +176,19 @@ const CLI::Option* find_option(const CLI::App& app, const std::string& word) {
   return nullptr;
 }
 
+std::string second_command(const std::string& first, const std::string& second) {
+  return fmt::format("one command at a time: found '{}' behind '{}'", second, first);
+}
+
+// A file may be called like a command, but a second command is far more often what was meant.
+void refuse_commands_among(const std::vector<std::string>& files, const CLI::App& check, const CLI::App& top) {
+  for (const std::string& file : files) {
+    if (find_command(top, file) == nullptr) continue;
+    throw CLI::ValidationError(
+        fmt::format("{}; write ./{} if it is a file", second_command(check.get_name(), file), file));
+  }
+}
+
 // The library says only that a command is required, or that something was not expected. Finds the first word that is no
 // command where one must be, or no option of the command, and says what was probably meant.
 std::string explain(const CLI::App& top, int argc, char** argv, const CLI::ParseError& error) {
@@ -191,6 +207,9 @@ std::string explain(const CLI::App& top, int argc, char** argv, const CLI::Parse
       continue;
     }
     const std::vector<std::string> names = command_names(*at);
+    if (names.empty() && at->get_parent() != nullptr && find_command(*at->get_parent(), word) != nullptr) {
+      return second_command(at->get_name(), word);
+    }
     if (names.empty()) break;
     if (const CLI::App* next = find_command(*at, word)) {
       at = next;
@@ -206,6 +225,7 @@ std::string explain(const CLI::App& top, int argc, char** argv, const CLI::Parse
 }
 
 CommandArguments selected(CommandLine& line) {
+  if (line.wants_version) return VersionArguments{};
   if (line.run_command->parsed()) return std::move(line.run);
   if (line.check_command->parsed()) return std::move(line.check);
   if (line.link_generate_command->parsed()) return std::move(line.link_generate);
@@ -222,10 +242,13 @@ std::variant<Arguments, int> parse_arguments(int argc, char** argv) {
       line.app.parse(argc, argv);
       // Checked here, because --version alone needs no command.
       if (!line.wants_version && line.app.get_subcommands().empty()) throw CLI::RequiredError::Subcommand(1);
+      refuse_commands_among(line.check.files, *line.check_command, line.app);
     } catch (const CLI::Success& help) {
       line.app.exit(help);
       return kExitOk;
     } catch (const CLI::ParseError& error) {
+      // It is asked for most by those who are not sure of the rest.
+      if (line.wants_version) return Arguments{line.common, VersionArguments{}};
       fmt::print(stderr, "fairlead: {}\nTry 'fairlead --help'.\n", explain(line.app, argc, argv, error));
       return kExitInvalid;
     }

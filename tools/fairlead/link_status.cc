@@ -31,6 +31,8 @@ constexpr std::size_t kSnapshotBytesMax = 256UL * 1024 * 1024;
 struct Links {
   std::vector<Json> outgoing;
   std::vector<Json> incoming;
+  bool accepts = false;         // this site is one where links may come in
+  Json last_refused = nullptr;  // of all its RouterAccesses
 };
 
 std::string text_at(const Json& object, const char* pointer) {
@@ -55,6 +57,18 @@ std::vector<Json> of_kind(const Json& objects, std::string_view kind) {
   return result;
 }
 
+Links links_of(const Json& snapshot) {
+  const Json& resources = snapshot.at("resources");
+  Links links{of_kind(resources, Link::kKind), of_kind(snapshot.at("incomingLinks"), "IncomingLink")};
+  for (const Json& access : of_kind(resources, RouterAccess::kKind)) {
+    links.accepts = true;
+    const Json refused = access.at("status").value("lastRefused", Json());
+    // Times in UTC sort as text.
+    if (text_at(refused, "/since") > text_at(links.last_refused, "/since")) links.last_refused = refused;
+  }
+  return links;
+}
+
 // From the snapshot of the gateway that runs.
 Result<Links> read_snapshot(const NamespacePaths& paths) {
   const auto text = read_file(paths.status(), kSnapshotBytesMax);
@@ -63,8 +77,7 @@ Result<Links> read_snapshot(const NamespacePaths& paths) {
   }
   if (!text) return std::unexpected(text.error());
   try {
-    const Json snapshot = Json::parse(*text);
-    return Links{of_kind(snapshot.at("resources"), Link::kKind), of_kind(snapshot.at("incomingLinks"), "IncomingLink")};
+    return links_of(Json::parse(*text));
   } catch (const Json::exception& exception) {
     return fail(ErrorCode::kInvalid, fmt::format("{} is not a status: {}", paths.status().string(), exception.what()));
   }
@@ -74,7 +87,9 @@ Result<Links> read_snapshot(const NamespacePaths& paths) {
 Links configured_links(const LoadedSite& site, const NamespacePaths& paths) {
   TransitionTimes times;
   const StatusInput input{site.resources, paths.name(), nullptr, std::time(nullptr)};
-  return {of_kind(make_status_documents(input, times).resources, Link::kKind), {}};
+  Links links;
+  links.outgoing = of_kind(make_status_documents(input, times).resources, Link::kKind);
+  return links;
 }
 
 std::string age_since(const std::string& rfc3339) {
@@ -128,7 +143,15 @@ void print_tables(const Links& links) {
   } else {
     fmt::print("{}", table_of(links.outgoing));
   }
-  if (!links.incoming.empty()) fmt::print("\nIncoming links:\n{}", table_of(links.incoming));
+  if (!links.incoming.empty()) {
+    fmt::print("\nIncoming links:\n{}", table_of(links.incoming));
+  } else if (links.accepts) {
+    fmt::print("\nNo incoming links.\n");
+  }
+  if (links.last_refused.is_null()) return;
+  // As a table, for what a peer says ends up in it.
+  fmt::print("\n{}", format_table({{fmt::format("Last refused: {}, since {}", text_at(links.last_refused, "/message"),
+                                                text_at(links.last_refused, "/since"))}}));
 }
 
 // "key : value" lines, as for one link there is room for all that is known.
@@ -167,34 +190,54 @@ std::string dump(const Json& value) {
   return value.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n";
 }
 
-void print_all(const Links& links, OutputFormat format) {
-  if (format == OutputFormat::kTable) return print_tables(links);
-  Json all = links.outgoing;
-  for (const Json& link : links.incoming)
-    all.push_back(link);
+void print_documents(const std::vector<Json>& links, OutputFormat format) {
   if (format == OutputFormat::kJson) {
-    fmt::print("{}", dump(all.empty() ? Json::array() : all));
+    fmt::print("{}", dump(links.empty() ? Json::array() : Json(links)));
     return;
   }
   const char* separator = "";
-  for (const Json& link : all)
+  for (const Json& link : links)
     fmt::print("{}{}", std::exchange(separator, "---\n"), to_yaml(link));
 }
 
-void print_one(const Json& link, OutputFormat format) {
-  if (format == OutputFormat::kTable) return print_details(link);
-  fmt::print("{}", format == OutputFormat::kJson ? dump(link) : to_yaml(link));
+std::vector<Json> all_of(const Links& links) {
+  std::vector<Json> all = links.outgoing;
+  all.insert(all.end(), links.incoming.begin(), links.incoming.end());
+  return all;
 }
 
+void print_all(const Links& links, OutputFormat format) {
+  if (format == OutputFormat::kTable) return print_tables(links);
+  print_documents(all_of(links), format);
+}
+
+void print_matches(const std::vector<Json>& links, OutputFormat format) {
+  if (format == OutputFormat::kJson && links.size() == 1) {
+    fmt::print("{}", dump(links.front()));
+    return;
+  }
+  if (format != OutputFormat::kTable) return print_documents(links, format);
+  const char* separator = "";
+  for (const Json& link : links) {
+    fmt::print("{}", std::exchange(separator, "\n"));
+    print_details(link);
+  }
+}
+
+// All links that have the name, or lead to the site that has it: an incoming one has its RouterAccess's name, which
+// others that come in there share.
 int print_named(const Links& links, const LinkStatusArguments& arguments, const NamespacePaths& paths) {
+  std::vector<Json> matches;
   std::vector<std::string> names;
-  for (const auto* list : {&links.outgoing, &links.incoming}) {
-    for (const Json& link : *list) {
-      names.push_back(text_at(link, "/metadata/name"));
-      if (names.back() != arguments.name) continue;
-      print_one(link, arguments.format);
-      return kExitOk;
-    }
+  for (Json& link : all_of(links)) {
+    const std::string name = text_at(link, "/metadata/name");
+    const std::string site = text_at(link, "/status/remoteSiteName");
+    names.insert(names.end(), {name, site});
+    if (name == arguments.name || site == arguments.name) matches.push_back(std::move(link));
+  }
+  if (!matches.empty()) {
+    print_matches(matches, arguments.format);
+    return kExitOk;
   }
   const std::vector<std::string_view> candidates(names.begin(), names.end());
   const std::string_view meant = closest(arguments.name, candidates);
@@ -222,11 +265,12 @@ int print_link_status(const CommonArguments& common, const LinkStatusArguments& 
   }
   const auto site = load_namespace(*paths);
   if (site->diagnostics.has_errors()) {
+    // It would not start before these are corrected.
     print_diagnostics(site->diagnostics);
-  } else {
-    static_cast<void>(print_links(configured_links(*site, *paths), arguments, *paths));
+    return kExitInvalid;
   }
-  std::fflush(stdout);
+  static_cast<void>(print_links(configured_links(*site, *paths), arguments, *paths));
+  if (!flush_output()) return kExitFailed;
   fmt::print(stderr, "fairlead: the gateway of namespace '{0}' is not running; start it with: fairlead run -n {0}\n",
              paths->name());
   return kExitFailed;

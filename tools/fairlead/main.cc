@@ -9,10 +9,14 @@
 
 #include "tools/fairlead/arguments.h"
 #include "tools/fairlead/commands.h"
+#include "tools/fairlead/report.h"
 
 namespace {
 
-int run_command(const fairlead::Arguments& arguments) {
+int run_command(const std::variant<fairlead::Arguments, int>& parsed) {
+  // What was to be printed instead of a command is printed.
+  if (const int* exit_code = std::get_if<int>(&parsed)) return *exit_code;
+  const auto& arguments = std::get<fairlead::Arguments>(parsed);
   using namespace fairlead;
   return std::visit(
       [&](const auto& command) {
@@ -34,9 +38,9 @@ int run_command(const fairlead::Arguments& arguments) {
 
 int main(int argc, char** argv) {
   try {
-    const auto parsed = fairlead::parse_arguments(argc, argv);
-    if (const int* exit_code = std::get_if<int>(&parsed)) return *exit_code;
-    return run_command(std::get<fairlead::Arguments>(parsed));
+    const int code = run_command(fairlead::parse_arguments(argc, argv));
+    const bool printed = fairlead::flush_output();
+    return printed || code != fairlead::kExitOk ? code : fairlead::kExitFailed;
   } catch (const std::exception& exception) {
     // The libraries of the control path throw when memory or the file system gives out.
     fmt::print(stderr, "fairlead: {}\n", exception.what());

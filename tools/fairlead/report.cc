@@ -1,5 +1,6 @@
 #include "tools/fairlead/report.h"
 
+#include <cerrno>
 #include <cstdio>
 
 #include <fmt/format.h>
@@ -25,6 +26,14 @@ void print_diagnostics(const Diagnostics& diagnostics) {
 
 void print_error(const Error& error) {
   fmt::print(stderr, "fairlead: {}\n", error.message);
+}
+
+bool flush_output() {
+  // A write between two flushes may have failed, whose reason is not known any more.
+  const int error = std::fflush(stdout) != 0 ? errno : std::ferror(stdout) != 0 ? EIO : 0;
+  std::clearerr(stdout);
+  if (error != 0) print_error(error_from_errno(error, "cannot write to the standard output"));
+  return error == 0;
 }
 
 }  // namespace fairlead

@@ -19,4 +19,8 @@ void print_diagnostics(const Diagnostics& diagnostics);
 // "fairlead: <message>" on stderr.
 void print_error(const Error& error);
 
+// Whether all that was printed to stdout since the last call got there; says on stderr that it did not. A full disk
+// behind a redirection must not look like success.
+bool flush_output();
+
 }  // namespace fairlead

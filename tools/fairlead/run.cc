@@ -14,6 +14,7 @@
 #include <fmt/format.h>
 #include <poll.h>
 #include <sched.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
@@ -67,6 +68,12 @@ void raise_descriptor_limit() {
   if (setrlimit(RLIMIT_NOFILE, &limit) != 0) {
     log_warning("the limit of open files stays at {}: {}", before, error_from_errno(errno, "setrlimit").message);
   }
+}
+
+// Pools and tables reserve far more than they touch. Where the kernel is set to use huge pages for everybody, the first
+// touch of each would take 2 MiB of memory.
+void keep_to_small_pages() {
+  ::prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0);  // fails only on kernels that have no huge pages
 }
 
 unsigned usable_cpus() {
@@ -203,6 +210,7 @@ int run_site(const NamespacePaths& paths, const LoadedSite& site, const RunArgum
   const auto lock = take_gateway_lock(paths.lock());
   if (!lock) return failed(lock.error());
   raise_descriptor_limit();
+  keep_to_small_pages();
 
   const CredentialSource source(site.resources, paths.input_certs(), paths.input_issuers());
   CredentialsStore store(paths, source);

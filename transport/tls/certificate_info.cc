@@ -160,6 +160,13 @@ bool is_valid_for_host(const CertificateInfo& certificate, std::string_view host
                                               [host](std::string_view name) { return dns_name_matches(name, host); });
 }
 
+std::string why_not_valid_now(const CertificateInfo& info) {
+  const std::int64_t now = std::time(nullptr);
+  if (now < info.not_before_unix_s) return "is not valid before " + format_date(info.not_before_unix_s);
+  if (now > info.not_after_unix_s) return "expired on " + format_date(info.not_after_unix_s);
+  return {};
+}
+
 std::string format_date(std::int64_t unix_s) {
   const std::time_t time = unix_s;
   std::tm calendar{};

@@ -32,6 +32,9 @@ Result<CertificateInfo> parse_certificate(std::span<const std::uint8_t> der);
 // names only, case-insensitively; a whole left-most label "*" stands for one label). The common name is not consulted.
 bool is_valid_for_host(const CertificateInfo& certificate, std::string_view host);
 
+// "expired on 2026-08-02 10:00:00 UTC", or that it begins later; empty if the certificate is valid now.
+std::string why_not_valid_now(const CertificateInfo& info);
+
 // "2026-08-02 10:00:00 UTC".
 std::string format_date(std::int64_t unix_s);
 

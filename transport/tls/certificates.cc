@@ -197,6 +197,9 @@ Result<void> check_signature(const Authority& authority, std::string_view made) 
   wolfSSL_CertManagerFree(manager);
   // Dates are as they were asked for.
   if (result == WOLFSSL_SUCCESS || result == ASN_BEFORE_DATE_E || result == ASN_AFTER_DATE_E) return {};
+  if (result == ASN_SIG_CONFIRM_E) {
+    return fail(ErrorCode::kCredentials, "the CA's key does not belong to its certificate");
+  }
   return fail(ErrorCode::kCredentials,
               "the CA's certificate and key cannot sign certificates: " + wolfssl_error_text(result));
 }
@@ -256,6 +259,24 @@ Result<CertificateAuthority> make_ca(const CaRequest& request) {
   const auto certificate = sign(made, **key, **random);
   if (!certificate) return std::unexpected(certificate.error());
   return to_pem(*certificate, **key);
+}
+
+Result<void> check_authority(const CertificateAuthority& authority) {
+  const auto issuer = read_authority(authority);
+  if (!issuer) return std::unexpected(issuer.error());
+  const auto info = parse_certificate(issuer->der);
+  if (!info) return fail(ErrorCode::kCredentials, "the CA's certificate is " + info.error().message);
+  if (!info->is_ca) {
+    return fail(ErrorCode::kCredentials, "the certificate ('" + info->subject + "') is not that of a CA");
+  }
+  if (const std::string why = why_not_valid_now(*info); !why.empty()) {
+    return fail(ErrorCode::kCredentials, "the CA's certificate ('" + info->subject + "') " + why);
+  }
+  auto random = Random::open();
+  if (!random) return std::unexpected(random.error());
+  // A certificate on trial shows best whether the two can sign one.
+  const auto made = issue(*issuer, {.common_name = "trial"}, *issuer->key, **random);
+  return made ? Result<void>() : std::unexpected(made.error());
 }
 
 Result<PemBundle> make_certificate(const CertificateAuthority& authority, const CertificateRequest& request) {

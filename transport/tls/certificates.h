@@ -26,6 +26,10 @@ struct CertificateAuthority {
   std::string key;   // PEM, PKCS#8
 };
 
+// Whether it can sign certificates that hold now. Fails with kCredentials and a sentence that says what is broken,
+// expired, no CA's, or does not belong together.
+Result<void> check_authority(const CertificateAuthority& authority);
+
 struct CertificateRequest {
   std::string common_name{};
   std::vector<std::string> hosts{};  // subject alternative names: IP literals become IP names, all others DNS names

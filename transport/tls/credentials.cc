@@ -1,6 +1,5 @@
 #include "transport/tls/credentials.h"
 
-#include <ctime>
 #include <vector>
 
 #include "transport/base/check.h"
@@ -37,14 +36,6 @@ Result<std::vector<Certificate>> read_certificates(std::string_view pem, std::st
 
 std::string quoted(const std::string& name) {
   return "'" + name + "'";
-}
-
-// Empty if the certificate is valid now.
-std::string why_not_valid_now(const CertificateInfo& info) {
-  const std::int64_t now = std::time(nullptr);
-  if (now < info.not_before_unix_s) return "is not valid before " + format_date(info.not_before_unix_s);
-  if (now > info.not_after_unix_s) return "expired on " + format_date(info.not_after_unix_s);
-  return {};
 }
 
 Result<CertificateInfo> check_ca(const std::string& pem) {
