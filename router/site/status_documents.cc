@@ -310,9 +310,14 @@ Json Builder::connector_document(const Connector& connector) {
   } else {
     // Sites do not tell each other of their listeners, so there is no Matched among these, and no hasMatchingListener.
     conditions = {condition_met("Configured")};
+    if (!seen->available) {
+      conditions.push_back(seen->last_error ? condition_failed("Available", seen->last_error->message)
+                                            : condition_pending("Available", "the server has not answered yet"));
+    }
   }
   json["status"] = status(label(connector), std::move(conditions));
   if (seen == nullptr) return json;
+  json["status"]["available"] = seen->available;
   json["status"]["connections"] = {{"open", seen->connections}, {"total", seen->connections_total}};
   if (seen->last_error) json["status"]["lastError"] = error_json(*seen->last_error);
   return json;
@@ -383,6 +388,47 @@ StatusDocuments make_status_documents(const StatusInput& input, TransitionTimes&
   return Builder(input, times).build();
 }
 
+namespace {
+
+Json network_sites(const NetworkView& network) {
+  Json list = Json::array();
+  for (const NetworkView::Site& site : network.sites) {
+    Json entry;
+    entry["id"] = site.id;
+    entry["name"] = site.name;
+    entry["role"] = site.edge ? kEdgeRole : "interior";
+    entry["reachable"] = site.reachable;
+    entry["cost"] = site.cost;
+    Json& links = entry["links"] = Json::array();
+    for (const NetworkView::Neighbour& link : site.links)
+      links.push_back({{"siteId", link.site_id}, {"siteName", link.site_name}, {"cost", link.cost}});
+    Json& keys = entry["keys"] = Json::object();
+    for (const auto& [key, instances] : site.keys)
+      keys[key] = instances;
+    list.push_back(std::move(entry));
+  }
+  return list;
+}
+
+Json network_keys(const NetworkView& network) {
+  Json keys = Json::object();
+  for (const auto& [key, candidates] : network.keys) {
+    Json& list = keys[key] = Json::array();
+    for (const NetworkView::Candidate& candidate : candidates) {
+      list.push_back({{"siteId", candidate.site_id},
+                      {"siteName", candidate.site_name},
+                      {"cost", candidate.cost},
+                      {"instances", candidate.instances},
+                      {"open", candidate.open},
+                      {"value", candidate.value},
+                      {"path", candidate.path}});
+    }
+  }
+  return keys;
+}
+
+}  // namespace
+
 Json make_status_snapshot(const StatusInput& input, const StatusDocuments& documents) {
   Json json;
   json["time"] = format_time(input.now_unix_s);
@@ -398,6 +444,11 @@ Json make_status_snapshot(const StatusInput& input, const StatusDocuments& docum
     Json& counters = json["counters"] = Json::object();
     for (const NamedCount& counter : gateway.counters)
       counters[counter.name] = counter.value;
+  }
+  if (input.network != nullptr) {
+    json["network"]["self"] = input.network->self_id;
+    json["network"]["sites"] = network_sites(*input.network);
+    json["network"]["keys"] = network_keys(*input.network);
   }
   json["resources"] = documents.resources;
   json["incomingLinks"] = documents.incoming_links;

@@ -8,6 +8,7 @@
 
 #include <nlohmann/json_fwd.hpp>
 
+#include "router/network_view.h"
 #include "router/site/conditions.h"
 #include "router/site/resources.h"
 #include "transport/config.h"
@@ -19,6 +20,7 @@ struct StatusInput {
   std::string namespace_name;
   const GatewayStatus* gateway = nullptr;  // null: the gateway does not run
   std::int64_t now_unix_s = 0;
+  const NetworkView* network = nullptr;
 };
 
 struct StatusDocuments {

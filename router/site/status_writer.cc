@@ -31,19 +31,20 @@ Result<void> StatusWriter::open() {
   return {};
 }
 
-Result<void> StatusWriter::write(const GatewayStatus& gateway, std::int64_t now_unix_s) {
-  return write_all(&gateway, now_unix_s);
+Result<void> StatusWriter::write(const GatewayStatus& gateway, std::int64_t now_unix_s, const NetworkView* network) {
+  return write_all(&gateway, now_unix_s, network);
 }
 
 Result<void> StatusWriter::close(std::int64_t now_unix_s) {
-  auto written = write_all(nullptr, now_unix_s);
+  auto written = write_all(nullptr, now_unix_s, nullptr);
   std::error_code ignored;  // the lock tells that nobody runs, with or without this file
   std::filesystem::remove(paths_.status(), ignored);
   return written;
 }
 
-Result<void> StatusWriter::write_all(const GatewayStatus* gateway, std::int64_t now_unix_s) {
-  const StatusInput input{resources_, paths_.name(), gateway, now_unix_s};
+Result<void> StatusWriter::write_all(const GatewayStatus* gateway, std::int64_t now_unix_s,
+                                     const NetworkView* network) {
+  const StatusInput input{resources_, paths_.name(), gateway, now_unix_s, network};
   const StatusDocuments documents = make_status_documents(input, times_);
   // The snapshot is what the CLI reads, so it goes first.
   if (gateway != nullptr) {

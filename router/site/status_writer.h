@@ -6,6 +6,7 @@
 #include <map>
 #include <string>
 
+#include "router/network_view.h"
 #include "router/site/conditions.h"
 #include "router/site/paths.h"
 #include "router/site/resources.h"
@@ -21,12 +22,12 @@ class StatusWriter {
 
   // Removes what an earlier run left.
   Result<void> open();
-  Result<void> write(const GatewayStatus& gateway, std::int64_t now_unix_s);
+  Result<void> write(const GatewayStatus& gateway, std::int64_t now_unix_s, const NetworkView* network = nullptr);
   // The gateway ends in order: says so in every document, and removes the snapshot.
   Result<void> close(std::int64_t now_unix_s);
 
  private:
-  Result<void> write_all(const GatewayStatus* gateway, std::int64_t now_unix_s);
+  Result<void> write_all(const GatewayStatus* gateway, std::int64_t now_unix_s, const NetworkView* network);
 
   const Resources& resources_;
   const NamespacePaths& paths_;

@@ -35,6 +35,11 @@ const std::map<std::string, LogFormat> kLogFormats = {{"text", LogFormat::kText}
 const std::map<std::string, OutputFormat> kOutputFormats = {
     {"table", OutputFormat::kTable}, {"json", OutputFormat::kJson}, {"yaml", OutputFormat::kYaml}};
 
+const std::map<std::string, NetworkFormat> kNetworkFormats = {{"table", NetworkFormat::kTable},
+                                                              {"json", NetworkFormat::kJson},
+                                                              {"yaml", NetworkFormat::kYaml},
+                                                              {"dot", NetworkFormat::kDot}};
+
 // Says which values there are, where the library would print the numbers behind them.
 template <class T>
 CLI::Option* add_choice(CLI::App& app, const std::string& name, T& value, const std::map<std::string, T>& choices,
@@ -66,6 +71,8 @@ struct CommandLine {
   CheckArguments check;
   LinkGenerateArguments link_generate;
   LinkStatusArguments link_status;
+  NetworkStatusArguments network_status;
+  RouteArguments route;
   bool wants_version = false;
 
   CLI::App* run_command = nullptr;
@@ -73,12 +80,16 @@ struct CommandLine {
   CLI::App* link_command = nullptr;
   CLI::App* link_generate_command = nullptr;
   CLI::App* link_status_command = nullptr;
+  CLI::App* network_command = nullptr;
+  CLI::App* network_status_command = nullptr;
+  CLI::App* route_command = nullptr;
   CLI::App* version_command = nullptr;
 
  private:
   void add_run();
   void add_check();
   void add_link();
+  void add_network();
 };
 
 CommandLine::CommandLine() {
@@ -97,6 +108,7 @@ CommandLine::CommandLine() {
   add_run();
   add_check();
   add_link();
+  add_network();
   version_command = app.add_subcommand("version", "Print the version");
 }
 
@@ -133,6 +145,17 @@ void CommandLine::add_link() {
   link_status_command->add_option("NAME", link_status.name,
                                   "Only the links of this name or to this site, with all that is known of them");
   add_choice(*link_status_command, "-o,--output", link_status.format, kOutputFormats, "How to print it (table)");
+}
+
+void CommandLine::add_network() {
+  network_command = app.add_subcommand("network", "Look at all sites that are joined");
+  network_command->require_subcommand(1);
+  network_status_command = network_command->add_subcommand("status", "Show the sites, their links and what they serve");
+  add_choice(*network_status_command, "-o,--output", network_status.format, kNetworkFormats,
+             "How to print it (table); dot is for Graphviz");
+  route_command = app.add_subcommand("route", "Show where a connection for a routing key goes, and why");
+  route_command->add_option("KEY", route.routing_key, "Routing key")->required();
+  add_choice(*route_command, "-o,--output", route.format, kOutputFormats, "How to print it (table)");
 }
 
 std::vector<const CLI::App*> commands_of(const CLI::App& app) {
@@ -230,6 +253,8 @@ CommandArguments selected(CommandLine& line) {
   if (line.check_command->parsed()) return std::move(line.check);
   if (line.link_generate_command->parsed()) return std::move(line.link_generate);
   if (line.link_status_command->parsed()) return std::move(line.link_status);
+  if (line.network_status_command->parsed()) return line.network_status;
+  if (line.route_command->parsed()) return std::move(line.route);
   return VersionArguments{};
 }
 

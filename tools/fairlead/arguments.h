@@ -45,10 +45,22 @@ struct LinkStatusArguments {
   OutputFormat format = OutputFormat::kTable;
 };
 
+enum class NetworkFormat : std::uint8_t { kTable, kJson, kYaml, kDot };
+
+struct NetworkStatusArguments {
+  NetworkFormat format = NetworkFormat::kTable;
+};
+
+struct RouteArguments {
+  std::string routing_key;
+  OutputFormat format = OutputFormat::kTable;
+};
+
 struct VersionArguments {};
 
 using CommandArguments =
-    std::variant<RunArguments, CheckArguments, LinkGenerateArguments, LinkStatusArguments, VersionArguments>;
+    std::variant<RunArguments, CheckArguments, LinkGenerateArguments, LinkStatusArguments, NetworkStatusArguments,
+                 RouteArguments, VersionArguments>;
 
 struct Arguments {
   CommonArguments common;

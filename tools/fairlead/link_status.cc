@@ -18,6 +18,7 @@
 #include "router/site/yaml_writer.h"
 #include "tools/fairlead/commands.h"
 #include "tools/fairlead/report.h"
+#include "tools/fairlead/snapshot.h"
 #include "tools/fairlead/table.h"
 
 namespace fairlead {
@@ -26,28 +27,12 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-constexpr std::size_t kSnapshotBytesMax = 256UL * 1024 * 1024;
-
 struct Links {
   std::vector<Json> outgoing;
   std::vector<Json> incoming;
   bool accepts = false;         // this site is one where links may come in
   Json last_refused = nullptr;  // of all its RouterAccesses
 };
-
-std::string text_at(const Json& object, const char* pointer) {
-  const Json::json_pointer path(pointer);
-  if (!object.contains(path)) return {};
-  const Json& value = object.at(path);
-  return value.is_string() ? value.get<std::string>()
-                           : value.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
-}
-
-std::uint64_t number_at(const Json& object, const char* pointer) {
-  const Json::json_pointer path(pointer);
-  if (!object.contains(path) || !object.at(path).is_number_unsigned()) return 0;
-  return object.at(path).get<std::uint64_t>();
-}
 
 std::vector<Json> of_kind(const Json& objects, std::string_view kind) {
   std::vector<Json> result;
@@ -70,17 +55,10 @@ Links links_of(const Json& snapshot) {
 }
 
 // From the snapshot of the gateway that runs.
-Result<Links> read_snapshot(const NamespacePaths& paths) {
-  const auto text = read_file(paths.status(), kSnapshotBytesMax);
-  if (!text && text.error().code == ErrorCode::kNotFound) {
-    return fail(ErrorCode::kNotFound, "the gateway is starting and has no status yet; ask again in a moment");
-  }
-  if (!text) return std::unexpected(text.error());
-  try {
-    return links_of(Json::parse(*text));
-  } catch (const Json::exception& exception) {
-    return fail(ErrorCode::kInvalid, fmt::format("{} is not a status: {}", paths.status().string(), exception.what()));
-  }
+Result<Links> read_links(const NamespacePaths& paths) {
+  const auto snapshot = read_status_snapshot(paths);
+  if (!snapshot) return std::unexpected(snapshot.error());
+  return links_of(*snapshot);
 }
 
 // From the input, for a gateway that does not run.
@@ -186,13 +164,9 @@ void print_details(const Json& link) {
   fmt::print("{}", format_table(rows));
 }
 
-std::string dump(const Json& value) {
-  return value.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n";
-}
-
 void print_documents(const std::vector<Json>& links, OutputFormat format) {
   if (format == OutputFormat::kJson) {
-    fmt::print("{}", dump(links.empty() ? Json::array() : Json(links)));
+    fmt::print("{}", dump_json(links.empty() ? Json::array() : Json(links)));
     return;
   }
   const char* separator = "";
@@ -213,7 +187,7 @@ void print_all(const Links& links, OutputFormat format) {
 
 void print_matches(const std::vector<Json>& links, OutputFormat format) {
   if (format == OutputFormat::kJson && links.size() == 1) {
-    fmt::print("{}", dump(links.front()));
+    fmt::print("{}", dump_json(links.front()));
     return;
   }
   if (format != OutputFormat::kTable) return print_documents(links, format);
@@ -258,7 +232,7 @@ int print_link_status(const CommonArguments& common, const LinkStatusArguments& 
   const auto paths = find_namespace(common);
   if (!paths) return kExitFailed;
   if (is_gateway_running(paths->lock())) {
-    const auto links = read_snapshot(*paths);
+    const auto links = read_links(*paths);
     if (links) return print_links(*links, arguments, *paths);
     print_error(links.error());
     return kExitFailed;

@@ -6,6 +6,7 @@
 #include <chrono>
 #include <csignal>
 #include <ctime>
+#include <map>
 #include <memory>
 #include <optional>
 #include <thread>
@@ -52,6 +53,7 @@ Result<Fd> open_signals() {
   sigemptyset(&signals);
   sigaddset(&signals, SIGTERM);
   sigaddset(&signals, SIGINT);
+  sigaddset(&signals, SIGHUP);
   if (const int error = pthread_sigmask(SIG_BLOCK, &signals, nullptr); error != 0) {
     return std::unexpected(error_from_errno(error, "cannot block signals"));
   }
@@ -113,11 +115,38 @@ Result<std::unique_ptr<Gateway>> start_gateway(const GatewayConfig& config, cons
   return gateway;
 }
 
+void log_diagnostics(const Diagnostics& diagnostics) {
+  for (const Diagnostic& diagnostic : diagnostics.items()) {
+    const std::string position = to_string(diagnostic.position);
+    const std::string line = position.empty() ? diagnostic.message : position + ": " + diagnostic.message;
+    if (diagnostic.severity == Severity::kError) {
+      log_error("{}", line);
+    } else {
+      log_warning("{}", line);
+    }
+  }
+}
+
+using LinkCosts = std::map<std::string, std::uint32_t>;
+
+LinkCosts costs_of(const Resources& resources) {
+  LinkCosts costs;
+  for (const Link& link : resources.links)
+    costs[link.metadata.name] = link.cost;
+  return costs;
+}
+
 // What goes on while the gateway runs, on the main thread.
 class Supervisor {
  public:
-  Supervisor(Gateway& gateway, StatusWriter& writer, const Fd& signals, unsigned drain_timeout_s)
-      : gateway_(gateway), writer_(writer), signals_(signals), drain_timeout_(drain_timeout_s) {}
+  Supervisor(Gateway& gateway, StatusWriter& writer, const NamespacePaths& paths, LinkCosts costs, const Fd& signals,
+             unsigned drain_timeout_s)
+      : gateway_(gateway),
+        writer_(writer),
+        paths_(paths),
+        costs_(std::move(costs)),
+        signals_(signals),
+        drain_timeout_(drain_timeout_s) {}
 
   // Until the gateway is to end.
   void run() {
@@ -157,6 +186,7 @@ class Supervisor {
   void on_signal() {
     signalfd_siginfo info{};
     if (::read(signals_.get(), &info, sizeof(info)) != sizeof(info)) return;
+    if (info.ssi_signo == SIGHUP) return reload_costs();
     const char* name = info.ssi_signo == SIGINT ? "SIGINT" : "SIGTERM";
     if (drain_deadline_) {
       log_info("{} again: ending at once", name);
@@ -168,9 +198,32 @@ class Supervisor {
     log_info("{}: draining for at most {} s; a second signal ends at once", name, drain_timeout_.count());
   }
 
+  // Resources are read anew, and validated as a whole; of what changed, the costs of links are applied.
+  void reload_costs() {
+    const auto site = load_namespace(paths_);
+    log_diagnostics(site->diagnostics);
+    if (site->diagnostics.has_errors()) {
+      return log_error("SIGHUP: nothing is changed, because of {} errors in the resources",
+                       site->diagnostics.error_count());
+    }
+    unsigned changed = 0;
+    for (const auto& [name, cost] : costs_of(site->resources)) {
+      const auto known = costs_.find(name);
+      if (known == costs_.end() || known->second == cost) continue;
+      if (auto set = gateway_.set_link_cost(name, cost); !set) {
+        log_error("SIGHUP: {}", set.error().message);
+        continue;
+      }
+      log_info("link {}: cost {}, which was {}", name, cost, std::exchange(known->second, cost));
+      ++changed;
+    }
+    log_info("SIGHUP: {} costs of links changed; all else in the resources takes effect with the next start", changed);
+  }
+
   void write_status() {
     next_write_ = Clock::now() + kStatusInterval;
-    const auto written = writer_.write(*gateway_.status(), std::time(nullptr));
+    const NetworkView network = gateway_.network();
+    const auto written = writer_.write(*gateway_.status(), std::time(nullptr), &network);
     // A disk that is full stays so for a while; once is enough.
     if (!written && !write_failed_) log_error("the status is not up to date: {}", written.error().message);
     if (written && write_failed_) log_info("the status is up to date again");
@@ -179,6 +232,8 @@ class Supervisor {
 
   Gateway& gateway_;
   StatusWriter& writer_;
+  const NamespacePaths& paths_;
+  LinkCosts costs_;  // as the gateway has them
   const Fd& signals_;
   const std::chrono::seconds drain_timeout_;
   std::optional<Clock::time_point> drain_deadline_;  // set when the first signal came
@@ -190,18 +245,6 @@ class Supervisor {
 int failed(const Error& error) {
   log_error("{}", error.message);
   return kExitFailed;
-}
-
-void log_diagnostics(const Diagnostics& diagnostics) {
-  for (const Diagnostic& diagnostic : diagnostics.items()) {
-    const std::string position = to_string(diagnostic.position);
-    const std::string line = position.empty() ? diagnostic.message : position + ": " + diagnostic.message;
-    if (diagnostic.severity == Severity::kError) {
-      log_error("{}", line);
-    } else {
-      log_warning("{}", line);
-    }
-  }
 }
 
 int run_site(const NamespacePaths& paths, const LoadedSite& site, const RunArguments& arguments, const Fd& signals) {
@@ -227,7 +270,7 @@ int run_site(const NamespacePaths& paths, const LoadedSite& site, const RunArgum
       "started in {} ms",
       config->site_name, paths.name(), (*gateway)->status()->shards, config->listeners.size(),
       config->connectors.size(), config->links.size(), config->accesses.size(), took.count());
-  Supervisor(**gateway, writer, signals, arguments.drain_timeout_s).run();
+  Supervisor(**gateway, writer, paths, costs_of(site.resources), signals, arguments.drain_timeout_s).run();
   gateway->reset();
   if (auto closed = writer.close(std::time(nullptr)); !closed) log_error("{}", closed.error().message);
   log_info("stopped");
