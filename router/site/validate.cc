@@ -177,8 +177,8 @@ class Validator {
       error(access, "spec.tlsCredentials", found.error().message);
     } else if (*found) {
       check_given_server_bundle(access, **found);
-    } else {
-      if (diagnostics_.complete()) check_server_bundle_to_be_made(access);
+    } else if (diagnostics_.complete()) {
+      check_server_bundle_to_be_made(access);
     }
     const bool needs_authority = found && !*found;
     check_authority_of(access, site, needs_authority);
@@ -220,27 +220,33 @@ class Validator {
                       entry->second.label, to_string(entry->second.position)));
   }
 
-  // The CA that a user gave for making certificates: the server's if there is none, and those of generated links.
+  // The CA that a user gave for making certificates. Beside a server certificate that is given too, it is needed for
+  // generated links only, which is no reason not to run: its certificate alone does no harm then, and all else is
+  // warned of.
   void check_authority_of(const RouterAccess& access, const Site* site, bool needed) {
     const std::string issuer = access.issuer.empty() && site != nullptr ? site->default_issuer : access.issuer;
     if (issuer.empty()) return;
     const auto authority = credentials_.find_issuer(issuer);
-    if (!authority) {
-      if (checked_issuers_.insert(issuer).second) error(access, "spec.issuer", authority.error().message);
-      return;
+    if (authority && !*authority) return;
+    const std::string problem = authority ? problem_of_authority(**authority, needed) : authority.error().message;
+    if (problem.empty() || !reported_issuers_.insert({issuer, needed}).second) return;
+    const std::string field = "spec.issuer";
+    if (needed) {
+      error(access, field, problem);
+    } else {
+      diagnostics_.warning(access.source.of(field), fmt::format("{}: {}: {}", label(access), field, problem));
     }
-    if (!*authority) return;
-    const PemBundle& pem = (*authority)->pem;
-    const bool whole = !pem.cert.empty() && !pem.key.empty();
-    // Beside a server certificate that is given, the CA's certificate alone does no harm.
-    if ((!whole && !needed) || !checked_issuers_.insert(issuer).second) return;
-    if (!whole) {
-      error(access, "spec.issuer",
-            fmt::format("{} has no {}; to sign certificates both are needed", (*authority)->origin,
-                        pem.cert.empty() ? "tls.crt" : "tls.key"));
-    } else if (const auto usable = check_authority({pem.cert, pem.key}); !usable) {
-      error(access, "spec.issuer", fmt::format("{}: {}", (*authority)->origin, usable.error().message));
+  }
+
+  static std::string problem_of_authority(const NamedBundle& bundle, bool needed) {
+    const PemBundle& pem = bundle.pem;
+    if (pem.cert.empty() || pem.key.empty()) {
+      if (!needed) return {};
+      return fmt::format("{} has no {}; to sign certificates both are needed", bundle.origin,
+                         pem.cert.empty() ? "tls.crt" : "tls.key");
     }
+    const auto usable = check_authority({pem.cert, pem.key});
+    return usable ? std::string() : fmt::format("{}: {}", bundle.origin, usable.error().message);
   }
 
   template <class T>
@@ -272,7 +278,7 @@ class Validator {
   Diagnostics& diagnostics_;
   std::map<std::string, Claim> names_;
   std::map<std::string, Claim> made_bundles_;
-  std::set<std::string> checked_issuers_;  // a CA of several is said to be broken once
+  std::set<std::pair<std::string, bool>> reported_issuers_;  // a CA of several is said to be broken once
   PortClaims ports_;
   std::optional<Claim> first_namespace_;
 };

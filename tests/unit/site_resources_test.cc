@@ -441,7 +441,7 @@ TEST_F(NamespaceTest, ABrokenCaIsFoundOnceAndWithItsPath) {
   EXPECT_EQ(errors(), std::vector<std::string>{});
 }
 
-TEST_F(NamespaceTest, BesideAServerCertificateACaMayBeWithoutItsKeyButNotBroken) {
+TEST_F(NamespaceTest, BesideAServerCertificateABrokenCaIsAWarning) {
   const CertificateAuthority ca = make_ca({.common_name = "x"}).value();
   const PemBundle server = make_bundle();
   write("resources/site.yaml", "kind: Site\nmetadata: {name: fra}\nspec: {linkAccess: default}\n");
@@ -450,9 +450,12 @@ TEST_F(NamespaceTest, BesideAServerCertificateACaMayBeWithoutItsKeyButNotBroken)
   write("certs/fra/tls.key", server.key);
   write("issuers/skupper-site-ca/tls.crt", ca.cert);
   EXPECT_EQ(errors(), std::vector<std::string>{});
+  EXPECT_EQ(warnings_of(load()->diagnostics), std::vector<std::string>{});
   write("issuers/skupper-site-ca/tls.key", "not PEM");
-  ASSERT_EQ(errors().size(), 1U);
-  EXPECT_NE(errors()[0].find("issuers/skupper-site-ca: "), std::string::npos) << errors()[0];
+  EXPECT_EQ(errors(), std::vector<std::string>{});
+  const auto warnings = warnings_of(load()->diagnostics);
+  ASSERT_EQ(warnings.size(), 1U);
+  EXPECT_NE(warnings[0].find("issuers/skupper-site-ca: the CA's key cannot be used"), std::string::npos) << warnings[0];
 }
 
 }  // namespace
