@@ -49,8 +49,8 @@ void encode_headers(benchmark::State& state) {
 BENCHMARK(encode_headers);
 
 void open_frame(benchmark::State& state) {
-  std::uint8_t payload[OpenFrame::kFixedSize + kRoutingKeySizeMax];
-  const OpenFrame open{{1, 2}, 0, "backend:8080"};
+  std::uint8_t payload[OpenFrame::kEncodedMax];
+  const OpenFrame open{{1, 2}, 255, {}, "backend:8080"};
   for (auto _ : state) {
     open.encode(payload);
     OpenFrame decoded;

@@ -120,8 +120,11 @@ TEST(Resources, AllFieldsAreRead) {
   EXPECT_EQ(resources.listeners[0].routing_key, "quotes-v1");
   EXPECT_EQ(resources.listeners[0].host, "127.0.0.1");
   EXPECT_EQ(resources.listeners[0].port, 7001);
+  EXPECT_EQ(resources.listeners[0].strategy, Strategy::kBalanced);
+  EXPECT_EQ(resources.listeners[1].strategy, Strategy::kLowestCost);
   ASSERT_EQ(resources.connectors.size(), 1U);
   EXPECT_EQ(resources.connectors[0].host, "10.0.0.12");
+  EXPECT_FALSE(resources.connectors[0].health_probe);
 }
 
 TEST(Resources, LinkAccessImpliesARouterAccess) {

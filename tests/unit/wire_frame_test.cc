@@ -166,20 +166,25 @@ Bytes encoded(const OpenFrame& open) {
   return payload;
 }
 
-TEST(OpenFrame, ComesBackAsItWasAtEveryKeySize) {
+TEST(OpenFrame, ComesBackAsItWasAtEveryKeySizeAndPathLength) {
   for (std::uint32_t size = 1; size <= kRoutingKeySizeMax; ++size) {
     const std::string key(size, 'k');
-    const Bytes payload = encoded({{0x0102030405060708, UINT64_MAX - size}, 5, key});
+    const Bytes path(std::size_t{size - 1} * OpenFrame::kHopSize, static_cast<std::uint8_t>(size));
+    const OpenFrame sent{{0x0102030405060708, UINT64_MAX - size}, 5, path, key};
+    ASSERT_LE(sent.encoded_size(), OpenFrame::kEncodedMax);
+    const Bytes payload = encoded(sent);
     OpenFrame open;
     ASSERT_TRUE(OpenFrame::decode(payload, open)) << size;
     EXPECT_EQ(open.name, (StreamName{0x0102030405060708, UINT64_MAX - size}));
-    EXPECT_EQ(open.hops, 5);
+    EXPECT_EQ(open.hops_left, 5);
+    EXPECT_TRUE(std::equal(open.path.begin(), open.path.end(), path.begin(), path.end())) << size;
     EXPECT_EQ(open.routing_key, key);
   }
 }
 
 TEST(OpenFrame, IsRefusedWhereverItIsCut) {
-  const Bytes whole = encoded({{1, 2}, 3, "backend:8080"});
+  const Bytes path(3 * OpenFrame::kHopSize, 9);
+  const Bytes whole = encoded({{1, 2}, 3, path, "backend:8080"});
   for (std::size_t size = 0; size < whole.size(); ++size) {
     const Bytes cut(whole.begin(), whole.begin() + static_cast<std::ptrdiff_t>(size));
     OpenFrame open;
@@ -188,14 +193,14 @@ TEST(OpenFrame, IsRefusedWhereverItIsCut) {
 }
 
 TEST(OpenFrame, NeedsAKey) {
-  Bytes payload = encoded({{1, 2}, 3, "k"});
-  payload[17] = 0;
+  Bytes payload = encoded({{1, 2}, 3, {}, "k"});
+  payload[18] = 0;
   OpenFrame open;
   EXPECT_FALSE(OpenFrame::decode(payload, open));
 }
 
 TEST(OpenFrame, IgnoresWhatALaterVersionAdds) {
-  Bytes payload = encoded({{1, 2}, 3, "key"});
+  Bytes payload = encoded({{1, 2}, 3, {}, "key"});
   payload.insert(payload.end(), 40, 0x77);
   OpenFrame open;
   ASSERT_TRUE(OpenFrame::decode(payload, open));
