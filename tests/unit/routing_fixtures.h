@@ -8,6 +8,7 @@
 #include <initializer_list>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -36,6 +37,13 @@ inline LinkState state_of(std::size_t number, LinkStateVersion version,
             [](const Adjacency& a, const Adjacency& b) { return a.router < b.router; });
   state.keys = std::move(keys);
   return state;
+}
+
+inline RouteQuery query_of(std::string_view key, std::uint32_t arrived_on = RouteQuery::kFromListener) {
+  RouteQuery query;
+  query.routing_key = key;
+  query.arrived_on = arrived_on;
+  return query;
 }
 
 // As many connectors for each key.
@@ -187,6 +195,7 @@ class Bench {
 
   void sent(std::size_t wire, std::size_t from, std::vector<std::uint8_t> message) {
     log_.push_back({wire, from, message});
+    if (wire >= wires_.size()) return;  // a link of which the test itself plays the other end
     if (wires_[wire].up && !wires_[wire].lost) wires_[wire].queue.push_back({wire, from, std::move(message)});
   }
 
