@@ -151,8 +151,8 @@ void Routing::take_state(std::uint32_t link, Neighbour& from, LinkState state, I
 }
 
 void Routing::take_own_state(const LinkState& state, Instant now) {
-  const LinkStateVersion own = topology_.version_of(self_);
-  if (state.version <= own) return;
+  // Several neighbours tell of the same earlier life.
+  if (state.version <= version_) return;
   ++counters_.own_states_heard;
   version_ = state.version;
   // The first time it is an earlier life of ours. If it goes on, another site has our id.
