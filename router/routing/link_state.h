@@ -24,6 +24,11 @@ struct LinkStateVersion {
   std::uint64_t incarnation = 0;
   std::uint64_t sequence = 0;
 
+  // Above this one, even at the end of the range, where a forged link state may have brought us.
+  constexpr LinkStateVersion next() const noexcept {
+    return sequence < UINT64_MAX ? LinkStateVersion{incarnation, sequence + 1} : LinkStateVersion{incarnation + 1, 1};
+  }
+
   friend auto operator<=>(const LinkStateVersion&, const LinkStateVersion&) = default;
 };
 

@@ -208,7 +208,7 @@ void Routing::originate(Instant now) {
   const LinkState* known = topology_.find(self_);
   const bool news = known == nullptr || version_ > known->version || !known->same_content(state);
   if (!news) return;
-  ++version_.sequence;
+  version_ = version_.next();
   state.version = version_;
   topology_.take(std::move(state));
   ++counters_.originations;
