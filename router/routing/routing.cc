@@ -236,6 +236,8 @@ void Routing::tick(Instant now) {
 
 Instant Routing::due() const noexcept {
   Instant due = originate_due_;
+  // Who has become unreachable is not known yet.
+  if (!identity_.edge && paths_outdated_) due = std::min(due, now_ + kForgetAfter);
   for (const auto& unreachable : unreachable_since_)
     due = std::min(due, unreachable.second + kForgetAfter);
   return due;
