@@ -44,6 +44,11 @@ class PathTree {
     return node == kNone ? kUnreachable : cost(node);
   }
 
+  // Whether links lead there at all, be it over too many hops for a path.
+  bool connected(std::uint32_t node) const noexcept {
+    return nodes_[node].cost == 0 || nodes_[node].predecessor_count > 0;
+  }
+
   // How many hops the equal paths have at most.
   std::uint32_t hops_max(std::uint32_t node) const noexcept { return nodes_[node].hops_max; }
 

@@ -248,7 +248,7 @@ void Routing::compute_paths() {
   paths_ = std::make_shared<PathTree>(topology_, describe_self());
   std::map<RouterId, Instant> unreachable;
   for (std::uint32_t node = 0; node < paths_->size(); ++node) {
-    if (paths_->cost(node) != PathTree::kUnreachable) continue;
+    if (paths_->connected(node)) continue;
     const RouterId router = paths_->router(node);
     const auto at = unreachable_since_.find(router);
     unreachable.emplace(router, at == unreachable_since_.end() ? now_ : at->second);
