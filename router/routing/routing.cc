@@ -40,7 +40,10 @@ void Routing::link_reset(std::uint32_t link, Instant now) {
   neighbour.offered.reset();
   neighbour.told.reset();
   send(link, encode(CostMessage{neighbour.peer.cost}));
-  if (neighbour.peer.kind == LinkKind::kInterior) send(link, encode(topology_.summary()));
+  if (neighbour.peer.kind == LinkKind::kInterior) {
+    send(link, encode(topology_.summary()));
+    request(link, neighbour);
+  }
   flush();
 }
 
@@ -107,10 +110,19 @@ Result<void> Routing::receive(std::uint32_t link, std::span<const std::uint8_t> 
   return {};
 }
 
-void Routing::take(std::uint32_t link, Neighbour&, SummaryMessage message) {
+void Routing::take(std::uint32_t link, Neighbour& from, SummaryMessage message) {
+  // Of ourselves too: an earlier life may have left something above us.
+  std::erase_if(message.lines, [&](const SummaryLine& line) {
+    return line.version <= topology_.version_of(line.router);
+  });
+  from.asked = std::move(message.lines);
+  request(link, from);
+}
+
+// What it told of and has not sent yet.
+void Routing::request(std::uint32_t link, const Neighbour& neighbour) {
   RequestMessage request;
-  for (const SummaryLine& line : message.lines) {
-    // Of ourselves too: an earlier life may have left something above us.
+  for (const SummaryLine& line : neighbour.asked) {
     if (line.version > topology_.version_of(line.router)) request.routers.push_back(line.router);
   }
   if (!request.routers.empty()) send(link, encode(request));

@@ -108,7 +108,8 @@ class Routing {
   struct Neighbour {
     LinkPeer peer;
     RouterId router = kNoRouter;
-    std::set<RouterId> pending;  // LinkStates to be sent
+    std::set<RouterId> pending;      // LinkStates to be sent
+    std::vector<SummaryLine> asked;  // what it had that we had not, by its last summary
     // Of an edge site: what it offers. Of an uplink: what can be reached through it.
     OfferMessage offer;
     ReachableKeys reach;
@@ -123,6 +124,7 @@ class Routing {
 
   void send(std::uint32_t link, std::vector<std::uint8_t> message);
   void take(std::uint32_t link, Neighbour& from, SummaryMessage message);
+  void request(std::uint32_t link, const Neighbour& neighbour);
   void take(std::uint32_t link, Neighbour& from, RequestMessage message);
   void take(std::uint32_t link, Neighbour& from, UpdateMessage message, Instant now);
   void take_state(std::uint32_t link, Neighbour& from, LinkState state, Instant now);
