@@ -375,7 +375,7 @@ TEST(Routing, AVersionAtTheEndOfItsRangeIsOvercome) {
   bench.routing(0).set_connectors(connectors_of({{"key", 1}}), bench.now);
   bench.pass(kMoment);
   LinkState forged = state_of(0, {1, UINT64_MAX}, {});
-  EXPECT_TRUE(bench.routing(2).receive(2, update_of(forged), bench.now));
+  EXPECT_TRUE(bench.routing(1).receive(2, update_of(forged), bench.now));
   bench.pass(kMoment);
   expect_agreement(bench, {0, 1, 2});
   EXPECT_TRUE(bench.routing(2).table()->reachable("key"));
