@@ -81,6 +81,9 @@ class ByteReader {
     return front;
   }
 
+  // What was not taken yet.
+  std::span<const std::uint8_t> rest() const noexcept { return bytes_; }
+
   bool ok() const noexcept { return ok_; }
 
   bool empty() const noexcept { return bytes_.empty(); }

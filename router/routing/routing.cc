@@ -9,8 +9,12 @@ Routing::Routing(RoutingIdentity identity, RoutingOutbox& outbox)
     : identity_(std::move(identity)),
       self_(router_id_of(identity_.site_id)),
       outbox_(outbox),
-      version_{identity_.incarnation, 0} {
-  if (!identity_.edge) topology_.take(describe_self());
+      version_{identity_.incarnation, 0, 0} {
+  if (identity_.edge) return;
+  LinkState state = describe_self();
+  state.version.digest = digest_of(state);
+  version_ = state.version;
+  topology_.take(std::move(state));
 }
 
 // ---- links
@@ -220,8 +224,9 @@ void Routing::originate(Instant now) {
   const LinkState* known = topology_.find(self_);
   const bool news = known == nullptr || version_ > known->version || !known->same_content(state);
   if (!news) return;
-  version_ = version_.next();
-  state.version = version_;
+  state.version = version_.next();
+  state.version.digest = digest_of(state);
+  version_ = state.version;
   topology_.take(std::move(state));
   ++counters_.originations;
   if (now - originated_at_ > kContestedIntervalMax * 4) originate_interval_ = kOriginateInterval;

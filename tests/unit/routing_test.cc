@@ -307,6 +307,29 @@ TEST(Routing, AClockGoneBackDoesNotSlowARouterOfManyNeighboursDown) {
     EXPECT_TRUE(bench.routing(i).table()->reachable("key")) << i;
 }
 
+// A life that began again at a version which an earlier one had given to something else: half of them have a digest
+// above the true one, which the owner must hear of, the others below, which it must not.
+TEST(Routing, OneVersionIsNotGivenToTwoContents) {
+  for (unsigned variant = 1; variant <= 16; ++variant) {
+    Bench bench;
+    for (int i = 0; i < 3; ++i)
+      bench.add();
+    bench.connect(0, 1);
+    bench.connect(1, 2);
+    bench.routing(2).set_connectors(connectors_of({{"key", 1}}), bench.now);
+    bench.pass(kMoment);
+    LinkState other = state_of(2, bench.routing(2).topology().version_of(router_of(2)), {}, {{"gone", 1}});
+    other.keys["gone"] = static_cast<std::uint16_t>(variant);
+    // Router 0 meets somebody who knows the other life.
+    EXPECT_TRUE(bench.routing(0).receive(1, update_of(other), bench.now));
+    bench.routing(0).link_reset(1, bench.now);
+    bench.pass(kMoment);
+    expect_agreement(bench, {0, 1, 2});
+    EXPECT_TRUE(bench.routing(0).table()->reachable("key"));
+    EXPECT_FALSE(bench.routing(0).table()->reachable("gone"));
+  }
+}
+
 // Two sites were given one id, by a copied disk.
 TEST(Routing, AContestedIdCostsABoundedNumberOfMessages) {
   Bench bench;
