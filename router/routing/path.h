@@ -25,8 +25,8 @@ class PathTree {
   static constexpr std::uint32_t kHopsMax = 254;
 
   PathTree() = default;
-  // From the router that `root` tells of, which need not be in the topology in this very version: a router knows its own
-  // links before it has told anybody. O((routers + links) log routers).
+  // From the router that `root` tells of, which need not be in the topology in this very version: a router knows its
+  // own links before it has told anybody. O((routers + links) log routers).
   PathTree(const Topology& topology, const LinkState& root);
 
   std::size_t size() const noexcept { return nodes_.size(); }

@@ -92,13 +92,14 @@ Result<void> Routing::receive(std::uint32_t link, std::span<const std::uint8_t> 
     return std::unexpected(message.error());
   }
   const LinkKind kind = from.peer.kind;
+  const bool interior = kind == LinkKind::kInterior;
   if (auto* cost = std::get_if<CostMessage>(&*message)) {
     if (std::exchange(from.peer.peer_cost, cost->cost) != cost->cost) changed(now);
-  } else if (auto* summary = std::get_if<SummaryMessage>(&*message); summary != nullptr && kind == LinkKind::kInterior) {
+  } else if (auto* summary = std::get_if<SummaryMessage>(&*message); summary != nullptr && interior) {
     take(link, from, std::move(*summary));
-  } else if (auto* request = std::get_if<RequestMessage>(&*message); request != nullptr && kind == LinkKind::kInterior) {
+  } else if (auto* request = std::get_if<RequestMessage>(&*message); request != nullptr && interior) {
     take(link, from, std::move(*request));
-  } else if (auto* update = std::get_if<UpdateMessage>(&*message); update != nullptr && kind == LinkKind::kInterior) {
+  } else if (auto* update = std::get_if<UpdateMessage>(&*message); update != nullptr && interior) {
     take(link, from, std::move(*update), now);
   } else if (auto* offer = std::get_if<OfferMessage>(&*message); offer != nullptr && kind == LinkKind::kEdge) {
     from.offer = std::move(*offer);

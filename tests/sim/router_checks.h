@@ -22,8 +22,8 @@ class RouterChecks {
 
   // Topology: every router knows exactly what the others of its component are connected to and serve.
   // Optimal: costs of paths are the oracle's. Keys: reachable if and only if somebody in the component serves them, at
-  // the least cost, with all candidates. Loop-free: from every site, for every candidate, route tables are walked hop by
-  // hop to the connector, over links that are up, and the links' true costs add up to the cost that was claimed.
+  // the least cost, with all candidates. Loop-free: from every site, for every candidate, route tables are walked hop
+  // by hop to the connector, over links that are up, and the links' true costs add up to the cost that was claimed.
   // Deterministic: the same link states in another order give the same paths.
   std::vector<std::string> all();
   // Only the costs of paths between routers: quick enough to ask often.

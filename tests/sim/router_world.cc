@@ -348,11 +348,13 @@ void RouterWorld::violation(std::string what) {
 }
 
 void RouterWorld::log(const std::string& what) const {
-  if (options_.log != nullptr) std::fprintf(options_.log, "%12.6f %s\n", static_cast<double>(now_.ns) / 1e9, what.c_str());
+  if (options_.log == nullptr) return;
+  std::fprintf(options_.log, "%12.6f %s\n", static_cast<double>(now_.ns) / 1e9, what.c_str());
 }
 
 Duration RouterWorld::random_below(Duration max) {
-  return Duration::nanoseconds(max.ns <= 0 ? 0 : static_cast<std::int64_t>(prng_.below(static_cast<std::uint64_t>(max.ns))));
+  if (max.ns <= 0) return {};
+  return Duration::nanoseconds(static_cast<std::int64_t>(prng_.below(static_cast<std::uint64_t>(max.ns))));
 }
 
 // Exponential, so that now and then one takes many times as long as the others.

@@ -2,14 +2,14 @@
 // carry messages in order with a random delay, and everything that may go wrong with both. Time moves from event to
 // event, in the order of (time, sequence of scheduling), so a seed is replayed exactly.
 //
-//   a link:   comes up ──► each end sees it, at a time of its own ──► messages ──► goes down ──► each end sees it, up to
-//             half a second later. Each time up is an epoch; messages of one epoch are not carried in another. What was
-//             under way when it went down arrives in part.
+//   a link:   comes up ──► each end sees it, at a time of its own ──► messages ──► goes down ──► each end sees it, up
+//             to half a second later. Each time up is an epoch; messages of one epoch are not carried in another. What
+//             was under way when it went down arrives in part.
 //   a reset:  what one end sends is lost from some message on; after a while that end is told, and later messages are
 //             carried (the session that carried them was replaced).
 //
-// The world knows the truth (which links are up, at which cost, who serves what), which checks hold against the machines
-// (router_checks.h). One thread.
+// The world knows the truth (which links are up, at which cost, who serves what), which checks hold against the
+// machines (router_checks.h). One thread.
 #pragma once
 
 #include <array>

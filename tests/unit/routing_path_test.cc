@@ -94,8 +94,9 @@ void check_tree(const PathTree& tree, const PathOracle& oracle, std::size_t root
     ASSERT_EQ(tree.cost(node), oracle.cost(root, to));
     // Exactly those from which the last hop completes a least-cost path.
     std::set<std::size_t> expected;
-    for (std::size_t before = 0; before < oracle.size() && oracle.cost(root, to) != PathOracle::kUnreachable; ++before) {
-      if (oracle.link_cost(before, to) == PathOracle::kUnreachable || to == root) continue;
+    for (std::size_t before = 0; before < oracle.size(); ++before) {
+      if (to == root || oracle.cost(root, before) == PathOracle::kUnreachable) continue;
+      if (oracle.link_cost(before, to) == PathOracle::kUnreachable) continue;
       if (oracle.cost(root, before) + oracle.link_cost(before, to) == oracle.cost(root, to)) expected.insert(before);
     }
     std::set<std::size_t> predecessors;

@@ -314,15 +314,16 @@ TEST(Routing, OneVersionIsNotGivenToTwoContents) {
     Bench bench;
     for (int i = 0; i < 3; ++i)
       bench.add();
-    bench.connect(0, 1);
     bench.connect(1, 2);
     bench.routing(2).set_connectors(connectors_of({{"key", 1}}), bench.now);
     bench.pass(kMoment);
     LinkState other = state_of(2, bench.routing(2).topology().version_of(router_of(2)), {}, {{"gone", 1}});
     other.keys["gone"] = static_cast<std::uint16_t>(variant);
-    // Router 0 meets somebody who knows the other life.
-    EXPECT_TRUE(bench.routing(0).receive(1, update_of(other), bench.now));
-    bench.routing(0).link_reset(1, bench.now);
+    // Router 0 meets somebody who knows the other life, and then the others.
+    bench.routing(0).link_up(9, {site_of(3), "", LinkKind::kInterior, 1, 1}, bench.now);
+    EXPECT_TRUE(bench.routing(0).receive(9, update_of(other), bench.now));
+    bench.routing(0).link_down(9, bench.now);
+    bench.connect(0, 1);
     bench.pass(kMoment);
     expect_agreement(bench, {0, 1, 2});
     EXPECT_TRUE(bench.routing(0).table()->reachable("key"));
