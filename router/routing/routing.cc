@@ -253,11 +253,9 @@ void Routing::tick(Instant now) {
 }
 
 Instant Routing::due() const noexcept {
-  Instant due = originate_due_;
+  Instant due = std::min(originate_due_, forget_due_);
   // Who has become unreachable is not known yet.
   if (!identity_.edge && paths_outdated_) due = std::min(due, now_ + kForgetAfter);
-  for (const auto& unreachable : unreachable_since_)
-    due = std::min(due, unreachable.second + kForgetAfter);
   return due;
 }
 
@@ -272,9 +270,17 @@ void Routing::compute_paths() {
     unreachable.emplace(router, at == unreachable_since_.end() ? now_ : at->second);
   }
   unreachable_since_ = std::move(unreachable);
+  find_forget_due();
+}
+
+void Routing::find_forget_due() {
+  forget_due_ = Instant::max();
+  for (const auto& unreachable : unreachable_since_)
+    forget_due_ = std::min(forget_due_, unreachable.second + kForgetAfter);
 }
 
 void Routing::forget_unreachable(Instant now) {
+  if (now < forget_due_) return;
   for (auto at = unreachable_since_.begin(); at != unreachable_since_.end();) {
     if (now - at->second < kForgetAfter) {
       ++at;
@@ -286,6 +292,7 @@ void Routing::forget_unreachable(Instant now) {
     at = unreachable_since_.erase(at);
     paths_outdated_ = table_outdated_ = true;
   }
+  find_forget_due();
 }
 
 // ---- what goes out

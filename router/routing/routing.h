@@ -139,6 +139,7 @@ class Routing {
   void tell_edges();
   void compute_paths();
   void forget_unreachable(Instant now);
+  void find_forget_due();
   std::shared_ptr<const RouteTable> make_table();
   void add_interior_candidates(RouteTable::Parts& parts);
   void add_uplink_candidates(RouteTable::Parts& parts);
@@ -164,6 +165,7 @@ class Routing {
   Instant originate_due_ = Instant::max();
   Duration originate_interval_ = kOriginateInterval;
   std::map<RouterId, Instant> unreachable_since_;
+  Instant forget_due_ = Instant::max();  // of the first of them
   std::map<std::pair<std::string, RouterId>, LoadRef> loads_;
   std::shared_ptr<const PathTree> paths_;
   std::shared_ptr<const RouteTable> table_;
