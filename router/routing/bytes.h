@@ -1,5 +1,5 @@
-// ByteWriter and ByteReader: how router messages are put together and taken apart. Integers in network byte order, texts
-// with a length byte in front. Pure.
+// ByteWriter and ByteReader: how router messages are put together and taken apart. Integers in network byte order,
+// texts with a length byte in front. Pure.
 //
 // A reader that meets the end of its bytes says so once, in ok(), and gives zeros and empty texts from then on: whoever
 // parses checks once, before he believes anything.
@@ -80,6 +80,9 @@ class ByteReader {
     bytes_ = bytes_.subspan(size);
     return front;
   }
+
+  // What was not taken yet.
+  std::span<const std::uint8_t> rest() const noexcept { return bytes_; }
 
   bool ok() const noexcept { return ok_; }
 

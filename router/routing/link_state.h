@@ -2,7 +2,9 @@
 // keys it serves, and the edge sites that hang on it with theirs. Flooded to every interior router. Pure value.
 //
 // A record replaces another of the same router if its version is higher: the incarnation of the router's process first,
-// then a sequence within it.
+// then a sequence within it, then a digest of the contents. Without the last one, two lives of a router (after clocks
+// that went back, or from one copied disk) could give one version to two contents, and whoever has the wrong one would
+// keep it.
 #pragma once
 
 #include <compare>
@@ -23,6 +25,13 @@ using ServedKeys = std::map<std::string, std::uint16_t, std::less<>>;
 struct LinkStateVersion {
   std::uint64_t incarnation = 0;
   std::uint64_t sequence = 0;
+  std::uint64_t digest = 0;  // not sent with a record: whoever receives one works it out
+
+  // Above this one, even at the end of the range, where a forged link state may have brought us.
+  constexpr LinkStateVersion next() const noexcept {
+    if (sequence == UINT64_MAX) return {incarnation + 1, 1, 0};
+    return {incarnation, sequence + 1, 0};
+  }
 
   friend auto operator<=>(const LinkStateVersion&, const LinkStateVersion&) = default;
 };
@@ -61,10 +70,14 @@ struct LinkState {
 };
 
 void put_keys(ByteWriter& writer, const ServedKeys& keys);
-// False: keys that are empty or repeated.
+// False: keys that are empty, repeated or not in order.
 bool take_keys(ByteReader& reader, ServedKeys& keys);
 
 void put_link_state(ByteWriter& writer, const LinkState& state);
+// What it is put as is what it was taken from.
 Result<LinkState> take_link_state(ByteReader& reader);
+
+// As of a record that was received.
+std::uint64_t digest_of(const LinkState& state);
 
 }  // namespace fairlead

@@ -33,6 +33,7 @@ Result<RouterMessage> take_summary(ByteReader& reader) {
     line.router = RouterId{reader.take<std::uint64_t>()};
     line.version.incarnation = reader.take<std::uint64_t>();
     line.version.sequence = reader.take<std::uint64_t>();
+    line.version.digest = reader.take<std::uint64_t>();
     message.lines.push_back(line);
   }
   if (!reader.ok()) return malformed("a summary cut short");
@@ -69,7 +70,9 @@ Result<RouterMessage> take_cost(ByteReader& reader) {
 Result<RouterMessage> take_offer(ByteReader& reader) {
   OfferMessage message;
   message.active = reader.take<std::uint8_t>() != 0;
-  if (!take_keys(reader, message.keys)) return malformed("an offer cut short, or with keys that are empty or repeated");
+  if (!take_keys(reader, message.keys)) {
+    return malformed("an offer cut short, or with keys that are empty, repeated or not in order");
+  }
   return message;
 }
 
@@ -80,7 +83,7 @@ Result<RouterMessage> take_reach(ByteReader& reader) {
     std::string key = reader.take_text();
     const Reach reach{reader.take<std::uint32_t>(), reader.take<std::uint16_t>()};
     if (!reader.ok() || key.empty() || !message.keys.emplace(std::move(key), reach).second) {
-      return malformed("a list of keys cut short, or with keys that are empty or repeated");
+      return malformed("a list of keys cut short, or with keys that are empty, repeated or not in order");
     }
   }
   if (!reader.ok()) return malformed("a list of keys cut short");
@@ -96,6 +99,7 @@ std::vector<std::uint8_t> encode(const SummaryMessage& message) {
     writer.put(value_of(line.router));
     writer.put(line.version.incarnation);
     writer.put(line.version.sequence);
+    writer.put(line.version.digest);
   }
   return writer.take();
 }

@@ -3,7 +3,8 @@
 //   version (1) = 1, kind (1), then by kind:
 //
 //   between interior routers
-//     1 summary  count (4), then router (8), incarnation (8), sequence (8): the newest that the sender has of each
+//     1 summary  count (4), then router (8), incarnation (8), sequence (8), digest (8): the newest that the sender has
+//                of each
 //     2 request  count (4), then router (8): send me what you have of these
 //     3 update   count (4), then link states (link_state.cc)
 //   between an edge router and its interior one

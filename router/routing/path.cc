@@ -6,6 +6,18 @@
 #include <utility>
 
 namespace fairlead {
+namespace {
+
+// For each fork another number (splitmix64), so that all combinations of forks come up, also if the choices differ in
+// few bits: numbers that are counted up, or even ones only.
+std::uint64_t next_choice(std::uint64_t choice) noexcept {
+  choice += 0x9e3779b97f4a7c15;
+  choice = (choice ^ (choice >> 30)) * 0xbf58476d1ce4e5b9;
+  choice = (choice ^ (choice >> 27)) * 0x94d049bb133111eb;
+  return choice ^ (choice >> 31);
+}
+
+}  // namespace
 
 PathTree::PathTree(const Topology& topology, const LinkState& root_state) {
   nodes_.reserve(topology.states().size());
@@ -95,9 +107,8 @@ std::uint32_t PathTree::path_to(std::uint32_t node, std::uint64_t choice, std::s
   std::uint32_t hops = 0;
   for (std::uint32_t at = node; nodes_[at].predecessor_count > 0;) {
     path[hops++] = nodes_[at].router;
-    // Each fork looks at other bits, so that all combinations of forks come up.
+    choice = next_choice(choice);
     at = predecessors_[nodes_[at].predecessors_at + choice % nodes_[at].predecessor_count];
-    choice = choice * 0x9e3779b97f4a7c15 + (choice >> 29) + 1;
   }
   std::reverse(path.begin(), path.begin() + hops);
   return hops;

@@ -25,8 +25,8 @@ class PathTree {
   static constexpr std::uint32_t kHopsMax = 254;
 
   PathTree() = default;
-  // From the router that `root` tells of, which need not be in the topology in this very version: a router knows its own
-  // links before it has told anybody. O((routers + links) log routers).
+  // From the router that `root` tells of, which need not be in the topology in this very version: a router knows its
+  // own links before it has told anybody. O((routers + links) log routers).
   PathTree(const Topology& topology, const LinkState& root);
 
   std::size_t size() const noexcept { return nodes_.size(); }
@@ -42,6 +42,11 @@ class PathTree {
   std::uint64_t cost(RouterId router) const noexcept {
     const std::uint32_t node = find(router);
     return node == kNone ? kUnreachable : cost(node);
+  }
+
+  // Whether links lead there at all, be it over too many hops for a path.
+  bool connected(std::uint32_t node) const noexcept {
+    return nodes_[node].cost == 0 || nodes_[node].predecessor_count > 0;
   }
 
   // How many hops the equal paths have at most.

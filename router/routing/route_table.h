@@ -1,7 +1,7 @@
 // RouteTable: where connections for each routing key go: an immutable snapshot that shards ask without a lock.
 //
-// A key has candidates: the connectors of this site, and every other site that serves it, with the cost of the path. The
-// choice among them is the one with the least
+// A key has candidates: the connectors of this site, and every other site that serves it, with the cost of the path.
+// The choice among them is the one with the least
 //
 //     path cost + open connections / instances          (connections that this router opened to it, for this key)
 //

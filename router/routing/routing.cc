@@ -9,8 +9,12 @@ Routing::Routing(RoutingIdentity identity, RoutingOutbox& outbox)
     : identity_(std::move(identity)),
       self_(router_id_of(identity_.site_id)),
       outbox_(outbox),
-      version_{identity_.incarnation, 0} {
-  if (!identity_.edge) topology_.take(describe_self());
+      version_{identity_.incarnation, 0, 0} {
+  if (identity_.edge) return;
+  LinkState state = describe_self();
+  state.version.digest = digest_of(state);
+  version_ = state.version;
+  topology_.take(std::move(state));
 }
 
 // ---- links
@@ -40,7 +44,10 @@ void Routing::link_reset(std::uint32_t link, Instant now) {
   neighbour.offered.reset();
   neighbour.told.reset();
   send(link, encode(CostMessage{neighbour.peer.cost}));
-  if (neighbour.peer.kind == LinkKind::kInterior) send(link, encode(topology_.summary()));
+  if (neighbour.peer.kind == LinkKind::kInterior) {
+    send(link, encode(topology_.summary()));
+    request(link, neighbour);
+  }
   flush();
 }
 
@@ -85,13 +92,14 @@ Result<void> Routing::receive(std::uint32_t link, std::span<const std::uint8_t> 
     return std::unexpected(message.error());
   }
   const LinkKind kind = from.peer.kind;
+  const bool interior = kind == LinkKind::kInterior;
   if (auto* cost = std::get_if<CostMessage>(&*message)) {
     if (std::exchange(from.peer.peer_cost, cost->cost) != cost->cost) changed(now);
-  } else if (auto* summary = std::get_if<SummaryMessage>(&*message); summary != nullptr && kind == LinkKind::kInterior) {
+  } else if (auto* summary = std::get_if<SummaryMessage>(&*message); summary != nullptr && interior) {
     take(link, from, std::move(*summary));
-  } else if (auto* request = std::get_if<RequestMessage>(&*message); request != nullptr && kind == LinkKind::kInterior) {
+  } else if (auto* request = std::get_if<RequestMessage>(&*message); request != nullptr && interior) {
     take(link, from, std::move(*request));
-  } else if (auto* update = std::get_if<UpdateMessage>(&*message); update != nullptr && kind == LinkKind::kInterior) {
+  } else if (auto* update = std::get_if<UpdateMessage>(&*message); update != nullptr && interior) {
     take(link, from, std::move(*update), now);
   } else if (auto* offer = std::get_if<OfferMessage>(&*message); offer != nullptr && kind == LinkKind::kEdge) {
     from.offer = std::move(*offer);
@@ -107,10 +115,19 @@ Result<void> Routing::receive(std::uint32_t link, std::span<const std::uint8_t> 
   return {};
 }
 
-void Routing::take(std::uint32_t link, Neighbour&, SummaryMessage message) {
+void Routing::take(std::uint32_t link, Neighbour& from, SummaryMessage message) {
+  // Of ourselves too: an earlier life may have left something above us.
+  std::erase_if(message.lines, [&](const SummaryLine& line) {
+    return line.version <= topology_.version_of(line.router);
+  });
+  from.asked = std::move(message.lines);
+  request(link, from);
+}
+
+// What it told of and has not sent yet.
+void Routing::request(std::uint32_t link, const Neighbour& neighbour) {
   RequestMessage request;
-  for (const SummaryLine& line : message.lines) {
-    // Of ourselves too: an earlier life may have left something above us.
+  for (const SummaryLine& line : neighbour.asked) {
     if (line.version > topology_.version_of(line.router)) request.routers.push_back(line.router);
   }
   if (!request.routers.empty()) send(link, encode(request));
@@ -151,8 +168,8 @@ void Routing::take_state(std::uint32_t link, Neighbour& from, LinkState state, I
 }
 
 void Routing::take_own_state(const LinkState& state, Instant now) {
-  const LinkStateVersion own = topology_.version_of(self_);
-  if (state.version <= own) return;
+  // Several neighbours tell of the same earlier life.
+  if (state.version <= version_) return;
   ++counters_.own_states_heard;
   version_ = state.version;
   // The first time it is an earlier life of ours. If it goes on, another site has our id.
@@ -208,8 +225,9 @@ void Routing::originate(Instant now) {
   const LinkState* known = topology_.find(self_);
   const bool news = known == nullptr || version_ > known->version || !known->same_content(state);
   if (!news) return;
-  ++version_.sequence;
-  state.version = version_;
+  state.version = version_.next();
+  state.version.digest = digest_of(state);
+  version_ = state.version;
   topology_.take(std::move(state));
   ++counters_.originations;
   if (now - originated_at_ > kContestedIntervalMax * 4) originate_interval_ = kOriginateInterval;
@@ -235,9 +253,9 @@ void Routing::tick(Instant now) {
 }
 
 Instant Routing::due() const noexcept {
-  Instant due = originate_due_;
-  for (const auto& unreachable : unreachable_since_)
-    due = std::min(due, unreachable.second + kForgetAfter);
+  Instant due = std::min(originate_due_, forget_due_);
+  // Who has become unreachable is not known yet.
+  if (!identity_.edge && paths_outdated_) due = std::min(due, now_ + kForgetAfter);
   return due;
 }
 
@@ -246,15 +264,23 @@ void Routing::compute_paths() {
   paths_ = std::make_shared<PathTree>(topology_, describe_self());
   std::map<RouterId, Instant> unreachable;
   for (std::uint32_t node = 0; node < paths_->size(); ++node) {
-    if (paths_->cost(node) != PathTree::kUnreachable) continue;
+    if (paths_->connected(node)) continue;
     const RouterId router = paths_->router(node);
     const auto at = unreachable_since_.find(router);
     unreachable.emplace(router, at == unreachable_since_.end() ? now_ : at->second);
   }
   unreachable_since_ = std::move(unreachable);
+  find_forget_due();
+}
+
+void Routing::find_forget_due() {
+  forget_due_ = Instant::max();
+  for (const auto& unreachable : unreachable_since_)
+    forget_due_ = std::min(forget_due_, unreachable.second + kForgetAfter);
 }
 
 void Routing::forget_unreachable(Instant now) {
+  if (now < forget_due_) return;
   for (auto at = unreachable_since_.begin(); at != unreachable_since_.end();) {
     if (now - at->second < kForgetAfter) {
       ++at;
@@ -266,6 +292,7 @@ void Routing::forget_unreachable(Instant now) {
     at = unreachable_since_.erase(at);
     paths_outdated_ = table_outdated_ = true;
   }
+  find_forget_due();
 }
 
 // ---- what goes out

@@ -108,7 +108,8 @@ class Routing {
   struct Neighbour {
     LinkPeer peer;
     RouterId router = kNoRouter;
-    std::set<RouterId> pending;  // LinkStates to be sent
+    std::set<RouterId> pending;      // LinkStates to be sent
+    std::vector<SummaryLine> asked;  // what it had that we had not, by its last summary
     // Of an edge site: what it offers. Of an uplink: what can be reached through it.
     OfferMessage offer;
     ReachableKeys reach;
@@ -123,6 +124,7 @@ class Routing {
 
   void send(std::uint32_t link, std::vector<std::uint8_t> message);
   void take(std::uint32_t link, Neighbour& from, SummaryMessage message);
+  void request(std::uint32_t link, const Neighbour& neighbour);
   void take(std::uint32_t link, Neighbour& from, RequestMessage message);
   void take(std::uint32_t link, Neighbour& from, UpdateMessage message, Instant now);
   void take_state(std::uint32_t link, Neighbour& from, LinkState state, Instant now);
@@ -137,6 +139,7 @@ class Routing {
   void tell_edges();
   void compute_paths();
   void forget_unreachable(Instant now);
+  void find_forget_due();
   std::shared_ptr<const RouteTable> make_table();
   void add_interior_candidates(RouteTable::Parts& parts);
   void add_uplink_candidates(RouteTable::Parts& parts);
@@ -162,6 +165,7 @@ class Routing {
   Instant originate_due_ = Instant::max();
   Duration originate_interval_ = kOriginateInterval;
   std::map<RouterId, Instant> unreachable_since_;
+  Instant forget_due_ = Instant::max();  // of the first of them
   std::map<std::pair<std::string, RouterId>, LoadRef> loads_;
   std::shared_ptr<const PathTree> paths_;
   std::shared_ptr<const RouteTable> table_;
