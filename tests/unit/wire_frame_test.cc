@@ -1,6 +1,7 @@
 // Frames of the link protocol: every kind is encoded and decoded, and check_frame() is given every prefix of each,
 // every length, both sorts of stream id and all 256 types, in memory of exactly the frame's size so that sanitizers see
 // a step beyond it.
+#include <algorithm>
 #include <cstdint>
 #include <string>
 #include <vector>
