@@ -147,13 +147,13 @@ void Routing::take(std::uint32_t link, Neighbour& from, UpdateMessage message, I
 void Routing::take_state(std::uint32_t link, Neighbour& from, LinkState state, Instant now) {
   const RouterId router = state.router();
   if (state.site_id == identity_.site_id) return take_own_state(state, now);
-  const LinkState* known = topology_.find(router);
-  const bool same = known != nullptr && known->same_content(state);
   switch (topology_.take(std::move(state))) {
     case Topology::Taken::kNewer:
+      outdate();
+      [[fallthrough]];
+    case Topology::Taken::kSame:
       from.pending.erase(router);
       flood(router, link);
-      if (!same) outdate();
       break;
     case Topology::Taken::kKnown:
       from.pending.erase(router);
