@@ -82,9 +82,11 @@ Result<RouterMessage> take_reach(ByteReader& reader) {
   for (std::uint16_t i = 0; i < count && reader.ok(); ++i) {
     std::string key = reader.take_text();
     const Reach reach{reader.take<std::uint32_t>(), reader.take<std::uint16_t>()};
-    if (!reader.ok() || key.empty() || !message.keys.emplace(std::move(key), reach).second) {
+    const bool in_order = message.keys.empty() || message.keys.rbegin()->first < key;
+    if (!reader.ok() || key.empty() || !in_order) {
       return malformed("a list of keys cut short, or with keys that are empty, repeated or not in order");
     }
+    message.keys.emplace_hint(message.keys.end(), std::move(key), reach);
   }
   if (!reader.ok()) return malformed("a list of keys cut short");
   return message;
@@ -131,6 +133,7 @@ std::vector<std::uint8_t> encode(const ReachMessage& message) {
   std::uint16_t count = 0;
   for (const auto& [key, reach] : message.keys) {
     if (count == UINT16_MAX) break;
+    if (key.empty() || key.size() > kRoutingKeySizeMax) continue;  // OPEN could not name it
     ++count;
     writer.put_text(key);
     writer.put(reach.cost);

@@ -147,13 +147,13 @@ void Routing::take(std::uint32_t link, Neighbour& from, UpdateMessage message, I
 void Routing::take_state(std::uint32_t link, Neighbour& from, LinkState state, Instant now) {
   const RouterId router = state.router();
   if (state.site_id == identity_.site_id) return take_own_state(state, now);
-  const LinkState* known = topology_.find(router);
-  const bool same = known != nullptr && known->same_content(state);
   switch (topology_.take(std::move(state))) {
     case Topology::Taken::kNewer:
+      outdate();
+      [[fallthrough]];
+    case Topology::Taken::kSame:
       from.pending.erase(router);
       flood(router, link);
-      if (!same) paths_outdated_ = table_outdated_ = true;
       break;
     case Topology::Taken::kKnown:
       from.pending.erase(router);
@@ -182,10 +182,15 @@ void Routing::take_own_state(const LinkState& state, Instant now) {
 
 // Something that our LinkState or the table tells of.
 void Routing::changed(Instant now) {
-  paths_outdated_ = table_outdated_ = true;
+  outdate();
   if (identity_.edge) return;
   if (now - originated_at_ >= originate_interval_) return originate(now);
   originate_due_ = std::min(originate_due_, originated_at_ + originate_interval_);
+}
+
+void Routing::outdate() noexcept {
+  if (!paths_outdated_) outdated_at_ = now_;
+  paths_outdated_ = table_outdated_ = true;
 }
 
 LinkState Routing::describe_self() const {
@@ -232,7 +237,7 @@ void Routing::originate(Instant now) {
   ++counters_.originations;
   if (now - originated_at_ > kContestedIntervalMax * 4) originate_interval_ = kOriginateInterval;
   originated_at_ = now;
-  paths_outdated_ = table_outdated_ = true;
+  outdate();
   flood(self_, 0);
 }
 
@@ -247,15 +252,16 @@ void Routing::flood(RouterId router, std::uint32_t except) {
 void Routing::tick(Instant now) {
   now_ = now;
   if (originate_due_ <= now) originate(now);
-  compute_paths();
+  // Otherwise whoever asks for a table has them computed.
+  if (now >= forget_due_ || now - outdated_at_ >= kForgetAfter) compute_paths();
   forget_unreachable(now);
   flush();
 }
 
 Instant Routing::due() const noexcept {
-  Instant due = std::min(originate_due_, forget_due_);
+  Instant due = std::min({originate_due_, flush_due_, forget_due_});
   // Who has become unreachable is not known yet.
-  if (!identity_.edge && paths_outdated_) due = std::min(due, now_ + kForgetAfter);
+  if (!identity_.edge && paths_outdated_) due = std::min(due, outdated_at_ + kForgetAfter);
   return due;
 }
 
@@ -290,7 +296,6 @@ void Routing::forget_unreachable(Instant now) {
     for (auto& neighbour : neighbours_)
       neighbour.second.pending.erase(at->first);
     at = unreachable_since_.erase(at);
-    paths_outdated_ = table_outdated_ = true;
   }
   find_forget_due();
 }
@@ -298,13 +303,18 @@ void Routing::forget_unreachable(Instant now) {
 // ---- what goes out
 
 void Routing::flush() {
+  if (identity_.edge) return offer_to_uplinks();
+  flush_due_ = flushed_at_ + kFlushInterval;
+  if (now_ < flush_due_) return;
+  flush_due_ = Instant::max();
+  const std::uint64_t sent = counters_.messages_sent;
   for (auto& [link, neighbour] : neighbours_) {
     if (neighbour.peer.kind == LinkKind::kInterior) flush_interior(link, neighbour);
   }
-  if (identity_.edge) return offer_to_uplinks();
   const bool any_edge = std::any_of(neighbours_.begin(), neighbours_.end(),
                                     [](const auto& n) { return n.second.peer.kind == LinkKind::kEdge; });
   if (any_edge) tell_edges();
+  if (counters_.messages_sent != sent) flushed_at_ = now_;
 }
 
 void Routing::flush_interior(std::uint32_t link, Neighbour& neighbour) {

@@ -130,9 +130,11 @@ class Routing {
   void take_state(std::uint32_t link, Neighbour& from, LinkState state, Instant now);
   void take_own_state(const LinkState& state, Instant now);
   void changed(Instant now);
+  void outdate() noexcept;
   void originate(Instant now);
   LinkState describe_self() const;
   void flood(RouterId router, std::uint32_t except);
+  // Sends what neighbours do not know yet, unless it did so just now: then soon.
   void flush();
   void flush_interior(std::uint32_t link, Neighbour& neighbour);
   void offer_to_uplinks();
@@ -152,6 +154,10 @@ class Routing {
   // Two sites with one id answer each other for ever: at most as often as this.
   static constexpr Duration kContestedIntervalMax = Duration::seconds(5);
   static constexpr Duration kForgetAfter = Duration::seconds(60);
+  // Between two rounds of messages that pass on what changed. The first change travels at once; of a storm (a thousand
+  // routers that start) much travels together, and what two neighbours tell each other crosses less often. It also
+  // bounds how often paths are computed for the edge sites' sake.
+  static constexpr Duration kFlushInterval = Duration::milliseconds(5);
 
   const RoutingIdentity identity_;
   const RouterId self_;
@@ -164,11 +170,14 @@ class Routing {
   Instant originated_at_{};
   Instant originate_due_ = Instant::max();
   Duration originate_interval_ = kOriginateInterval;
+  Instant flushed_at_{};
+  Instant flush_due_ = Instant::max();
   std::map<RouterId, Instant> unreachable_since_;
   Instant forget_due_ = Instant::max();  // of the first of them
   std::map<std::pair<std::string, RouterId>, LoadRef> loads_;
   std::shared_ptr<const PathTree> paths_;
   std::shared_ptr<const RouteTable> table_;
+  Instant outdated_at_{};
   bool paths_outdated_ = true;
   bool table_outdated_ = true;
   Counters counters_;

@@ -15,8 +15,9 @@ Topology::Taken Topology::take(LinkState state) {
   if (at->second.site_id != state.site_id) return Taken::kRefused;
   if (state.version == at->second.version) return Taken::kKnown;
   if (state.version < at->second.version) return Taken::kOlder;
+  const bool same = at->second.same_content(state);
   at->second = std::move(state);
-  return Taken::kNewer;
+  return same ? Taken::kSame : Taken::kNewer;
 }
 
 const LinkState* Topology::find(RouterId router) const {

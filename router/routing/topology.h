@@ -24,7 +24,8 @@ class Topology {
   static constexpr std::size_t kRoutersMax = 65'536;
 
   enum class Taken : std::uint8_t {
-    kNewer,   // it replaced what was known
+    kNewer,   // it replaced what was known, if anything was
+    kSame,    // ... and says the same
     kKnown,   // this very version is known
     kOlder,   // a newer one is known
     kRefused  // another site has this router id, or there are too many
