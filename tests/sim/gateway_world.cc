@@ -377,6 +377,9 @@ void GatewayWorld::round() {
 
 bool GatewayWorld::run_until(Duration limit, const std::function<bool()>& done) {
   const Instant end = world_.now() + limit;
+  // A turn may find out only at its end until when the next one has to sleep, so two rounds without progress are needed
+  // before only the clock can help.
+  bool quiet = false;
   while (!done()) {
     if (failed() || world_.now() >= end) return false;
     if (verdict_.rounds >= kRoundsMax) {
@@ -385,7 +388,10 @@ bool GatewayWorld::run_until(Duration limit, const std::function<bool()>& done) 
     }
     const std::uint64_t before = world_.progress();
     round();
-    if (world_.progress() == before && !world_.advance_to_next_event(end)) return done();
+    const bool was_quiet = std::exchange(quiet, world_.progress() == before);
+    if (!quiet || !was_quiet) continue;
+    if (!world_.advance_to_next_event(end)) return done();
+    quiet = false;
   }
   return true;
 }
