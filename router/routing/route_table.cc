@@ -77,6 +77,7 @@ Route RouteTable::route(const RouteQuery& query, PathBuffer& buffer) const noexc
 
 // The path was decided where the connection came in: here only the next hop is looked up.
 Route RouteTable::route_along_path(const RouteQuery& query) const noexcept {
+  if (query.path.size() % kHopSize != 0) return {};
   const RouterId next{wire::load<std::uint64_t>(query.path.data())};
   const auto at = parts_.links.find(next);
   const auto peer = parts_.peers.find(query.arrived_on);
