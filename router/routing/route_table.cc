@@ -1,6 +1,7 @@
 #include "router/routing/route_table.h"
 
 #include <algorithm>
+#include <tuple>
 
 #include "transport/wire/frame.h"
 
@@ -26,8 +27,9 @@ RouteTable::RouteTable(Parts parts) : parts_(std::move(parts)) {
     Entry& entry = entries_[key];
     entry.candidates.insert(entry.candidates.end(), std::make_move_iterator(candidates.begin()),
                             std::make_move_iterator(candidates.end()));
-    std::stable_sort(entry.candidates.begin(), entry.candidates.end(), [](const Candidate& a, const Candidate& b) {
-      return std::pair(a.cost, a.site) < std::pair(b.cost, b.site);
+    // An edge site that has just changed its uplink may be told of twice.
+    std::sort(entry.candidates.begin(), entry.candidates.end(), [](const Candidate& a, const Candidate& b) {
+      return std::tuple(a.cost, a.site, a.via) < std::tuple(b.cost, b.site, b.via);
     });
   }
   parts_.connectors.clear();
