@@ -70,7 +70,8 @@ void HealthProbe::on_due(Instant) noexcept {
 }
 
 void HealthProbe::settle(State state, int error) noexcept {
-  if (std::exchange(state_, state) != state) transport_.connector_health_changed(connector_, state == State::kUp, error);
+  if (std::exchange(state_, state) == state) return;
+  transport_.connector_health_changed(connector_, state == State::kUp, error);
 }
 
 void HealthProbe::close() noexcept {

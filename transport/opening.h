@@ -1,7 +1,7 @@
-// Opening: what it takes to try another destination for a connection that is not established yet, so that a server which
-// refuses, or a site that has just lost its server, is not the client's problem. Exists from the choice of a route until
-// the far end said OPENED, or there is nothing left to try. Whatever the client has sent by then is kept, and goes to
-// the next destination from the start; nothing of it was delivered anywhere.
+// Opening: what it takes to try another destination for a connection that is not established yet, so that a server
+// which refuses, or a site that has just lost its server, is not the client's problem. Exists from the choice of a
+// route until the far end said OPENED, or there is nothing left to try. Whatever the client has sent by then is kept,
+// and goes to the next destination from the start; nothing of it was delivered anywhere.
 //
 // Owner: the Stream or EdgeSocket that is being opened; from the shard's slab. One thread.
 #pragma once

@@ -27,10 +27,6 @@ constexpr std::uint32_t kRouterMessageBytesMax = 4 * 1024 * 1024;
 constexpr std::uint64_t kRouterBytesMax = 16 * 1024 * 1024;
 constexpr std::uint32_t kControlPartBytes = 2048;
 
-std::span<const std::uint8_t> no_bytes() {
-  return {};
-}
-
 }  // namespace
 
 std::unique_ptr<Session> Session::open(Shard& shard, SessionSeed seed) {
@@ -156,7 +152,7 @@ void Session::queue_credit(Stream& stream) noexcept {
 }
 
 void Session::send_opened(const Stream& stream) noexcept {
-  put_frame(FrameType::kOpened, 0, stream.id().value, no_bytes());
+  put_frame(FrameType::kOpened, 0, stream.id().value, {});
 }
 
 void Session::reset_stream(Stream& stream, ResetCode code) noexcept {
@@ -166,8 +162,8 @@ void Session::reset_stream(Stream& stream, ResetCode code) noexcept {
 }
 
 std::uint64_t Session::stream_backlog_bytes() const noexcept {
-  const std::uint64_t share = kSessionBacklogBytes / (std::uint64_t{scheduler_.count()} + 1);
-  return std::clamp(share, Stream::kBacklogBytesMin, Stream::kBacklogBytes);
+  return std::clamp(kSessionBacklogBytes / (std::uint64_t{scheduler_.count()} + 1), Stream::kBacklogBytesMin,
+                    Stream::kBacklogBytes);
 }
 
 std::uint32_t Session::window_bytes_max() const noexcept {
@@ -294,8 +290,8 @@ bool Session::process_stream_frame(const FrameHeader& header, std::uint8_t* payl
   if (stream == nullptr) return true;  // of a stream that ended here while the frame was under way
   switch (header.type) {
     case FrameType::kData: {
-      Slice bytes = header.length > 0 ? Slice::share(block, payload, header.length) : Slice();
       figures_.bytes_in += header.length;
+      Slice bytes = header.length > 0 ? Slice::share(block, payload, header.length) : Slice();
       if (!stream->receive_data(std::move(bytes), (header.flags & kFlagFin) != 0)) {
         protocol_error("more bytes on a stream than it has credit for, or after its FIN");
         return false;
@@ -351,9 +347,8 @@ bool Session::process_open(const FrameHeader& header, std::span<const std::uint8
   }
   theirs_.streams[id.slot()] = stream;
   const Strategy strategy = (header.flags & kFlagLowestCost) != 0 ? Strategy::kLowestCost : Strategy::kBalanced;
-  if (const ResetCode refused = shard_.connect_stream(*stream, open, strategy, link_); refused != ResetCode::kNone) {
-    reset_stream(*stream, refused);
-  }
+  const ResetCode refused = shard_.connect_stream(*stream, open, strategy, link_);
+  if (refused != ResetCode::kNone) reset_stream(*stream, refused);
   return true;
 }
 
@@ -411,7 +406,7 @@ void Session::put_frame(FrameType type, std::uint8_t flags, std::uint32_t stream
 
 void Session::fail_unread() noexcept {
   ++shard_.counters().control_overflows;
-  fail(ErrorCode::kLimit, "the peer does not read: more control frames wait for it than the limit allows");
+  fail(ErrorCode::kLimit, "the peer does not read: more control frames wait for it than may");
 }
 
 void Session::put_reset(StreamId id, ResetCode code) noexcept {
@@ -519,8 +514,7 @@ void Session::on_send(Completion done) noexcept {
     // takes back what the peer has not read yet. So the peer closes first, or is given up as silent.
     write_shut_ = true;
     last_heard_ = shard_.now();
-    socket_.shutdown(SHUT_WR);
-    return;
+    return static_cast<void>(socket_.shutdown(SHUT_WR));
   }
   mark_dirty();
 }

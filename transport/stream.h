@@ -44,7 +44,13 @@ class Stream final
 
   Stream(Session& session, SliceNodes& nodes, StreamId id, StreamName name, std::uint64_t send_limit,
          std::uint32_t receive_window) noexcept
-      : session_(&session), id_(id), name_(name), out_(nodes), send_(send_limit), receive_(receive_window), kept_(nodes) {}
+      : session_(&session),
+        id_(id),
+        name_(name),
+        out_(nodes),
+        send_(send_limit),
+        receive_(receive_window),
+        kept_(nodes) {}
 
   ~Stream() = default;
 
@@ -54,8 +60,8 @@ class Stream final
 
   bool over() const noexcept { return state_.over(); }
 
-  // Called after pair(). An EdgeSocket is granted its first bytes, beyond those that it was `granted` already; a Stream (we are a transit router) has its window to
-  // begin with and is granted what was sent on.
+  // Called after pair(). An EdgeSocket is granted its first bytes, beyond those that it was `granted` already; a Stream
+  // (we are a transit router) has its window to begin with and is granted what was sent on.
   void start_with_edge(std::uint64_t granted) noexcept {
     transit_ = false;
     allowed_ = granted;

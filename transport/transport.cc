@@ -385,7 +385,8 @@ Result<void> Transport::add_link(const LinkConfig& config) {
 }
 
 Result<std::uint32_t> Transport::set_link_cost(const std::string& name, std::uint32_t cost) {
-  const auto at = std::find_if(links_.begin(), links_.end(), [&](const auto& link) { return link->config().name == name; });
+  const auto at =
+      std::find_if(links_.begin(), links_.end(), [&](const auto& link) { return link->config().name == name; });
   if (at == links_.end()) return fail(ErrorCode::kNotFound, "there is no link " + name);
   (*at)->set_cost(cost);
   status_changed_ = true;

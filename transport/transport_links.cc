@@ -82,8 +82,9 @@ Result<Hello> Transport::answer_hello(Access& access, PendingSession& pending) {
   }
   const bool peer_is_edge = (peer.flags & Hello::kFlagEdge) != 0;
   if (peer_is_edge != (access.config().role == "edge")) {
-    return fail(ErrorCode::kInvalid, peer_is_edge ? "an edge site has to dial the edge endpoint, and this is inter-router"
-                                                  : "this endpoint is for edge sites; others dial inter-router");
+    return fail(ErrorCode::kInvalid, peer_is_edge
+                                         ? "an edge site has to dial the edge endpoint, and this is inter-router"
+                                         : "this endpoint is for edge sites; others dial inter-router");
   }
   if (auto sessions = check_sessions(peer); !sessions) return std::unexpected(sessions.error());
   Hello hello = make_hello();

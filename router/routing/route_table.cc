@@ -1,6 +1,7 @@
 #include "router/routing/route_table.h"
 
 #include <algorithm>
+#include <tuple>
 
 #include "transport/wire/frame.h"
 
@@ -26,8 +27,9 @@ RouteTable::RouteTable(Parts parts) : parts_(std::move(parts)) {
     Entry& entry = entries_[key];
     entry.candidates.insert(entry.candidates.end(), std::make_move_iterator(candidates.begin()),
                             std::make_move_iterator(candidates.end()));
-    std::stable_sort(entry.candidates.begin(), entry.candidates.end(), [](const Candidate& a, const Candidate& b) {
-      return std::pair(a.cost, a.site) < std::pair(b.cost, b.site);
+    // An edge site that has just changed its uplink may be told of twice.
+    std::sort(entry.candidates.begin(), entry.candidates.end(), [](const Candidate& a, const Candidate& b) {
+      return std::tuple(a.cost, a.site, a.via) < std::tuple(b.cost, b.site, b.via);
     });
   }
   parts_.connectors.clear();
@@ -77,6 +79,7 @@ Route RouteTable::route(const RouteQuery& query, PathBuffer& buffer) const noexc
 
 // The path was decided where the connection came in: here only the next hop is looked up.
 Route RouteTable::route_along_path(const RouteQuery& query) const noexcept {
+  if (query.path.size() % kHopSize != 0) return {};
   const RouterId next{wire::load<std::uint64_t>(query.path.data())};
   const auto at = parts_.links.find(next);
   const auto peer = parts_.peers.find(query.arrived_on);

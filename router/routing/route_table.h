@@ -5,8 +5,9 @@
 //
 //     path cost + open connections / instances          (connections that this router opened to it, for this key)
 //
-// so that a cost is a threshold of load: a site at cost 5 gets its first connection when the nearest has five for each
-// instance. Ties go to the lower cost, then to the lower router id. With Strategy::kLowestCost only the nearest count.
+// so that a cost is a threshold of load: a site at cost 5 gets its first connection when the nearest has more than five
+// for each instance. Ties go to the lower cost, then to the lower router id. With Strategy::kLowestCost only the
+// nearest count.
 //
 // Pure; made by Routing.
 #pragma once

@@ -359,6 +359,7 @@ def provider_killed_under_requests(context):
         each.join()
     late = [error for begun, error in failures if begun > stopped]
     expect(not late, lambda: f"{len(late)} of {len(latencies)} requests failed that began later: {late[:3]}")
-    context.note(f"{len(latencies)} requests, {len(failures)} failed with their server, slowest {max(latencies) * 1000:.0f} ms, "
-                 f"median {statistics.median(latencies) * 1000:.1f} ms; reopened {west.counter('reopened')}")
+    context.note(f"{len(latencies)} requests, {len(failures)} failed with their server, "
+                 f"slowest {max(latencies) * 1000:.0f} ms, median {statistics.median(latencies) * 1000:.1f} ms; "
+                 f"reopened {west.counter('reopened')}")
     mesh.settle()

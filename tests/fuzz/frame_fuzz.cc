@@ -1,14 +1,14 @@
-// What a peer says in plaintext, once its records are opened: arbitrary bytes as a run of frames, as a HELLO and as an
-// advertisement. What was understood must come back the same when it is said again.
+// What a peer says in plaintext, once its records are opened: arbitrary bytes as a run of frames, and as a HELLO. What
+// was understood must come back the same when it is said again. What CONTROL frames carry: message_fuzz.cc.
 //
-// First byte of the input: 0 a run of frames (HELLO, OPEN, RESET and CONTROL are looked into, as a session does), 1 the
-// payload of a HELLO, 2 an advertisement; anything else as 0.
+// First byte of the input: 0 a run of frames (HELLO, OPEN and RESET are looked into, and the parts of a message in
+// CONTROL put together, as a session does), 1 the payload of a HELLO; anything else as 0.
 #include <cstdint>
 #include <cstdlib>
 #include <span>
 #include <vector>
 
-#include "router/routing/advertisement.h"
+#include "router/routing/message.h"
 #include "transport/wire/frame.h"
 #include "transport/wire/hello.h"
 
@@ -30,13 +30,6 @@ void feed_hello(std::span<const std::uint8_t> payload) {
   expect(check_frame(frame, header) == FrameCheck::kOk && frame.size() == kFrameHeaderSize + header.length);
   const auto again = Hello::decode(std::span(frame).subspan(kFrameHeaderSize));
   expect(again.has_value() && again->encode() == frame);
-}
-
-void feed_advertisement(std::span<const std::uint8_t> message) {
-  const auto keys = decode_advertisement(message);
-  if (!keys) return expect(!keys.error().message.empty());
-  const auto again = decode_advertisement(encode_advertisement(*keys));
-  expect(again.has_value() && *again == *keys);
 }
 
 void feed_open(std::span<const std::uint8_t> payload) {
@@ -85,7 +78,7 @@ class Session {
       case FrameType::kControl:
         if ((header.flags & kFlagFirst) != 0) control_message_.clear();
         control_message_.insert(control_message_.end(), payload.begin(), payload.end());
-        if ((header.flags & kFlagLast) != 0) feed_advertisement(control_message_);
+        if ((header.flags & kFlagLast) != 0) static_cast<void>(decode_message(control_message_));
         return;
       case FrameType::kOpened: return;
       case FrameType::kData: return expect(!payload.empty() || (header.flags & kFlagFin) != 0);
@@ -106,7 +99,6 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const std::vector<std::uint8_t> bytes(data + 1, data + size);
   switch (data[0]) {
     case 1: feed_hello(bytes); break;
-    case 2: feed_advertisement(bytes); break;
     default: Session().feed(bytes); break;
   }
   return 0;

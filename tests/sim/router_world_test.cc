@@ -1,6 +1,6 @@
-// Networks of routers, simulated: thousands of small ones with faults of every sort, one of a hundred routers with every
-// sort of single failure, shapes with many equal paths or long ones, and one of a thousand routers. What is checked is
-// told in router_checks.h, what the small ones go through in router_simulation.h.
+// Networks of routers, simulated: thousands of small ones with faults of every sort, one of a hundred routers with
+// every sort of single failure, shapes with many equal paths or long ones, and one of a thousand routers. What is
+// checked is told in router_checks.h, what the small ones go through in router_simulation.h.
 #include "tests/sim/router_world.h"
 
 #include <algorithm>
@@ -114,9 +114,9 @@ class HundredRouters : public testing::Test {
   }
 
   void TearDown() override {
-    std::printf("%u changes, the slowest agreed on after %lld ms, at most %llu messages for one (%zu links)\n", changes_,
-                static_cast<long long>(slowest_.milliseconds()), static_cast<unsigned long long>(most_messages_),
-                world_.links().size());
+    std::printf("%u changes, the slowest agreed on after %lld ms, at most %llu messages for one (%zu links)\n",
+                changes_, static_cast<long long>(slowest_.milliseconds()),
+                static_cast<unsigned long long>(most_messages_), world_.links().size());
   }
 
   Prng prng_{100};

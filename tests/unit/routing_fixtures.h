@@ -12,6 +12,8 @@
 #include <utility>
 #include <vector>
 
+#include <gtest/gtest.h>
+
 #include "router/routing/routing.h"
 
 namespace fairlead {
@@ -203,5 +205,22 @@ class Bench {
   std::vector<Wire> wires_;
   std::vector<Sent> log_;
 };
+
+inline std::vector<std::uint8_t> update_of(const LinkState& state) {
+  const LinkState* states[] = {&state};
+  return encode_updates(states).front();
+}
+
+// Each of them knows exactly what the others say of themselves.
+inline void expect_agreement(Bench& bench, std::initializer_list<std::size_t> nodes) {
+  for (const std::size_t node : nodes) {
+    for (const std::size_t other : nodes) {
+      const LinkState* told = bench.routing(other).topology().find(router_of(other));
+      const LinkState* known = bench.routing(node).topology().find(router_of(other));
+      ASSERT_NE(known, nullptr) << node << " of " << other;
+      EXPECT_TRUE(known->version == told->version && known->same_content(*told)) << node << " of " << other;
+    }
+  }
+}
 
 }  // namespace fairlead
