@@ -22,6 +22,12 @@ namespace {
 constexpr Duration kSecond = Duration::seconds(1);
 const std::vector<std::string> kNothing;
 
+// As many as usual, or as large a share of them as the build can bear: less with sanitizers.
+std::uint64_t share_of(std::uint64_t usual) {
+  const char* percent = std::getenv("FAIRLEAD_TEST_PERCENT");
+  return percent == nullptr ? usual : usual * std::strtoul(percent, nullptr, 10) / 100;
+}
+
 // Connected, with this many links altogether, each pair linked at most once.
 void link_at_random(RouterWorld& world, Prng& prng, std::size_t routers, std::size_t links, std::uint64_t cost_max) {
   std::set<std::pair<std::size_t, std::size_t>> taken;
@@ -46,10 +52,10 @@ Duration time_to_converge(RouterWorld& world, Duration patience) {
 }
 
 TEST(RouterWorld, SmallNetworksWithFaultsOfEverySort) {
-  constexpr std::uint64_t kSeeds = 3000;
+  const std::uint64_t seeds = share_of(3000);
   std::uint64_t faults = 0;
   std::uint64_t messages = 0;
-  for (std::uint64_t seed = 1; seed <= kSeeds; ++seed) {
+  for (std::uint64_t seed = 1; seed <= seeds; ++seed) {
     const RouterVerdict verdict = simulate_routers(seed);
     ASSERT_EQ(verdict.failures, kNothing) << verdict.network << "\nreplay with: simulate_routers --seed " << seed
                                           << " --log";
@@ -57,8 +63,8 @@ TEST(RouterWorld, SmallNetworksWithFaultsOfEverySort) {
     messages += verdict.messages;
   }
   // Worlds in which nothing happens show nothing.
-  EXPECT_GT(faults, 10 * kSeeds);
-  EXPECT_GT(messages, 100 * kSeeds);
+  EXPECT_GT(faults, 10 * seeds);
+  EXPECT_GT(messages, 100 * seeds);
 }
 
 TEST(RouterWorld, TheSameSeedGivesTheSameTrace) {
@@ -127,7 +133,7 @@ class HundredRouters : public testing::Test {
 };
 
 TEST_F(HundredRouters, AnySingleLinkMayFail) {
-  for (int i = 0; i < 40 && !HasFailure(); ++i) {
+  for (std::uint64_t i = share_of(40); i > 0 && !HasFailure(); --i) {
     const std::size_t link = prng_.below(kLinks);
     world_.fail_link(link);
     converge("link " + std::to_string(link) + " failed");
@@ -141,7 +147,7 @@ TEST_F(HundredRouters, AnySingleLinkMayFail) {
 }
 
 TEST_F(HundredRouters, AnySingleRouterMayCrashAndComeBack) {
-  for (int i = 0; i < 20 && !HasFailure(); ++i) {
+  for (std::uint64_t i = share_of(20); i > 0 && !HasFailure(); --i) {
     const std::size_t router = prng_.below(kRouters);
     world_.crash(router);
     converge("router " + std::to_string(router) + " crashed");
@@ -151,7 +157,7 @@ TEST_F(HundredRouters, AnySingleRouterMayCrashAndComeBack) {
 }
 
 TEST_F(HundredRouters, APartitionHeals) {
-  for (int i = 0; i < 5 && !HasFailure(); ++i) {
+  for (std::uint64_t i = 1 + share_of(4); i > 0 && !HasFailure(); --i) {
     std::vector<unsigned> sides(world_.sites().size());
     for (unsigned& side : sides)
       side = static_cast<unsigned>(prng_.below(2));
@@ -226,9 +232,7 @@ TEST(RouterWorld, AHubWithAHundredEdgeSites) {
 // ---- a thousand
 
 TEST(RouterWorld, AThousandRouters) {
-  // Fewer with sanitizers.
-  const char* wanted = std::getenv("FAIRLEAD_TEST_ROUTERS");
-  const std::size_t routers = wanted == nullptr ? 1000 : std::strtoul(wanted, nullptr, 10);
+  const std::size_t routers = share_of(1000);
   const auto begin = std::chrono::steady_clock::now();
   const auto tell = [&](const char* what, Duration took, std::uint64_t messages) {
     const auto passed = std::chrono::steady_clock::now() - begin;
