@@ -4,23 +4,16 @@
 // First byte of the input: 0 a run of frames (HELLO, OPEN and RESET are looked into, and the parts of a message in
 // CONTROL put together, as a session does), 1 the payload of a HELLO; anything else as 0.
 #include <cstdint>
-#include <cstdlib>
 #include <span>
 #include <vector>
 
 #include "router/routing/message.h"
+#include "tests/fuzz/fuzz_target.h"
 #include "transport/wire/frame.h"
 #include "transport/wire/hello.h"
 
 namespace fairlead {
 namespace {
-
-using Bytes = std::vector<std::uint8_t>;
-
-// A broken expectation has to end the fuzzer, in release builds too.
-void expect(bool condition) {
-  if (!condition) std::abort();
-}
 
 void feed_hello(std::span<const std::uint8_t> payload) {
   const auto hello = Hello::decode(payload);
@@ -89,17 +82,9 @@ class Session {
 };
 
 }  // namespace
-}  // namespace fairlead
 
-extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size);
-
-extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-  using namespace fairlead;
-  if (size == 0) return 0;
-  const std::vector<std::uint8_t> bytes(data + 1, data + size);
-  switch (data[0]) {
-    case 1: feed_hello(bytes); break;
-    default: Session().feed(bytes); break;
-  }
-  return 0;
+void fuzz(std::span<const std::uint8_t> input) {
+  input[0] == 1 ? feed_hello(input.subspan(1)) : Session().feed(input.subspan(1));
 }
+
+}  // namespace fairlead

@@ -6,23 +6,16 @@
 #include <algorithm>
 #include <array>
 #include <cstdint>
-#include <cstdlib>
 #include <span>
 #include <utility>
 #include <vector>
 
 #include "router/routing/routing.h"
+#include "tests/fuzz/fuzz_target.h"
 #include "transport/wire/frame.h"
 
 namespace fairlead {
 namespace {
-
-using Bytes = std::vector<std::uint8_t>;
-
-// A broken expectation has to end the fuzzer, in release builds too.
-void expect(bool condition) {
-  if (!condition) std::abort();
-}
 
 Bytes encode_again(const RouterMessage& message) {
   return std::visit(
@@ -151,14 +144,9 @@ void feed_steps(std::span<const std::uint8_t> input) {
 }
 
 }  // namespace
-}  // namespace fairlead
 
-extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size);
-
-extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-  using namespace fairlead;
-  if (size == 0) return 0;
-  const std::vector<std::uint8_t> bytes(data + 1, data + size);
-  data[0] == 0 ? feed_message(bytes) : feed_steps(bytes);
-  return 0;
+void fuzz(std::span<const std::uint8_t> input) {
+  input[0] == 0 ? feed_message(input.subspan(1)) : feed_steps(input.subspan(1));
 }
+
+}  // namespace fairlead

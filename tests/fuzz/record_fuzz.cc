@@ -5,22 +5,17 @@
 // of records: length (2 bytes), then the inner plaintext with its content type and padding.
 #include <algorithm>
 #include <cstdint>
-#include <cstdlib>
 #include <cstring>
 #include <iterator>
 #include <span>
 #include <vector>
 
+#include "tests/fuzz/fuzz_target.h"
 #include "transport/tls/post_handshake.h"
 #include "transport/tls/record.h"
 
 namespace fairlead {
 namespace {
-
-// A broken expectation has to end the fuzzer, in release builds too.
-void expect(bool condition) {
-  if (!condition) std::abort();
-}
 
 TrafficSecret secret_for(CipherSuite suite) {
   std::vector<std::uint8_t> bytes(hash_size(suite), 0x42);
@@ -124,20 +119,13 @@ void feed_sealed(Receiver& receiver, std::span<const std::uint8_t> bytes) {
 }
 
 }  // namespace
-}  // namespace fairlead
 
-extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size);
-
-extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-  using namespace fairlead;
-  if (size == 0) return 0;
-  const CipherSuite suite = kDefaultSuites[(data[0] >> 1 & 3) % std::size(kDefaultSuites)];
-  Receiver receiver(suite, (data[0] & 8) != 0 ? PostHandshake::Role::kServer : PostHandshake::Role::kClient);
-  const std::span<const std::uint8_t> bytes(data + 1, size - 1);
-  if ((data[0] & 1) != 0) {
-    feed_sealed(receiver, bytes);
-  } else {
-    feed_wire(receiver, bytes);
-  }
-  return 0;
+void fuzz(std::span<const std::uint8_t> input) {
+  const std::uint8_t first = input[0];
+  const auto rest = input.subspan(1);
+  const CipherSuite suite = kDefaultSuites[(first >> 1 & 3) % std::size(kDefaultSuites)];
+  Receiver receiver(suite, (first & 8) != 0 ? PostHandshake::Role::kServer : PostHandshake::Role::kClient);
+  (first & 1) != 0 ? feed_sealed(receiver, rest) : feed_wire(receiver, rest);
 }
+
+}  // namespace fairlead

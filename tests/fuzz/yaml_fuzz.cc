@@ -2,35 +2,29 @@
 // memory errors it looks for a resource that is accepted without a name, and for control characters in messages.
 
 #include <cstdint>
-#include <cstdlib>
+#include <span>
 #include <string_view>
 
 #include "router/site/resource_reader.h"
 #include "router/site/validate.h"
+#include "tests/fuzz/fuzz_target.h"
 
+namespace fairlead {
 namespace {
-
-bool is_harmless(std::string_view text) {
-  for (const char c : text) {
-    if (static_cast<unsigned char>(c) < 0x20) return false;
-  }
-  return true;
-}
 
 template <class T>
 void check_names(const std::vector<T>& resources) {
   for (const T& resource : resources) {
-    if (resource.metadata.name.empty()) std::abort();
+    expect(!resource.metadata.name.empty());
   }
 }
 
 }  // namespace
 
-extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-  using namespace fairlead;
+void fuzz(std::span<const std::uint8_t> input) {
   Resources resources;
   Diagnostics diagnostics;
-  read_resources({reinterpret_cast<const char*>(data), size}, "fuzz.yaml", resources, diagnostics);
+  read_resources({reinterpret_cast<const char*>(input.data()), input.size()}, "fuzz.yaml", resources, diagnostics);
   add_implied_router_access(resources);
   // Directories that cannot exist, so that nothing outside the input decides.
   const CredentialSource credentials(resources, "/dev/null/certs", "/dev/null/issuers");
@@ -42,7 +36,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   check_names(resources.connectors);
   check_names(resources.secrets);
   for (const Diagnostic& diagnostic : diagnostics.items()) {
-    if (!is_harmless(to_string(diagnostic))) std::abort();
+    expect(is_harmless(to_string(diagnostic)));
   }
-  return 0;
 }
+
+}  // namespace fairlead

@@ -2,6 +2,7 @@
 // connection for a key goes to, with every candidate and why.
 
 #include <cstdio>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -99,10 +100,9 @@ std::string route_table(const Json& candidates) {
   return format_table(rows);
 }
 
-int not_running(const NamespacePaths& paths) {
+void print_not_running(const NamespacePaths& paths) {
   fmt::print(stderr, "fairlead: the gateway of namespace '{0}' is not running; start it with: fairlead run -n {0}\n",
              paths.name());
-  return kExitFailed;
 }
 
 int print(const std::string& text) {
@@ -110,41 +110,44 @@ int print(const std::string& text) {
   return kExitOk;
 }
 
-}  // namespace
-
-int print_network_status(const CommonArguments& common, const NetworkStatusArguments& arguments) {
+// What the gateway sees of the network; none if an error was printed.
+std::optional<Json> read_network(const CommonArguments& common) {
   const auto paths = find_namespace(common);
-  if (!paths) return kExitFailed;
-  if (!is_gateway_running(paths->lock())) return not_running(*paths);
+  if (!paths) return std::nullopt;
+  if (!is_gateway_running(paths->lock())) {
+    print_not_running(*paths);
+    return std::nullopt;
+  }
   const auto snapshot = read_status_snapshot(*paths);
   if (!snapshot) {
     print_error(snapshot.error());
-    return kExitFailed;
+    return std::nullopt;
   }
-  const Json& network = snapshot->at("network");
+  return snapshot->at("network");
+}
+
+}  // namespace
+
+int print_network_status(const CommonArguments& common, const NetworkStatusArguments& arguments) {
+  const auto network = read_network(common);
+  if (!network) return kExitFailed;
   switch (arguments.format) {
     case NetworkFormat::kTable:
-      return print(network_table(network));
+      return print(network_table(*network));
     case NetworkFormat::kJson:
-      return print(dump_json(network));
+      return print(dump_json(*network));
     case NetworkFormat::kYaml:
-      return print(to_yaml(network));
+      return print(to_yaml(*network));
     case NetworkFormat::kDot:
-      return print(network_dot(network));
+      return print(network_dot(*network));
   }
   return kExitFailed;
 }
 
 int print_route(const CommonArguments& common, const RouteArguments& arguments) {
-  const auto paths = find_namespace(common);
-  if (!paths) return kExitFailed;
-  if (!is_gateway_running(paths->lock())) return not_running(*paths);
-  const auto snapshot = read_status_snapshot(*paths);
-  if (!snapshot) {
-    print_error(snapshot.error());
-    return kExitFailed;
-  }
-  const Json& keys = snapshot->at("network").at("keys");
+  const auto network = read_network(common);
+  if (!network) return kExitFailed;
+  const Json& keys = network->at("keys");
   if (!keys.contains(arguments.routing_key)) {
     std::vector<std::string> names;
     for (const auto& [key, candidates] : keys.items())
