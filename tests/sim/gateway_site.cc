@@ -113,8 +113,8 @@ std::string GatewaySite::kill() {
 bool GatewaySite::links_up() const {
   if (!running()) return false;
   const auto status = transport_->status();
-  if (!std::all_of(status->listeners.begin(), status->listeners.end(), [](const auto& line) { return line.matched; }))
-    return false;
+  const auto matched = [](const ListenerStatus& listener) { return !listener.reachable_keys.empty(); };
+  if (!std::all_of(status->listeners.begin(), status->listeners.end(), matched)) return false;
   const std::size_t wanted = plan_.links.empty() ? 1 : plan_.links.size();
   return status->links.size() == wanted &&
          std::all_of(status->links.begin(), status->links.end(), [](const LinkStatus& link) {
@@ -131,7 +131,8 @@ std::string GatewaySite::describe_links() const {
                         link.last_error ? link.last_error->message : "no error");
   }
   for (const ListenerStatus& listener : transport_->status()->listeners) {
-    if (!listener.matched) text += fmt::format("{} listener {} has no route\n", kernel_.name(), listener.name);
+    if (listener.reachable_keys.empty())
+      text += fmt::format("{} listener {} has no route\n", kernel_.name(), listener.name);
   }
   return text.empty() ? kernel_.name() + " has no link\n" : text;
 }
