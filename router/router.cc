@@ -13,7 +13,9 @@ Router::Router(const TransportOptions& options)
                 .site_name = options.site_name,
                 .incarnation = options.incarnation,
                 .edge = options.edge},
-               *this) {}
+               *this),
+      tracer_(options.site_id, options.site_name,
+              value_of(router_id_of(options.site_id)) ^ options.incarnation, *this) {}
 
 // ---- connectors
 
@@ -80,11 +82,42 @@ void Router::note_cost(std::uint32_t link) {
 }
 
 void Router::control_message(std::uint32_t link, std::span<const std::uint8_t> message) {
-  if (auto taken = routing_.receive(link, message, transport_->now()); !taken) {
-    log_warning("router message ignored: {}", taken.error().message);
-  }
+  const Instant now = transport_->now();
+  const bool trace = is_trace(message);
+  const auto taken =
+      trace ? tracer_.receive(link, message, *routing_.table(), now) : routing_.receive(link, message, now);
+  if (!taken) log_warning("router message ignored: {}", taken.error().message);
+  if (trace) return arm_trace();
   note_cost(link);
   publish();
+}
+
+// ---- traces
+
+std::uint64_t Router::begin_trace(const std::string& routing_key) {
+  const std::uint64_t id = tracer_.begin(*routing_.table(), routing_key, transport_->now());
+  arm_trace();
+  return id;
+}
+
+void Router::send_trace(std::uint32_t link, std::vector<std::uint8_t> message) {
+  transport_->send_control(link, std::move(message));
+}
+
+void Router::try_server(std::uint32_t connector, std::uint64_t token) {
+  transport_->try_server(connector, [this, token](std::string server, std::string error, Duration took) {
+    tracer_.server_tried(token, std::move(server), std::move(error), took, transport_->kernel().now());
+  });
+}
+
+void Router::on_trace_due(Instant now) noexcept {
+  tracer_.tick(now);
+  arm_trace();
+}
+
+void Router::arm_trace() {
+  trace_due_.cancel();
+  if (const Instant due = tracer_.due(); due != Instant::max()) transport_->timers().arm(trace_due_, due);
 }
 
 // ---- what follows

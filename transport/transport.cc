@@ -157,6 +157,8 @@ void Transport::begin_stop() {
   for (const auto& connector : connectors_) {
     if (connector.probe != nullptr) connector.probe->close();
   }
+  for (const auto& trial : server_trials_)
+    trial->close();
   post_to_shards([](Shard& shard) { shard.stop(); });
 }
 
@@ -168,6 +170,7 @@ bool Transport::finished() noexcept {
   for (const auto& connector : connectors_) {
     if (connector.probe != nullptr && !connector.probe->closed()) return false;
   }
+  if (!server_trials_.empty()) return false;
   if (event_read_.in_flight()) {
     ring_->cancel(event_read_);
     return false;
@@ -185,6 +188,7 @@ bool Transport::control_turn(Duration wait_max) noexcept {
   run_tasks();
   timers_.advance(now_);
   std::erase_if(pending_, [](const auto& pending) { return pending->over(); });
+  std::erase_if(server_trials_, [](const auto& trial) { return !trial->busy(); });
   if (status_changed_) publish_status();
   return !finished();
 }
@@ -319,7 +323,7 @@ void Transport::close_listener(ListenerEntry& entry) {
 
 Result<std::uint32_t> Transport::add_connector(const ConnectorConfig& config) {
   const std::uint32_t id = next_edge_id_++;
-  ConnectorEntry entry{id, config, std::vector<EdgeGroup>(shards_.size()), std::nullopt, 0, false, {}, nullptr};
+  ConnectorEntry entry{id, config, std::vector<EdgeGroup>(shards_.size()), std::nullopt, 0, false, {}, {}, nullptr};
   if (config.probe) entry.probe = std::make_unique<HealthProbe>(*this, id);
   connectors_.push_back(std::move(entry));
   post_to_shards([id, key = config.routing_key](Shard& shard) { shard.add_connector(id, key, {}); });
@@ -350,8 +354,23 @@ void Transport::resolve_connector(ConnectorEntry& entry) {
     post_to_shards([id, key = connector->config.routing_key, list = *addresses](Shard& shard) {
       shard.add_connector(id, key, list);
     });
+    connector->addresses = *addresses;
     if (connector->probe != nullptr) connector->probe->set_addresses(std::move(*addresses));
   });
+}
+
+void Transport::try_server(std::uint32_t id, ServerTried done) {
+  const ConnectorEntry* connector = find_connector(id);
+  if (connector == nullptr) return done("", "the connector is gone", {});
+  const std::string server = to_string(HostPort{connector->config.host, connector->config.port});
+  if (connector->addresses.empty()) return done(server, "its host's address is not known yet", {});
+  auto trial = std::make_unique<TimedConnect>(*this, [server, done](int error, Duration took) {
+    done(server, error == 0 ? "" : error_from_errno(error, "connect to " + server).message, took);
+  });
+  if (stopping_ || !trial->start(connector->addresses.front())) {
+    return done(server, stopping_ ? "shutting down" : "no descriptor left to connect with", {});
+  }
+  server_trials_.push_back(std::move(trial));
 }
 
 void Transport::connector_health_changed(std::uint32_t id, bool up, int error) {
