@@ -41,7 +41,7 @@ void Router::offer_connectors() {
     if (connector.available) offered[connector.routing_key].push_back({connector.id, connector.load});
   }
   routing_.set_connectors(std::move(offered), transport_->now());
-  publish();
+  changed_ = true;
 }
 
 // ---- links
@@ -54,27 +54,28 @@ void Router::link_up(const LinkNews& link) {
                    {.site_id = link.site_id,
                     .site_name = link.site_name,
                     .kind = kind,
-                    .cost = link.cost,
+                    .cost = link.cost_told,
                     .peer_cost = link.peer_cost},
                    transport_->now());
+  routing_.set_link_cost(link.link, link.cost, transport_->now());
   note_cost(link.link);
-  publish();
+  changed_ = true;
 }
 
 void Router::link_down(std::uint32_t link) {
   routing_.link_down(link, transport_->now());
-  publish();
+  changed_ = true;
 }
 
 void Router::link_reset(std::uint32_t link) {
   routing_.link_reset(link, transport_->now());
-  publish();
+  changed_ = true;
 }
 
 void Router::set_link_cost(std::uint32_t link, std::uint32_t cost) {
   routing_.set_link_cost(link, cost, transport_->now());
   note_cost(link);
-  publish();
+  changed_ = true;
 }
 
 void Router::note_cost(std::uint32_t link) {
@@ -89,7 +90,7 @@ void Router::control_message(std::uint32_t link, std::span<const std::uint8_t> m
   if (!taken) log_warning("router message ignored: {}", taken.error().message);
   if (trace) return arm_trace();
   note_cost(link);
-  publish();
+  changed_ = true;
 }
 
 // ---- traces
@@ -128,10 +129,12 @@ void Router::send(std::uint32_t link, std::vector<std::uint8_t> message) {
 
 void Router::on_due(Instant now) noexcept {
   routing_.tick(now);
-  publish();
+  changed_ = true;
 }
 
-void Router::publish() {
+// Not at every message: a table of a thousand routers takes milliseconds.
+void Router::settled() {
+  if (!std::exchange(changed_, false)) return;
   if (auto table = routing_.table(); table != published_) {
     published_ = table;
     transport_->set_forwarder(std::move(table));

@@ -33,6 +33,7 @@ class Router final : public TransportEvents, private RoutingOutbox, private Trac
   void link_reset(std::uint32_t link) override;
   void control_message(std::uint32_t link, std::span<const std::uint8_t> message) override;
   void connector_available(std::uint32_t connector, bool available) override;
+  void settled() override;
 
   // What this site wants for a link from now on; streams that are open stay where they are.
   void set_link_cost(std::uint32_t link, std::uint32_t cost);
@@ -61,7 +62,6 @@ class Router final : public TransportEvents, private RoutingOutbox, private Trac
   void arm_trace();
   void offer_connectors();
   void note_cost(std::uint32_t link);
-  void publish();
   void add_sites(const RouteTable& table, NetworkView& view) const;
   void add_keys(const RouteTable& table, NetworkView& view) const;
 
@@ -71,6 +71,7 @@ class Router final : public TransportEvents, private RoutingOutbox, private Trac
   std::vector<Connector> connectors_;
   std::map<std::uint32_t, bool> early_news_;  // of connectors that are not added yet
   std::shared_ptr<const RouteTable> published_;
+  bool changed_ = false;  // since settled()
 
   TimerOf<&Router::on_due> due_{*this};
   TimerOf<&Router::on_trace_due> trace_due_{*this};

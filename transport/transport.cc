@@ -187,6 +187,7 @@ bool Transport::control_turn(Duration wait_max) noexcept {
   now_ = kernel_.now();
   run_tasks();
   timers_.advance(now_);
+  events_.settled();
   std::erase_if(pending_, [](const auto& pending) { return pending->over(); });
   std::erase_if(server_trials_, [](const auto& trial) { return !trial->busy(); });
   if (status_changed_) publish_status();
@@ -469,7 +470,8 @@ void Transport::report_going_away(unsigned shard, std::uint32_t link) {
 void Transport::report_control(unsigned shard, std::uint32_t link, std::uint64_t session,
                                std::vector<std::uint8_t> message) {
   inbox(shard).post(make_task<Transport>([shard, link, session, message = std::move(message)](Transport& transport) {
-    transport.events_.control_message(link, message);
+    LinkRecord* record = transport.find_record(link);
+    if (record != nullptr && record->take_message_of(session)) transport.events_.control_message(link, message);
     transport.shards_[shard]->mailbox().post(make_task<Shard>(
         [session, bytes = message.size()](Shard& target) { target.control_handled(session, bytes); }));
   }));

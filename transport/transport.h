@@ -41,6 +41,7 @@ namespace fairlead {
 struct LinkNews {
   std::uint32_t link = 0;
   std::uint32_t cost = 1;       // as configured here (incoming: as the peer says)
+  std::uint32_t cost_told = 1;  // what the peer takes it for
   std::uint32_t peer_cost = 1;  // as the peer says
   std::string site_id;          // of the other end
   std::string site_name;
@@ -58,6 +59,8 @@ class TransportEvents {
   virtual void control_message(std::uint32_t link, std::span<const std::uint8_t> message) = 0;
   // A connector's server answers, or does not. Without probing it is available from the start.
   virtual void connector_available(std::uint32_t connector, bool available) = 0;
+  // Once a turn, after all that was told in it.
+  virtual void settled() = 0;
 
  protected:
   ~TransportEvents() = default;
