@@ -107,6 +107,8 @@ def start_systems(names, arguments, folder, server_port, cpus):
             yield System("direct", server_port)
         elif name == "fairlead":
             yield start_fairlead(arguments.binary, own_folder, server_port, cpus, arguments.shards)
+        elif name == "transit":
+            yield start_fairlead(arguments.binary, own_folder, server_port, cpus, arguments.shards, name, transit=1)
         else:
             yield start_haproxy(own_folder, server_port, cpus, arguments.shards)
 
@@ -166,13 +168,13 @@ def parse_arguments():
     arguments = parser.parse_args()
     arguments.systems = arguments.systems.split(",")
     arguments.cases = arguments.cases.split(",")
-    if not set(arguments.systems) <= {"direct", "fairlead", "haproxy"}:
-        parser.error("--systems takes direct, fairlead and haproxy")
+    if not set(arguments.systems) <= {"direct", "fairlead", "transit", "haproxy"}:
+        parser.error("--systems takes direct, fairlead, transit (a third gateway between the two) and haproxy")
     if not set(arguments.cases) <= {case.name for case in CASES}:
         parser.error("--cases takes " + ", ".join(case.name for case in CASES))
     if arguments.rounds < 1 or not 0 < arguments.seconds <= 600 or arguments.shards < 1:
         parser.error("--rounds and --shards are at least 1, --seconds is above 0 and at most 600")
-    for program in [arguments.load] + ([arguments.binary] if "fairlead" in arguments.systems else []):
+    for program in [arguments.load] + ([arguments.binary] if {"fairlead", "transit"} & set(arguments.systems) else []):
         if not program.exists():
             parser.error(f"{program} does not exist; bench/README.md says how to build it")
     return arguments

@@ -1,5 +1,5 @@
-"""What is compared: no gateway at all, a pair of fairlead sites, a pair of HAProxies. All on loopback, each pair with
-mutual TLS 1.3 and AES-128-GCM between its two halves, and each half on CPUs of its own."""
+"""What is compared: no gateway at all, a pair of fairlead sites, three of them in a line, a pair of HAProxies. All on
+loopback, with mutual TLS 1.3 and AES-128-GCM between the halves, and each half on CPUs of its own."""
 
 import contextlib
 import json
@@ -111,37 +111,48 @@ def write_resource(home, kind, name, spec):
     (folder / f"{kind}-{name}.yaml").write_text(json.dumps(document))  # JSON is YAML
 
 
-def start_fairlead(binary, folder, server_port, cpus, shards):
+def write_sites(binary, homes, server_port):
+    """A line of sites: clients at the first, the server at the last. Returns the port for clients."""
+    port = free_port()
+    write_resource(homes[0], "Listener", "load", {"routingKey": "load", "host": LOCAL, "port": port})
+    write_resource(homes[-1], "Connector", "load", {"routingKey": "load", "host": LOCAL, "port": server_port})
+    for home in homes:
+        write_resource(home, "Site", home.name, {})
+    for home, following in zip(homes, homes[1:]):
+        write_resource(following, "RouterAccess", "links", {
+            "bindHost": LOCAL, "subjectAlternativeNames": [LOCAL],
+            "roles": [{"name": "inter-router", "port": free_port()}]})
+        link = run([binary, "link", "generate", "--host", LOCAL], env=environment(following))
+        (home / "namespaces" / "default" / "input" / "resources" / "link.yaml").write_text(link)
+    return port
+
+
+def environment(home):
+    return {**os.environ, "FAIRLEAD_HOME": str(home)}
+
+
+def start_fairlead(binary, folder, server_port, cpus, shards, name="fairlead", transit=0):
     near, far = halves(cpus)
-    west, east = folder / "west", folder / "east"
-    port, link_port = free_port(), free_port()
-    write_resource(east, "Site", "east", {})
-    write_resource(east, "RouterAccess", "links", {"bindHost": LOCAL, "subjectAlternativeNames": [LOCAL],
-                                                   "roles": [{"name": "inter-router", "port": link_port}]})
-    write_resource(east, "Connector", "load", {"routingKey": "load", "host": LOCAL, "port": server_port})
-    write_resource(west, "Site", "west", {})
-    write_resource(west, "Listener", "load", {"routingKey": "load", "host": LOCAL, "port": port})
-    env = {home: {**os.environ, "FAIRLEAD_HOME": str(home)} for home in (west, east)}
-    link = run([binary, "link", "generate", "--host", LOCAL], env=env[east])
-    (west / "namespaces" / "default" / "input" / "resources" / "link.yaml").write_text(link)
-
-    system = System("fairlead", port)
+    homes = [folder / "west", *(folder / f"transit-{i}" for i in range(transit)), folder / "east"]
+    system = System(name, write_sites(binary, homes, server_port))
     try:
-        for home, half in ((east, far), (west, near)):
+        for home in reversed(homes):
             log = folder / f"fairlead-{home.name}.log"
-            system.programs.append(Program([binary, "run", "--shards", shards], log, half,
-                                           env[home]))
-        status = west / "namespaces" / "default" / "runtime" / "status.json"
+            # What passes through lives on both halves: it is not to wait for one of them.
+            half = near if home is homes[0] else far if home is homes[-1] else cpus
+            system.programs.append(Program([binary, "run", "--shards", shards], log, half, environment(home)))
 
-        def linked():
+        def linked(home):
+            status = home / "namespaces" / "default" / "runtime" / "status.json"
             if not status.exists() or not all(program.alive() for program in system.programs):
                 return False
             resources = json.loads(status.read_text())["resources"]
             states = {resource["kind"]: resource["status"] for resource in resources}
-            sessions = states["Link"]["sessions"]
-            return (states["Link"]["active"] and sessions["up"] == sessions["wanted"]
-                    and states["Listener"]["hasMatchingConnector"])
-        wait_until("the fairlead sites to be linked", linked, [program.log for program in system.programs])
+            sessions = states["Link"]["sessions"] if "Link" in states else {"up": 0, "wanted": 0}
+            return (sessions["up"] == sessions["wanted"] and states.get("Link", {}).get("active", True)
+                    and states.get("Listener", {}).get("hasMatchingConnector", True))
+        wait_until("the fairlead sites to be linked", lambda: all(linked(home) for home in homes),
+                   [program.log for program in system.programs])
     except BaseException:
         system.end()
         raise
