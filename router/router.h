@@ -52,6 +52,7 @@ class Router final : public TransportEvents, private RoutingOutbox {
   void offer_connectors();
   void note_cost(std::uint32_t link);
   void publish();
+  void add_own_site(NetworkView& view) const;
   void add_sites(const RouteTable& table, NetworkView& view) const;
   void add_keys(const RouteTable& table, NetworkView& view) const;
 
