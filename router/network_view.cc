@@ -37,37 +37,45 @@ std::vector<std::string> path_of(const RouteTable& table, const Candidate& candi
 }
 
 // Edge sites are told of by every interior site that they have an uplink to; only the one that is in use tells of keys.
-// Which one that is follows from the costs, as at the edge site itself.
+// Which one that is follows from the costs, as at the edge site itself. What a site says to which no path leads is old.
 class EdgeSites {
  public:
   void add(const LinkState& state, const EdgeSite& edge, std::uint64_t cost_to_interior) {
-    NetworkView::Site& site = sites_[edge.site_id];
+    Told& told = told_[edge.site_id];
+    NetworkView::Site& site = told.site;
+    const bool up = cost_to_interior != PathTree::kUnreachable;
     site.id = edge.site_id;
     site.name = edge.site_name;
     site.edge = true;
-    site.links.push_back({state.site_id, state.site_name, edge.cost});
-    if (!edge.keys.empty()) site.keys = edge.keys;
-    const std::uint32_t number = static_cast<std::uint32_t>(site.links.size() - 1);
-    uplinks_[edge.site_id].push_back({number, LinkKind::kUplink, state.router(), edge.cost});
-    costs_[edge.site_id].push_back(cost_to_interior);
+    if (!edge.keys.empty() && (up || site.keys.empty())) site.keys = edge.keys;
+    if (up) {
+      const auto number = static_cast<std::uint32_t>(site.links.size());
+      told.uplinks.push_back({number, LinkKind::kUplink, state.router(), edge.cost});
+    }
+    site.links.push_back({state.site_id, state.site_name, edge.cost, up, false});
+    told.costs.push_back(cost_to_interior);
   }
 
   void move_to(std::vector<NetworkView::Site>& sites) {
-    for (auto& [id, site] : sites_) {
-      const RouterLink& active = *active_uplink(uplinks_[id]);
-      for (std::uint32_t i = 0; i < site.links.size(); ++i)
-        site.links[i].active = i == active.link;
-      const std::uint64_t cost = costs_[id][active.link];
-      site.reachable = cost != PathTree::kUnreachable;
-      site.cost = site.reachable ? cost + active.cost : 0;
-      sites.push_back(std::move(site));
+    for (auto& [id, told] : told_) {
+      const RouterLink* active = active_uplink(told.uplinks);
+      told.site.reachable = active != nullptr;
+      if (active != nullptr) {
+        told.site.links[active->link].active = true;
+        told.site.cost = told.costs[active->link] + active->cost;
+      }
+      sites.push_back(std::move(told.site));
     }
   }
 
  private:
-  std::map<std::string, NetworkView::Site> sites_;
-  std::map<std::string, std::vector<RouterLink>> uplinks_;
-  std::map<std::string, std::vector<std::uint64_t>> costs_;
+  struct Told {
+    NetworkView::Site site;
+    std::vector<RouterLink> uplinks;   // those that are up; their ids are positions among the site's links
+    std::vector<std::uint64_t> costs;  // to the interior site of each link
+  };
+
+  std::map<std::string, Told> told_;
 };
 
 }  // namespace

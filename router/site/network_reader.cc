@@ -52,7 +52,12 @@ class NetworkReader {
   Source source_;
   DocumentContext context_{"network", source_, diagnostics_};
   NetworkModel model_;
-  std::vector<const YamlNode*> links_;  // of each site; null: none
+  struct Links {
+    const YamlNode* list = nullptr;
+    std::string path;
+  };
+
+  std::vector<Links> links_;  // of each site
   std::map<std::string, std::size_t> by_id_;
   std::multimap<std::string, std::size_t> by_name_;
   std::vector<Told> told_;
@@ -124,7 +129,7 @@ void NetworkReader::read_site(const YamlNode& node, const std::string& path) {
     return;
   }
   by_name_.emplace(site.name, model_.sites.size());
-  links_.push_back(links);
+  links_.push_back({links, path + ".links"});
   model_.sites.push_back(std::move(site));
 }
 
@@ -143,11 +148,11 @@ void NetworkReader::read_served(const YamlNode& map, const std::string& path, Se
 }
 
 void NetworkReader::read_links(std::size_t site) {
-  if (links_[site] == nullptr) return;
-  for (std::size_t i = 0; i < links_[site]->items.size(); ++i) {
-    const YamlNode& node = links_[site]->items[i];
-    const std::string path = fmt::format("links[{}] of {}", i, model_.sites[site].name);
-    if (is_map(node, path)) read_link(site, node, path);
+  const Links& links = links_[site];
+  if (links.list == nullptr) return;
+  for (std::size_t i = 0; i < links.list->items.size(); ++i) {
+    const std::string path = fmt::format("{}[{}]", links.path, i);
+    if (is_map(links.list->items[i], path)) read_link(site, links.list->items[i], path);
   }
 }
 

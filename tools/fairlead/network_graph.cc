@@ -34,6 +34,19 @@ NetworkGraph::State state_of(const Json& link, bool edge) {
   return link.value("active", true) ? NetworkGraph::State::kActive : NetworkGraph::State::kStandby;
 }
 
+// By names, edge sites' last.
+void sort_links(NetworkGraph& graph) {
+  const auto rank = [&](std::size_t site) {
+    return std::tie(graph.sites[site].edge, graph.sites[site].name, graph.sites[site].id);
+  };
+  for (NetworkGraph::Link& link : graph.links) {
+    if (!graph.sites[link.a].edge && rank(link.b) < rank(link.a)) std::swap(link.a, link.b);
+  }
+  std::ranges::sort(graph.links, [&](const NetworkGraph::Link& left, const NetworkGraph::Link& right) {
+    return std::pair(rank(left.a), rank(left.b)) < std::pair(rank(right.a), rank(right.b));
+  });
+}
+
 }  // namespace
 
 NetworkGraph graph_of(const Json& network) {
@@ -66,6 +79,7 @@ NetworkGraph graph_of(const Json& network) {
       if (known.rtt.empty()) known.rtt = link.rtt;
     }
   }
+  sort_links(graph);
   return graph;
 }
 

@@ -184,6 +184,10 @@ std::size_t Picture::hub_of(std::size_t site) const {
   for (const NetworkGraph::Link& link : graph_.links) {
     if (link.a == site && link.state == State::kActive && graph_.sites[link.b].described) return link.b;
   }
+  // One that is lost stands where it was.
+  for (const NetworkGraph::Link& link : graph_.links) {
+    if (link.a == site && graph_.sites[site].edge && graph_.sites[link.b].described) return link.b;
+  }
   return SIZE_MAX;
 }
 

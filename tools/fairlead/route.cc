@@ -68,7 +68,7 @@ std::string open_text(const Json& candidate) {
 }
 
 const char* mark_of(const Json& candidate) {
-  return candidate.at("chosen") == true ? "=>" : " ";
+  return candidate.value("chosen", false) ? "=>" : " ";
 }
 
 bool is_load_known(const Json& candidates) {
@@ -101,7 +101,7 @@ const Json* find_candidate(const Json& candidates, const Json& wanted) {
 }
 
 const Json* chosen_of(const Json& candidates) {
-  const auto at = std::ranges::find_if(candidates, [](const Json& candidate) { return candidate.at("chosen") == true; });
+  const auto at = std::ranges::find_if(candidates, [](const Json& candidate) { return candidate.value("chosen", false); });
   return at == candidates.end() ? nullptr : &*at;
 }
 
