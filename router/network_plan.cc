@@ -21,7 +21,9 @@ class Planner {
 
   LinkKind kind_of(std::size_t from, std::size_t to) const;
   LinkState state_of(std::size_t site) const;
+
   const RouterLink* uplink_of(std::size_t site) const { return active_uplink(links_[site]); }
+
   // `open`: the connections that count there, which `shares` keep; null if none are known of.
   LocalConnectors connectors_of(std::size_t site, const NetworkModel::Open* open, std::vector<LoadShare>& shares) const;
   std::shared_ptr<const RouteTable> table_of(std::size_t site, const NetworkModel::Open* open,
@@ -165,9 +167,8 @@ std::vector<NetworkView::Candidate> Planner::route_from_edge(std::size_t from, s
 }  // namespace
 
 NetworkModel::Link* NetworkModel::find_link(std::size_t a, std::size_t b) {
-  const auto at = std::ranges::find_if(links, [&](const Link& link) {
-    return (link.a == a && link.b == b) || (link.a == b && link.b == a);
-  });
+  const auto at = std::ranges::find_if(
+      links, [&](const Link& link) { return (link.a == a && link.b == b) || (link.a == b && link.b == a); });
   return at == links.end() ? nullptr : &*at;
 }
 

@@ -12,8 +12,8 @@ namespace {
 
 bool tells_of(const Topology& topology, RouterId router, RouterId neighbour) {
   const LinkState* state = topology.find(router);
-  return state != nullptr && std::ranges::find(state->neighbours, neighbour, &Adjacency::router) !=
-                                 state->neighbours.end();
+  return state != nullptr &&
+         std::ranges::find(state->neighbours, neighbour, &Adjacency::router) != state->neighbours.end();
 }
 
 std::vector<std::string> path_of(const RouteTable& table, const Candidate& candidate, const SiteNames& names) {

@@ -54,8 +54,11 @@ void add_interior_candidates(RouteTable::Parts& parts, const Topology& topology,
     for (const EdgeSite& edge : state.edges) {
       for (const auto& [key, instances] : edge.keys) {
         add_candidate(parts, loads, key,
-                      {.site = router_id_of(edge.site_id), .cost = cost + edge.cost, .instances = instances,
-                       .via = router, .edge = true});
+                      {.site = router_id_of(edge.site_id),
+                       .cost = cost + edge.cost,
+                       .instances = instances,
+                       .via = router,
+                       .edge = true});
       }
     }
   }
@@ -64,8 +67,11 @@ void add_interior_candidates(RouteTable::Parts& parts, const Topology& topology,
 void add_uplink_candidates(RouteTable::Parts& parts, const RouterLink& uplink, const ReachableKeys& reach,
                            Loads& loads) {
   for (const auto& [key, sum] : reach) {
-    add_candidate(parts, loads, key, {.site = uplink.router, .cost = std::uint64_t{uplink.cost} + sum.cost,
-                                      .instances = sum.instances, .via = uplink.router});
+    add_candidate(parts, loads, key,
+                  {.site = uplink.router,
+                   .cost = std::uint64_t{uplink.cost} + sum.cost,
+                   .instances = sum.instances,
+                   .via = uplink.router});
   }
 }
 
@@ -76,8 +82,8 @@ ReachableKeys reach_for(const RouteTable& table, RouterId edge) {
     for (const Candidate& candidate : table.candidates(key)) {
       if (candidate.site == edge) continue;  // what it serves itself
       sum.cost = static_cast<std::uint32_t>(std::min<std::uint64_t>(candidate.cost, sum.cost));
-      sum.instances = static_cast<std::uint16_t>(
-          std::min<std::uint32_t>(sum.instances + candidate.instances, UINT16_MAX));
+      sum.instances =
+          static_cast<std::uint16_t>(std::min<std::uint32_t>(sum.instances + candidate.instances, UINT16_MAX));
     }
     if (sum.instances > 0) reach.emplace(key, sum);
   }

@@ -31,8 +31,8 @@ std::string links_of(const NetworkModel& model, std::size_t site) {
 Result<NetworkChange> parse_link(const NetworkModel& model, std::string_view text) {
   const std::size_t slash = text.find('/');
   if (slash == std::string_view::npos) {
-    return fail(ErrorCode::kInvalid, fmt::format("found {}; a link is written as the sites at its ends: west/east",
-                                                 in_quotes(text)));
+    return fail(ErrorCode::kInvalid,
+                fmt::format("found {}; a link is written as the sites at its ends: west/east", in_quotes(text)));
   }
   const auto a = find_site(model, text.substr(0, slash));
   if (!a) return std::unexpected(a.error());
@@ -44,8 +44,7 @@ Result<NetworkChange> parse_link(const NetworkModel& model, std::string_view tex
       })) {
     return change;
   }
-  return fail(ErrorCode::kInvalid,
-              fmt::format("there is no link {}; {}", in_quotes(text), links_of(model, *a)));
+  return fail(ErrorCode::kInvalid, fmt::format("there is no link {}; {}", in_quotes(text), links_of(model, *a)));
 }
 
 Result<NetworkChange> parse_cost(const NetworkModel& model, std::string_view text) {
@@ -91,9 +90,8 @@ Result<std::size_t> find_site(const NetworkModel& model, std::string_view name) 
                                                  in_quotes(name), fmt::join(ids, ", ")));
   }
   const std::string_view meant = closest(name, names);
-  return fail(ErrorCode::kInvalid,
-              fmt::format("there is no site {}{}", in_quotes(name),
-                          meant.empty() ? "" : fmt::format("; did you mean '{}'?", meant)));
+  return fail(ErrorCode::kInvalid, fmt::format("there is no site {}{}", in_quotes(name),
+                                               meant.empty() ? "" : fmt::format("; did you mean '{}'?", meant)));
 }
 
 Result<std::vector<NetworkChange>> parse_changes(const NetworkModel& model, const std::vector<std::string>& costs,
@@ -105,8 +103,8 @@ Result<std::vector<NetworkChange>> parse_changes(const NetworkModel& model, cons
     if (std::ranges::any_of(changes, [&](const NetworkChange& other) {
           return std::minmax(other.a, other.b) == std::minmax(change->a, change->b);
         })) {
-      return fail(ErrorCode::kInvalid, fmt::format("--cost: found {}; the link has another cost already",
-                                                   in_quotes(text)));
+      return fail(ErrorCode::kInvalid,
+                  fmt::format("--cost: found {}; the link has another cost already", in_quotes(text)));
     }
     changes.push_back(*change);
   }

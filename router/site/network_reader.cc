@@ -52,6 +52,7 @@ class NetworkReader {
   Source source_;
   DocumentContext context_{"network", source_, diagnostics_};
   NetworkModel model_;
+
   struct Links {
     const YamlNode* list = nullptr;
     std::string path;
@@ -137,8 +138,9 @@ void NetworkReader::read_served(const YamlNode& map, const std::string& path, Se
   FieldReader reader(context_, map, path);
   for (const YamlEntry& entry : map.entries) {
     if (entry.key.empty() || entry.key.size() > kKeyBytesMax) {
-      diagnostics_.error(entry.position, fmt::format("network: {}: found {} as a routing key; allowed are 1 to {} bytes",
-                                                     path, in_quotes(entry.key), kKeyBytesMax));
+      diagnostics_.error(entry.position,
+                         fmt::format("network: {}: found {} as a routing key; allowed are 1 to {} bytes", path,
+                                     in_quotes(entry.key), kKeyBytesMax));
     } else if (const auto instances = reader.number(entry.key, 1, kInstancesMax)) {
       keys[entry.key] = static_cast<std::uint16_t>(*instances);
     } else if (!reader.has(entry.key)) {
@@ -188,7 +190,8 @@ std::size_t NetworkReader::find_other_end(FieldReader& reader, bool up) {
     const auto count = by_name_.count(name);
     if (count == 1) return by_name_.find(name)->second;
     if (count > 1) {
-      reader.error("siteName", fmt::format("several sites are called {}; say which one by its siteId", in_quotes(name)));
+      reader.error("siteName",
+                   fmt::format("several sites are called {}; say which one by its siteId", in_quotes(name)));
     } else if (up) {
       std::vector<std::string_view> names;
       for (const NetworkModel::Site& site : model_.sites)
@@ -224,9 +227,8 @@ void NetworkReader::join_links() {
       model_.links[at->second].cost = std::max(model_.links[at->second].cost, told.cost);
     }
   }
-  std::erase_if(model_.links, [&](const NetworkModel::Link& link) {
-    return down.contains(std::minmax(link.a, link.b));
-  });
+  std::erase_if(model_.links,
+                [&](const NetworkModel::Link& link) { return down.contains(std::minmax(link.a, link.b)); });
 }
 
 // What this site has open; all else follows from the sites.
@@ -234,8 +236,8 @@ void NetworkReader::read_candidates(const YamlNode& keys) {
   for (const YamlEntry& entry : keys.entries) {
     const std::string path = fmt::format("keys.{}", entry.key);
     if (entry.value.kind != YamlNode::Kind::kSequence) {
-      diagnostics_.error(entry.value.position, fmt::format("network: {}: found {}; allowed is a list of candidates", path,
-                                                           describe(entry.value)));
+      diagnostics_.error(entry.value.position, fmt::format("network: {}: found {}; allowed is a list of candidates",
+                                                           path, describe(entry.value)));
       continue;
     }
     for (std::size_t i = 0; i < entry.value.items.size(); ++i) {
@@ -260,8 +262,9 @@ std::optional<NetworkModel> read_network(std::string_view text, const std::strin
   const std::vector<YamlNode> documents = parse_yaml(text, file, diagnostics, kLimits);
   if (diagnostics.error_count() > errors) return std::nullopt;
   if (documents.size() != 1) {
-    diagnostics.error(documents.empty() ? Position{file} : documents[1].position,
-                      fmt::format("found {} documents; needed is one, with the sites of the network", documents.size()));
+    diagnostics.error(
+        documents.empty() ? Position{file} : documents[1].position,
+        fmt::format("found {} documents; needed is one, with the sites of the network", documents.size()));
     return std::nullopt;
   }
   NetworkModel model = NetworkReader(diagnostics).read(documents.front());

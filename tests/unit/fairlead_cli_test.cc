@@ -228,9 +228,12 @@ TEST_F(CliTest, RoutesOfANetworkInAFile) {
             "\nWhich connections shop has open is not known here: this is its choice while it has none.\n");
   ASSERT_EQ(run({"route", "--topology", file, "--cost", "east/west=9", "--without", "shop", "db"}), 0) << error_;
   EXPECT_EQ(out_,
-            "SITE   INSTANCES  OPEN  BEFORE  COST  VALUE  PATH          AFTER  COST  VALUE  PATH          CHANGE\n"
-            "north  2          2             3     4.00   east > north  =>     5     6.00   north         cost +2, path\n"
-            "east   1          3     =>      1     4.00   east                 7     10.00  north > east  cost +6, path\n"
+            "SITE   INSTANCES  OPEN  BEFORE  COST  VALUE  PATH          "
+            "AFTER  COST  VALUE  PATH          CHANGE\n"
+            "north  2          2             3     4.00   east > north  "
+            "=>     5     6.00   north         cost +2, path\n"
+            "east   1          3     =>      1     4.00   east            "
+            "     7     10.00  north > east  cost +6, path\n"
             "\nFrom west the next connection for db would go to north instead of east.\n");
 }
 
@@ -339,7 +342,8 @@ keys:
     - {siteId: w, siteName: west, cost: 3, instances: 3, open: 0, value: 3.0, chosen: true, path: [west], uplink: true}
 )");
   ASSERT_EQ(run({"network", "status"}), 0) << error_;
-  EXPECT_NE(out_.find("shop/east  9     -        standby\nshop/west  2     1.000ms  active\n"), std::string::npos) << out_;
+  EXPECT_NE(out_.find("shop/east  9     -        standby\nshop/west  2     1.000ms  active\n"), std::string::npos)
+      << out_;
   EXPECT_NE(out_.find("db   3     3          west\n"), std::string::npos) << out_;
   EXPECT_NE(out_.find("An edge site does not see the network behind its uplinks"), std::string::npos) << out_;
   ASSERT_EQ(run({"route", "db"}), 0) << error_;

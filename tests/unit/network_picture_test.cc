@@ -47,7 +47,7 @@ bool is_well_formed(std::string_view text) {
 }
 
 Json site(const std::string& name, const char* role, Json links, Json keys = Json::object()) {
-  return {{"id", "id-" + name}, {"name", name}, {"role", role},       {"reachable", true},
+  return {{"id", "id-" + name}, {"name", name},   {"role", role}, {"reachable", true},
           {"cost", 0},          {"links", links}, {"keys", keys}};
 }
 
@@ -61,14 +61,13 @@ Json network() {
   standby["active"] = false;
   Json down = link("gone", 3);
   down["up"] = false;
-  const Json json = {
-          {"self", "id-west"},
-          {"sites",
-           {site("west", "interior", {link("east", 17), link("north", 4), down}),
-            site("east", "interior", {link("west", 17)}, {{"db", 1}, {"http", 3}}),
-            site("north", "interior", {link("west", 4)}), site("gone", "interior", Json::array()),
-            site("shop", "edge", {link("west", 2), standby}, {{"till", 1}})}},
-          {"keys", Json::object()}};
+  const Json json = {{"self", "id-west"},
+                     {"sites",
+                      {site("west", "interior", {link("east", 17), link("north", 4), down}),
+                       site("east", "interior", {link("west", 17)}, {{"db", 1}, {"http", 3}}),
+                       site("north", "interior", {link("west", 4)}), site("gone", "interior", Json::array()),
+                       site("shop", "edge", {link("west", 2), standby}, {{"till", 1}})}},
+                     {"keys", Json::object()}};
   return Json::parse(json.dump());
 }
 

@@ -60,7 +60,7 @@ TEST(NetworkReader, WhatIsPrintedIsReadAsItWas) {
     EXPECT_EQ(model.sites[1].keys, (ServedKeys{{"db", 2}}));
     EXPECT_EQ(model.sites[3].keys, (ServedKeys{{"42", 1}}));
     EXPECT_TRUE(model.sites[3].edge);
-    ASSERT_EQ(model.links.size(), 3U);  // those that are down do not count
+    ASSERT_EQ(model.links.size(), 3U);   // those that are down do not count
     EXPECT_EQ(model.links[0].cost, 4U);  // the larger of what both ends say
     EXPECT_EQ(model.open, (NetworkModel::Open{{{"db", "e"}, 7}}));
   }
@@ -100,23 +100,26 @@ TEST(NetworkReader, LinksThatCannotBeAreRefused) {
   EXPECT_EQ(errors(two + "{siteName: wset}"),
             (Errors{"5:20: network: sites[1].links[0].siteName: found 'wset'; there is no such site; did you mean "
                     "'west'?"}));
-  EXPECT_EQ(errors(two + "{siteName: west, cost: 0}"),
-            (Errors{"5:32: network: sites[1].links[0].cost: found '0'; allowed is a whole number from 1 to 2147483647"}));
+  EXPECT_EQ(
+      errors(two + "{siteName: west, cost: 0}"),
+      (Errors{"5:32: network: sites[1].links[0].cost: found '0'; allowed is a whole number from 1 to 2147483647"}));
   EXPECT_EQ(errors(two + "{siteName: east}"), (Errors{"5:20: network: sites[1].links[0].siteName: leads to the site "
                                                       "itself"}));
   EXPECT_EQ(errors(two + "{}"), (Errors{"5:9: network: sites[1].links[0].siteName: is missing; needed is the name of "
                                         "the site at the other end"}));
   EXPECT_EQ(errors(two + "{siteId: west, siteName: eats}").size(), 1U);
   EXPECT_EQ(errors(two + "{siteName: west}\n      - {siteName: west}").size(), 1U);
-  EXPECT_EQ(errors("sites:\n  - {name: a, role: edge}\n  - {name: b, role: edge, links: [{siteName: a}]}"),
-            (Errors{"3:46: network: sites[1].links[0].siteName: joins two edge sites; an edge site is linked to interior "
-                    "sites only"}));
+  EXPECT_EQ(
+      errors("sites:\n  - {name: a, role: edge}\n  - {name: b, role: edge, links: [{siteName: a}]}"),
+      (Errors{"3:46: network: sites[1].links[0].siteName: joins two edge sites; an edge site is linked to interior "
+              "sites only"}));
   EXPECT_EQ(errors("sites: [{name: a, id: 1}, {name: a, id: 2}, {name: b, links: [{siteName: a}]}]").size(), 1U);
 }
 
 TEST(NetworkReader, TheViewOfAnEdgeSiteIsNoNetwork) {
-  EXPECT_EQ(errors("self: shop\nsites: [{name: shop, role: edge, links: [{siteId: x, siteName: west}]}]"),
-            (Errors{"1:7: network: self: is an edge site, which does not see the network; save it at an interior site"}));
+  EXPECT_EQ(
+      errors("self: shop\nsites: [{name: shop, role: edge, links: [{siteId: x, siteName: west}]}]"),
+      (Errors{"1:7: network: self: is an edge site, which does not see the network; save it at an interior site"}));
 }
 
 NetworkModel network() {
@@ -149,12 +152,14 @@ TEST(NetworkChanges, LinksAreWrittenAsTheSitesAtTheirEnds) {
 
 TEST(NetworkChanges, MistakesSayWhatThereIs) {
   EXPECT_EQ(change_error({"east/west-1"}, {}), "--cost: found 'east/west-1'; write a link and its cost: west/east=5");
-  EXPECT_EQ(change_error({"east-west=1"}, {}), "--cost: found 'east-west'; a link is written as the sites at its ends: "
-                                               "west/east");
+  EXPECT_EQ(change_error({"east-west=1"}, {}),
+            "--cost: found 'east-west'; a link is written as the sites at its ends: "
+            "west/east");
   EXPECT_EQ(change_error({"east/wset-1=1"}, {}), "--cost: there is no site 'wset-1'; did you mean 'west-1'?");
   EXPECT_EQ(change_error({"east/north=1"}, {}), "--cost: there is no link 'east/north'; links of east are east/west-1");
-  EXPECT_EQ(change_error({"east/west-1=0"}, {}), "--cost: found '0' as a cost; allowed is a whole number from 1 to "
-                                                 "2147483647");
+  EXPECT_EQ(change_error({"east/west-1=0"}, {}),
+            "--cost: found '0' as a cost; allowed is a whole number from 1 to "
+            "2147483647");
   EXPECT_EQ(change_error({"east/west-1=1", "west-1/east=2"}, {}),
             "--cost: found 'west-1/east=2'; the link has another cost already");
   EXPECT_EQ(change_error({}, {"nroth"}), "--without: there is no site 'nroth'; did you mean 'north'?");

@@ -16,7 +16,7 @@ struct NetworkGraph {
     bool edge = false;
     bool self = false;
     bool reachable = true;
-    bool described = true;  // otherwise known from a link only
+    bool described = true;          // otherwise known from a link only
     std::vector<std::string> keys;  // "db", "db:3" of several instances
   };
 

@@ -204,7 +204,7 @@ bool Layouter::overlaps() const {
 }
 
 bool Layouter::is_clear(const Curve& curve, std::size_t a, std::size_t b) const {
-    for (int step = 0; step < kCurveSteps; ++step) {
+  for (int step = 0; step < kCurveSteps; ++step) {
     const Point from = curve.at(static_cast<double>(step) / kCurveSteps);
     const Point to = curve.at(static_cast<double>(step + 1) / kCurveSteps);
     for (std::size_t site = 0; site < sites_.size(); ++site) {

@@ -62,10 +62,11 @@ std::variant<NetworkModel, int> model_of(const Json& network) {
     std::string uplinks;
     for (const Json& link : sites[0].at("links"))
       uplinks += (uplinks.empty() ? "" : " or ") + text_at(link, "/siteName");
-    fmt::print(stderr,
-               "fairlead: {} is an edge site, which does not see the network; ask at {}, or give what 'fairlead network "
-               "status -o yaml' prints there to --topology\n",
-               text_at(sites[0], "/name"), uplinks.empty() ? "an interior site" : uplinks);
+    fmt::print(
+        stderr,
+        "fairlead: {} is an edge site, which does not see the network; ask at {}, or give what 'fairlead network "
+        "status -o yaml' prints there to --topology\n",
+        text_at(sites[0], "/name"), uplinks.empty() ? "an interior site" : uplinks);
     return kExitFailed;
   }
   return parse(dump_json(network), "status.json");

@@ -55,8 +55,8 @@ std::string links_table(const Json& network) {
   const NetworkGraph graph = graph_of(network);
   std::vector<TableRow> rows = {{"LINK", "COST", "RTT", "STATE"}};
   for (const NetworkGraph::Link& link : graph.links) {
-    rows.push_back({fmt::format("{}/{}", graph.sites[link.a].name, graph.sites[link.b].name),
-                    std::to_string(link.cost), link.rtt, name_of(link.state)});
+    rows.push_back({fmt::format("{}/{}", graph.sites[link.a].name, graph.sites[link.b].name), std::to_string(link.cost),
+                    link.rtt, name_of(link.state)});
   }
   return rows.size() == 1 ? "No links.\n" : format_table(rows);
 }
@@ -105,7 +105,9 @@ std::string network_dot(const NetworkGraph& graph) {
     text += fmt::format("  {} [label={}{}];\n", quoted(site.id), label, site.edge ? ", shape=ellipse" : "");
   }
   for (const NetworkGraph::Link& link : graph.links) {
-    const char* style = link.state == State::kDown ? ", style=dotted" : link.state == State::kStandby ? ", style=dashed" : "";
+    const char* style = link.state == State::kDown      ? ", style=dotted"
+                        : link.state == State::kStandby ? ", style=dashed"
+                                                        : "";
     text += fmt::format("  {} -- {} [label={}{}];\n", quoted(graph.sites[link.a].id), quoted(graph.sites[link.b].id),
                         link.cost, style);
   }

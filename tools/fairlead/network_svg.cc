@@ -19,8 +19,8 @@ namespace {
 
 using State = NetworkGraph::State;
 
-// Colours for light ground stand at the elements, so that every viewer has them; those that know the reader's preference
-// get the dark ones from the style sheet.
+// Colours for light ground stand at the elements, so that every viewer has them; those that know the reader's
+// preference get the dark ones from the style sheet.
 constexpr std::string_view kStyle = R"(<style>
 text { font-family: system-ui, -apple-system, "Segoe UI", Roboto, "DejaVu Sans", sans-serif; }
 @media (prefers-color-scheme: dark) {
@@ -147,7 +147,7 @@ class Picture {
   std::vector<Box> boxes_;
   Point size_;
   std::vector<Curve> curves_;  // of each link
-  std::vector<Area> taken_;  // first of the sites
+  std::vector<Area> taken_;    // first of the sites
   std::string svg_;
 };
 
@@ -241,16 +241,18 @@ void Picture::draw_site(std::size_t number) {
   const double left = centre.x - box.width / 2;
   const double top = centre.y - box.height / 2;
   const bool lost = !site.reachable;
-  svg_ += fmt::format("<g>\n<title>{}: {} site{}{}{}{}</title>\n", escaped(site.name),
-                      site.edge ? "edge" : "interior", site.self ? ", this one" : "", lost ? ", unreachable" : "",
-                      site.keys.empty() ? "" : "; serves ", escaped(fmt::format("{}", fmt::join(site.keys, ", "))));
+  svg_ += fmt::format("<g>\n<title>{}: {} site{}{}{}{}</title>\n", escaped(site.name), site.edge ? "edge" : "interior",
+                      site.self ? ", this one" : "", lost ? ", unreachable" : "", site.keys.empty() ? "" : "; serves ",
+                      escaped(fmt::format("{}", fmt::join(site.keys, ", "))));
   svg_ += fmt::format(
       "<rect class=\"{}{}\" x=\"{:.1f}\" y=\"{:.1f}\" width=\"{:.1f}\" height=\"{:.1f}\" rx=\"{:.1f}\" fill=\"{}\" "
       "stroke=\"{}\" stroke-width=\"{}\"{}/>\n",
       site.edge ? "edge" : "interior", lost ? " lost" : "", left, top, box.width, box.height,
       site.edge ? std::min(box.height / 2, 12.0) : 5, site.edge ? "#f4f5f7" : "#e6effc",
-      lost ? "#c62828" : site.edge ? "#6b7683" : "#2b5fad", site.self ? 3 : 1.3,
-      lost ? " stroke-dasharray=\"4 4\"" : "");
+      lost        ? "#c62828"
+      : site.edge ? "#6b7683"
+                  : "#2b5fad",
+      site.self ? 3 : 1.3, lost ? " stroke-dasharray=\"4 4\"" : "");
   double y = top + box.name_size + (site.edge ? 4 : 7);
   svg_ += fmt::format(
       "<text class=\"name\" x=\"{:.1f}\" y=\"{:.1f}\" font-size=\"{}\" font-weight=\"600\" text-anchor=\"middle\" "
@@ -291,7 +293,8 @@ std::string Picture::draw() {
   svg_ = fmt::format(
       "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{0:.0f}\" height=\"{1:.0f}\" viewBox=\"0 0 {0:.0f} {1:.0f}\" "
       "role=\"img\">\n<title>network of {2} sites</title>\n{3}"
-      "<rect class=\"ground\" width=\"100%\" height=\"100%\" fill=\"#ffffff\"/>\n<g transform=\"translate({4:.1f} 0)\">\n",
+      "<rect class=\"ground\" width=\"100%\" height=\"100%\" fill=\"#ffffff\"/>\n<g transform=\"translate({4:.1f} "
+      "0)\">\n",
       width, height, graph_.sites.size(), kStyle, shift);
   for (std::size_t link = 0; link < graph_.links.size(); ++link)
     draw_link(link);
@@ -300,8 +303,8 @@ std::string Picture::draw() {
   for (std::size_t link = 0; link < graph_.links.size(); ++link)
     draw_label(link);
   svg_ += fmt::format(
-      "</g>\n<text class=\"note\" x=\"12\" y=\"{:.1f}\" font-size=\"{}\" fill=\"#46515c\">{}</text>\n</svg>\n", height - 8,
-      kNoteSize, escaped(text));
+      "</g>\n<text class=\"note\" x=\"12\" y=\"{:.1f}\" font-size=\"{}\" fill=\"#46515c\">{}</text>\n</svg>\n",
+      height - 8, kNoteSize, escaped(text));
   return std::move(svg_);
 }
 

@@ -76,7 +76,8 @@ bool is_load_known(const Json& candidates) {
 }
 
 std::string load_note(const std::string& from) {
-  return fmt::format("\nWhich connections {} has open is not known here: this is its choice while it has none.\n", from);
+  return fmt::format("\nWhich connections {} has open is not known here: this is its choice while it has none.\n",
+                     from);
 }
 
 std::string route_table(const Json& answer) {
@@ -101,7 +102,8 @@ const Json* find_candidate(const Json& candidates, const Json& wanted) {
 }
 
 const Json* chosen_of(const Json& candidates) {
-  const auto at = std::ranges::find_if(candidates, [](const Json& candidate) { return candidate.value("chosen", false); });
+  const auto at =
+      std::ranges::find_if(candidates, [](const Json& candidate) { return candidate.value("chosen", false); });
   return at == candidates.end() ? nullptr : &*at;
 }
 
@@ -123,8 +125,8 @@ TableRow change_row(const Json* before, const Json* after) {
     if (candidate == nullptr) {
       row.insert(row.end(), {" ", "", "", ""});
     } else {
-      row.insert(row.end(), {mark_of(*candidate), text_at(*candidate, "/cost"), value_text(*candidate),
-                             path_text(*candidate)});
+      row.insert(row.end(),
+                 {mark_of(*candidate), text_at(*candidate, "/cost"), value_text(*candidate), path_text(*candidate)});
     }
   }
   row.push_back(change_text(before, after));
