@@ -48,6 +48,8 @@ TEST_F(CliTest, UsageErrorsEndWithTwoAndSayWhatWasMeant) {
   EXPECT_TRUE(said("unknown command 'lnik' (did you mean 'link'?)")) << error_;
   EXPECT_EQ(run({"link", "generate", "--csot", "3"}), 2);
   EXPECT_TRUE(said("unknown option --csot (did you mean '--cost'?)")) << error_;
+  EXPECT_EQ(run({"route", "db", "--topolgy", "x"}), 2);
+  EXPECT_TRUE(said("unknown option --topolgy (did you mean '--topology'?)")) << error_;
   EXPECT_EQ(run({"link", "status", "-o", "xml"}), 2);
   EXPECT_TRUE(said("allowed is json|table|yaml")) << error_;
   EXPECT_EQ(run({"-n", "../x", "version"}), 2);

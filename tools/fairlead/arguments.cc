@@ -248,7 +248,7 @@ std::string explain(const CLI::App& top, int argc, char** argv, const CLI::Parse
     if (names.empty() && at->get_parent() != nullptr && find_command(*at->get_parent(), word) != nullptr) {
       return second_command(at->get_name(), word);
     }
-    if (names.empty()) break;
+    if (names.empty()) continue;
     if (const CLI::App* next = find_command(*at, word)) {
       at = next;
       continue;
