@@ -146,17 +146,25 @@ TEST(NetworkLayout, NoTwoSitesOverlapAndAllAreInside) {
 
 TEST(NetworkLayout, ALinkBendsAroundASiteInItsWay) {
   // A ring, and a link that skips one of its sites.
-  const std::vector<LayoutSite> sites(12, {120, 40});
+  const std::vector<LayoutSite> sites(30, {120, 40});
   std::vector<std::pair<std::size_t, std::size_t>> links;
   for (std::size_t i = 0; i < sites.size(); ++i)
     links.emplace_back(std::min(i, (i + 1) % sites.size()), std::max(i, (i + 1) % sites.size()));
   links.emplace_back(0, 2);
   const Layout layout = lay_out(sites, links);
-  const Curve& curve = layout.curves.back();
-  for (int step = 0; step <= 20; ++step) {
-    const Point point = curve.at(step / 20.0);
-    EXPECT_FALSE(meets(point, point, layout.centres[1], 120, 40));
+  std::size_t in_the_way = 0;
+  for (std::size_t i = 0; i < links.size(); ++i) {
+    const Curve& curve = layout.curves[i];
+    for (std::size_t site = 0; site < sites.size(); ++site) {
+      if (site == links[i].first || site == links[i].second) continue;
+      if (meets(curve.a, curve.b, layout.centres[site], 120, 40)) ++in_the_way;
+      for (int step = 0; step <= 20; ++step) {
+        const Point point = curve.at(step / 20.0);
+        EXPECT_FALSE(meets(point, point, layout.centres[site], 120, 40)) << "link " << i << ", site " << site;
+      }
+    }
   }
+  EXPECT_GT(in_the_way, 0U);
 }
 
 }  // namespace

@@ -13,7 +13,7 @@ namespace fairlead {
 namespace {
 
 constexpr double kGap = 18;         // between two boxes
-constexpr double kLinkGap = 34;     // more than that beside a box on the ellipse: room for what is written at a link
+constexpr double kLinkGap = 48;     // more than that beside a box on the ellipse: room for what is written at a link
 constexpr double kMargin = 24;      // around all
 constexpr double kFlatness = 0.72;  // height of the ellipse by its width: boxes and screens are wide
 constexpr double kRadius = 110;     // of the smallest ellipse
@@ -37,7 +37,9 @@ class Layouter {
   void shorten_links();
   std::size_t links_length() const;
   void place(double scale);
-  void place_fan(std::size_t hub, double angle, double slot, double scale);
+  void place_fan(std::size_t hub, double angle, double slot);
+  bool overlap(std::size_t a, std::size_t b) const;
+  bool fan_overlaps(std::size_t hub) const;
   bool overlaps() const;
   Curve curve_of(std::size_t a, std::size_t b) const;
   bool is_clear(const Curve& curve, std::size_t a, std::size_t b) const;
@@ -47,13 +49,19 @@ class Layouter {
   const std::vector<std::pair<std::size_t, std::size_t>>& links_;
   std::vector<std::size_t> ring_;               // interior sites in the order of the ellipse
   std::vector<std::vector<std::size_t>> fans_;  // edge sites of each interior one
+  std::vector<double> reaches_;                 // of each fan
   std::vector<std::pair<std::size_t, std::size_t>> ring_links_;
   std::vector<std::vector<std::size_t>> neighbours_;  // on the ring
   std::vector<Point> centres_;
 };
 
 Layouter::Layouter(const std::vector<LayoutSite>& sites, const std::vector<std::pair<std::size_t, std::size_t>>& links)
-    : sites_(sites), links_(links), fans_(sites.size()), neighbours_(sites.size()), centres_(sites.size()) {
+    : sites_(sites),
+      links_(links),
+      fans_(sites.size()),
+      reaches_(sites.size(), kFan),
+      neighbours_(sites.size()),
+      centres_(sites.size()) {
   for (std::size_t i = 0; i < sites.size(); ++i) {
     if (sites[i].hub < sites.size()) fans_[sites[i].hub].push_back(i);
   }
@@ -163,41 +171,53 @@ void Layouter::place(double scale) {
     const double centre = i == 0 ? angle : angle + slot / 2;
     angle = i == 0 ? angle + slot / 2 : angle + slot;
     centres_[ring_[i]] = {radius * std::cos(centre), kFlatness * radius * std::sin(centre)};
-    place_fan(ring_[i], centre, slot, scale);
+    place_fan(ring_[i], centre, slot);
   }
 }
 
 // Large fans stand in two rows.
-void Layouter::place_fan(std::size_t hub, double angle, double slot, double scale) {
+void Layouter::place_fan(std::size_t hub, double angle, double slot) {
   constexpr std::size_t kOneRowMax = 5;
   constexpr double kSecondRow = 1.55;
   constexpr double kFanAngle = 0.6;     // for each edge site
   constexpr double kFanAngleMax = 2.8;  // nearly half around
   const std::vector<std::size_t>& fan = fans_[hub];
   const bool around = ring_.size() < 2;
-  // Among others a fan is spread by the ellipse, and need not reach as far out.
-  const double reach = kFan * (around ? scale : std::sqrt(scale));
   const double wide = std::min(kFanAngle * static_cast<double>(fan.size()), kFanAngleMax);
   const double span = around ? 2 * std::numbers::pi : std::max(wide, std::min(slot, kFanAngleMax));
   const Point from = centres_[hub];
   for (std::size_t i = 0; i < fan.size(); ++i) {
     const double share = (static_cast<double>(i) + 0.5) / static_cast<double>(fan.size()) - 0.5;
     const double row = fan.size() > kOneRowMax && i % 2 == 1 ? kSecondRow : 1;
-    const double away = reach * row;
+    const double away = reaches_[hub] * row;
     const double direction = angle + share * span;
     centres_[fan[i]] = {from.x + away * std::cos(direction), from.y + kFlatness * away * std::sin(direction)};
   }
 }
 
+bool Layouter::overlap(std::size_t a, std::size_t b) const {
+  const bool on_ring = sites_[a].hub >= sites_.size() && sites_[b].hub >= sites_.size();
+  const double beside = kGap + (on_ring ? kLinkGap : 0);
+  return std::abs(centres_[a].x - centres_[b].x) < (sites_[a].width + sites_[b].width) / 2 + beside &&
+         std::abs(centres_[a].y - centres_[b].y) <
+             (sites_[a].height + sites_[b].height) / 2 + kGap + (on_ring ? kGap / 2 : 0);
+}
+
+bool Layouter::fan_overlaps(std::size_t hub) const {
+  const std::vector<std::size_t>& fan = fans_[hub];
+  for (std::size_t i = 0; i < fan.size(); ++i) {
+    if (overlap(hub, fan[i])) return true;
+    for (std::size_t j = 0; j < i; ++j) {
+      if (overlap(fan[i], fan[j])) return true;
+    }
+  }
+  return false;
+}
+
 bool Layouter::overlaps() const {
   for (std::size_t a = 0; a < sites_.size(); ++a) {
     for (std::size_t b = a + 1; b < sites_.size(); ++b) {
-      const bool on_ring = sites_[a].hub >= sites_.size() && sites_[b].hub >= sites_.size();
-      const double beside = kGap + (on_ring ? kLinkGap : 0);
-      if (std::abs(centres_[a].x - centres_[b].x) < (sites_[a].width + sites_[b].width) / 2 + beside &&
-          std::abs(centres_[a].y - centres_[b].y) < (sites_[a].height + sites_[b].height) / 2 + kGap) {
-        return true;
-      }
+      if (overlap(a, b)) return true;
     }
   }
   return false;
@@ -270,6 +290,16 @@ Layout Layouter::run() {
   order_ring();
   double scale = 1;
   place(scale);
+  bool crowded = true;
+  for (int i = 0; crowded && i < kGrowthsMax; ++i) {
+    crowded = false;
+    for (const std::size_t hub : ring_) {
+      if (!fan_overlaps(hub)) continue;
+      reaches_[hub] *= kGrowth;
+      crowded = true;
+    }
+    place(scale);
+  }
   for (int i = 0; overlaps() && i < kGrowthsMax; ++i)
     place(scale *= kGrowth);
   return moved_to_origin();
