@@ -62,6 +62,7 @@ class Router final : public TransportEvents, private RoutingOutbox, private Trac
   void arm_trace();
   void offer_connectors();
   void note_cost(std::uint32_t link);
+  void add_own_site(NetworkView& view) const;
   void add_sites(const RouteTable& table, NetworkView& view) const;
   void add_keys(const RouteTable& table, NetworkView& view) const;
 

@@ -327,21 +327,17 @@ void Routing::flush_interior(std::uint32_t link, Neighbour& neighbour) {
     send(link, std::move(message));
 }
 
-std::uint32_t Routing::active_uplink() const noexcept {
-  std::uint32_t best = 0;
-  std::pair<std::uint32_t, RouterId> best_rank;
-  for (const auto& [link, neighbour] : neighbours_) {
-    if (neighbour.peer.kind != LinkKind::kUplink) continue;
-    const std::pair<std::uint32_t, RouterId> rank{neighbour.cost(), neighbour.router};
-    if (best != 0 && best_rank <= rank) continue;
-    best = link;
-    best_rank = rank;
-  }
-  return best;
+std::vector<RouterLink> Routing::links() const {
+  std::vector<RouterLink> links;
+  links.reserve(neighbours_.size());
+  for (const auto& [link, neighbour] : neighbours_)
+    links.push_back({link, neighbour.peer.kind, neighbour.router, neighbour.cost()});
+  return links;
 }
 
 void Routing::offer_to_uplinks() {
-  const std::uint32_t active = active_uplink();
+  const std::vector<RouterLink> all = links();
+  const RouterLink* active = active_uplink(all);
   OfferMessage offer{true, {}};
   for (const auto& [key, connectors] : connectors_) {
     if (connectors.empty()) continue;
@@ -349,7 +345,7 @@ void Routing::offer_to_uplinks() {
   }
   for (auto& [link, neighbour] : neighbours_) {
     if (neighbour.peer.kind != LinkKind::kUplink) continue;
-    OfferMessage mine = link == active ? offer : OfferMessage{};
+    OfferMessage mine = active != nullptr && link == active->link ? offer : OfferMessage{};
     if (neighbour.offered && neighbour.offered->active == mine.active && neighbour.offered->keys == mine.keys) continue;
     send(link, encode(mine));
     neighbour.offered = std::move(mine);
@@ -360,18 +356,7 @@ void Routing::tell_edges() {
   const auto current = table();
   for (auto& [link, neighbour] : neighbours_) {
     if (neighbour.peer.kind != LinkKind::kEdge) continue;
-    ReachableKeys reach;
-    for (const std::string& key : current->keys()) {
-      Reach sum{UINT32_MAX, 0};
-      for (const Candidate& candidate : current->candidates(key)) {
-        if (candidate.site == neighbour.router) continue;  // what it serves itself
-        sum.cost = std::min<std::uint32_t>(sum.cost, static_cast<std::uint32_t>(
-                                                         std::min<std::uint64_t>(candidate.cost, UINT32_MAX)));
-        sum.instances = static_cast<std::uint16_t>(
-            std::min<std::uint32_t>(sum.instances + candidate.instances, UINT16_MAX));
-      }
-      if (sum.instances > 0) reach.emplace(key, sum);
-    }
+    ReachableKeys reach = reach_for(*current, neighbour.router);
     if (neighbour.told && *neighbour.told == reach) continue;
     send(link, encode(ReachMessage{reach}));
     neighbour.told = std::move(reach);
@@ -390,65 +375,20 @@ std::shared_ptr<const RouteTable> Routing::make_table() {
   RouteTable::Parts parts;
   parts.self = self_;
   parts.connectors = connectors_;
-  std::map<RouterId, std::uint32_t> least;
-  for (const auto& [link, neighbour] : neighbours_) {
-    parts.peers[link] = {neighbour.peer.kind, neighbour.router};
-    const auto [at, first] = least.emplace(neighbour.router, neighbour.cost());
-    if (!first) at->second = std::min(at->second, neighbour.cost());
-  }
-  const std::uint32_t uplink = active_uplink();
-  for (const auto& [link, neighbour] : neighbours_) {
-    if (neighbour.peer.kind == LinkKind::kUplink ? link == uplink : neighbour.cost() == least[neighbour.router]) {
-      parts.links[neighbour.router].push_back(link);
-    }
-  }
+  const std::vector<RouterLink> all = links();
+  add_links(parts, all);
   if (identity_.edge) {
-    add_uplink_candidates(parts);
+    if (const RouterLink* uplink = active_uplink(all)) {
+      add_uplink_candidates(parts, *uplink, neighbours_.find(uplink->link)->second.reach, loads_);
+    }
   } else {
     compute_paths();
     parts.paths = paths_;
-    add_interior_candidates(parts);
+    add_interior_candidates(parts, topology_, *paths_, loads_);
   }
   // Nobody counts there any more.
   std::erase_if(loads_, [](const auto& load) { return load.second.unique() && load.second.open() == 0; });
   return std::make_shared<const RouteTable>(std::move(parts));
-}
-
-void Routing::add_candidate(RouteTable::Parts& parts, const std::string& key, Candidate candidate) {
-  LoadRef& load = loads_[{key, candidate.site}];
-  if (load.get() == nullptr) load = LoadRef::make();
-  candidate.load = load;
-  parts.candidates[key].push_back(std::move(candidate));
-}
-
-void Routing::add_interior_candidates(RouteTable::Parts& parts) {
-  for (std::uint32_t node = 0; node < paths_->size(); ++node) {
-    const std::uint64_t cost = paths_->cost(node);
-    if (cost == PathTree::kUnreachable) continue;
-    const RouterId router = paths_->router(node);
-    const LinkState& state = *topology_.find(router);
-    if (router != self_) {
-      for (const auto& [key, instances] : state.keys)
-        add_candidate(parts, key, {.site = router, .cost = cost, .instances = instances, .via = router});
-    }
-    for (const EdgeSite& edge : state.edges) {
-      for (const auto& [key, instances] : edge.keys) {
-        add_candidate(parts, key,
-                      {.site = router_id_of(edge.site_id), .cost = cost + edge.cost, .instances = instances,
-                       .via = router, .edge = true});
-      }
-    }
-  }
-}
-
-void Routing::add_uplink_candidates(RouteTable::Parts& parts) {
-  const auto at = neighbours_.find(active_uplink());
-  if (at == neighbours_.end()) return;
-  const Neighbour& uplink = at->second;
-  for (const auto& [key, reach] : uplink.reach) {
-    add_candidate(parts, key, {.site = uplink.router, .cost = std::uint64_t{uplink.cost()} + reach.cost,
-                               .instances = reach.instances, .via = uplink.router});
-  }
 }
 
 }  // namespace fairlead

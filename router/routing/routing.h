@@ -26,6 +26,7 @@
 
 #include "router/routing/message.h"
 #include "router/routing/route_table.h"
+#include "router/routing/table_parts.h"
 #include "router/routing/topology.h"
 #include "transport/base/error.h"
 #include "transport/base/time.h"
@@ -101,6 +102,12 @@ class Routing {
 
   const Counters& counters() const noexcept { return counters_; }
 
+  // Those that are up.
+  std::vector<RouterLink> links() const;
+
+  // The site at the other end of one of them.
+  const LinkPeer& peer(std::uint32_t link) const noexcept { return neighbours_.find(link)->second.peer; }
+
   // The cost of a link that is up, as routing uses it.
   std::uint32_t link_cost(std::uint32_t link) const noexcept;
 
@@ -143,10 +150,6 @@ class Routing {
   void forget_unreachable(Instant now);
   void find_forget_due();
   std::shared_ptr<const RouteTable> make_table();
-  void add_interior_candidates(RouteTable::Parts& parts);
-  void add_uplink_candidates(RouteTable::Parts& parts);
-  void add_candidate(RouteTable::Parts& parts, const std::string& key, Candidate candidate);
-  std::uint32_t active_uplink() const noexcept;
 
   // Between two LinkStates of our own: what changes at the same time travels together, and a link that flaps costs the
   // network a bounded number of messages.
@@ -174,7 +177,7 @@ class Routing {
   Instant flush_due_ = Instant::max();
   std::map<RouterId, Instant> unreachable_since_;
   Instant forget_due_ = Instant::max();  // of the first of them
-  std::map<std::pair<std::string, RouterId>, LoadRef> loads_;
+  Loads loads_;
   std::shared_ptr<const PathTree> paths_;
   std::shared_ptr<const RouteTable> table_;
   Instant outdated_at_{};

@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "router/site/gateway_config.h"
+#include "router/site/network_document.h"
 
 namespace fairlead {
 
@@ -43,12 +44,6 @@ Json error_json(const LastError& error) {
   json["message"] = error.message;
   json["since"] = format_time(error.since_unix_s);
   return json;
-}
-
-// Milliseconds with what precision the figure has: "0.412ms".
-std::string format_rtt(Duration rtt) {
-  constexpr double kNsPerMs = 1e6;
-  return fmt::format("{:.3f}ms", static_cast<double>(rtt.ns) / kNsPerMs);
 }
 
 // Builds the documents of one snapshot.
@@ -427,47 +422,6 @@ StatusDocuments make_status_documents(const StatusInput& input, TransitionTimes&
   return Builder(input, times).build();
 }
 
-namespace {
-
-Json network_sites(const NetworkView& network) {
-  Json list = Json::array();
-  for (const NetworkView::Site& site : network.sites) {
-    Json entry;
-    entry["id"] = site.id;
-    entry["name"] = site.name;
-    entry["role"] = site.edge ? kEdgeRole : "interior";
-    entry["reachable"] = site.reachable;
-    entry["cost"] = site.cost;
-    Json& links = entry["links"] = Json::array();
-    for (const NetworkView::Neighbour& link : site.links)
-      links.push_back({{"siteId", link.site_id}, {"siteName", link.site_name}, {"cost", link.cost}});
-    Json& keys = entry["keys"] = Json::object();
-    for (const auto& [key, instances] : site.keys)
-      keys[key] = instances;
-    list.push_back(std::move(entry));
-  }
-  return list;
-}
-
-Json network_keys(const NetworkView& network) {
-  Json keys = Json::object();
-  for (const auto& [key, candidates] : network.keys) {
-    Json& list = keys[key] = Json::array();
-    for (const NetworkView::Candidate& candidate : candidates) {
-      list.push_back({{"siteId", candidate.site_id},
-                      {"siteName", candidate.site_name},
-                      {"cost", candidate.cost},
-                      {"instances", candidate.instances},
-                      {"open", candidate.open},
-                      {"value", candidate.value},
-                      {"path", candidate.path}});
-    }
-  }
-  return keys;
-}
-
-}  // namespace
-
 Json make_status_snapshot(const StatusInput& input, const StatusDocuments& documents) {
   Json json;
   json["time"] = format_time(input.now_unix_s);
@@ -484,11 +438,7 @@ Json make_status_snapshot(const StatusInput& input, const StatusDocuments& docum
     for (const NamedCount& counter : gateway.counters)
       counters[counter.name] = counter.value;
   }
-  if (input.network != nullptr) {
-    json["network"]["self"] = input.network->self_id;
-    json["network"]["sites"] = network_sites(*input.network);
-    json["network"]["keys"] = network_keys(*input.network);
-  }
+  if (input.network != nullptr) json["network"] = network_json(*input.network, input.gateway);
   json["resources"] = documents.resources;
   json["incomingLinks"] = documents.incoming_links;
   return json;

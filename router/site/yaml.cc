@@ -19,7 +19,8 @@ struct StopParsing {};
 // Builds the tree from the parser's events. A map's next node is a key or the value of the key before.
 class TreeBuilder final : public YAML::EventHandler {
  public:
-  TreeBuilder(const std::string& file, Diagnostics& diagnostics) : file_(file), diagnostics_(diagnostics) {}
+  TreeBuilder(const std::string& file, Diagnostics& diagnostics, std::size_t nodes_max)
+      : file_(file), diagnostics_(diagnostics), nodes_max_(nodes_max) {}
 
   std::vector<YamlNode> take_documents() { return std::move(documents_); }
 
@@ -79,9 +80,8 @@ class TreeBuilder final : public YAML::EventHandler {
   };
 
   YamlNode make_node(const YAML::Mark& mark, YamlNode::Kind kind) {
-    if (++node_count_ > YamlLimits::kNodesMax) {
-      diagnostics_.error(position_of(mark),
-                         fmt::format("the file has more than {} values; split it", YamlLimits::kNodesMax));
+    if (++node_count_ > nodes_max_) {
+      diagnostics_.error(position_of(mark), fmt::format("the file has more than {} values; split it", nodes_max_));
       throw StopParsing{};
     }
     YamlNode node;
@@ -154,6 +154,7 @@ class TreeBuilder final : public YAML::EventHandler {
 
   const std::string& file_;
   Diagnostics& diagnostics_;
+  std::size_t nodes_max_;
   std::vector<YamlNode> documents_;
   std::vector<Open> open_;
   std::size_t node_count_ = 0;
@@ -195,14 +196,14 @@ std::string describe(const YamlNode& node) {
   return "nothing";
 }
 
-std::vector<YamlNode> parse_yaml(std::string_view text, const std::string& file, Diagnostics& diagnostics) {
-  if (text.size() > YamlLimits::kFileBytesMax) {
-    diagnostics.error({file},
-                      fmt::format("the file has {} bytes; allowed are {}", text.size(), YamlLimits::kFileBytesMax));
+std::vector<YamlNode> parse_yaml(std::string_view text, const std::string& file, Diagnostics& diagnostics,
+                                 YamlLimits limits) {
+  if (text.size() > limits.bytes_max) {
+    diagnostics.error({file}, fmt::format("the file has {} bytes; allowed are {}", text.size(), limits.bytes_max));
     diagnostics.note_incomplete();
     return {};
   }
-  TreeBuilder builder(file, diagnostics);
+  TreeBuilder builder(file, diagnostics, limits.nodes_max);
   try {
     std::istringstream stream{std::string(text)};
     YAML::Parser parser(stream);

@@ -41,11 +41,15 @@ struct YamlLimits {
   static constexpr std::size_t kFileBytesMax = 4 * 1024 * 1024;
   static constexpr int kDepthMax = 32;
   static constexpr std::size_t kNodesMax = 100'000;  // of a file
+
+  std::size_t bytes_max = kFileBytesMax;
+  std::size_t nodes_max = kNodesMax;
 };
 
 // All documents of a file; empty ones are left out. Several errors of one file are reported together where the parser
 // can go on; after a syntax error it cannot, the documents before it are returned, and the diagnostics are noted as
 // incomplete.
-std::vector<YamlNode> parse_yaml(std::string_view text, const std::string& file, Diagnostics& diagnostics);
+std::vector<YamlNode> parse_yaml(std::string_view text, const std::string& file, Diagnostics& diagnostics,
+                                 YamlLimits limits = {});
 
 }  // namespace fairlead

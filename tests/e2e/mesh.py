@@ -459,3 +459,79 @@ def provider_killed_under_requests(context):
                  f"slowest {max(latencies) * 1000:.0f} ms, median {statistics.median(latencies) * 1000:.1f} ms; "
                  f"reopened {west.counter('reopened')}")
     mesh.settle()
+
+
+def planned(site, key, *words):
+    """What `route` says, without what only the site itself can know: how many connections are open."""
+    answer = json.loads(site.command("route", key, "-o", "json", *words).stdout)
+    def known(candidates):
+        return [{name: each[name] for name in ("siteName", "cost", "instances", "chosen", "path")}
+                for each in candidates]
+    return {name: known(value) if isinstance(value, list) and name != "changes" else value
+            for name, value in answer.items()}
+
+
+@scenario(GROUP)
+def routes_seen_from_every_site(context):
+    """What one site works out for another is what that one says itself; what it works out for a link that costs more,
+    or a site that is gone, is what then happens. A saved network gives the same answers without a gateway."""
+    interior = ["west", "east", "north"]
+    mesh = Mesh(context, [*interior, "shop"], edges=["shop"])
+    for dialler, acceptor, cost in (("west", "east", 1), ("north", "west", 5), ("east", "north", 2),
+                                    ("shop", "west", 2), ("shop", "north", 4)):
+        mesh.link(dialler, acceptor, cost)
+    for key, at in (("db", "east"), ("db", "north"), ("web", "north"), ("till", "shop"), ("db", "shop")):
+        mesh[at].add_connector(key)
+    mesh.start()
+    west, shop = mesh["west"], mesh["shop"]
+
+    def candidates(site, key):
+        return len(mesh[site].snapshot()["network"]["keys"].get(key, []))
+    for name in interior:
+        mesh[name].wait_until(f"{name} to know of all", lambda: [candidates(name, k) for k in ("db", "web", "till")]
+                              == [3, 1, 1])
+    shop.wait_until("shop to be told", lambda: [candidates("shop", k) for k in ("db", "web", "till")] == [2, 1, 1])
+    compared = 0
+    for asked in interior:
+        for name in interior:
+            for key in ("db", "web", "till"):
+                own = planned(mesh[name], key)["candidates"]
+                expect_equal(planned(mesh[asked], key, "--from", name)["candidates"], own,
+                             f"{key} from {name} as {asked} works it out")
+                compared += len(own)
+    for key in ("db", "web", "till"):
+        told = json.loads(shop.command("route", key, "-o", "json").stdout)["candidates"]
+        seen = planned(west, key, "--from", "shop")["candidates"]
+        expect_equal([min(each["cost"] for each in seen), sum(each["instances"] for each in seen)],
+                     [min(each["cost"] for each in told), sum(each["instances"] for each in told)],
+                     f"least cost and instances of {key} from shop")
+    refused = shop.command("route", "db", "--from", "west", ok=False)
+    expect_equal(refused.returncode, 1, "exit code of a question that an edge site cannot answer")
+    expect(b"west" in refused.stderr and b"north" in refused.stderr, refused.stderr)
+
+    saved = context.path("network.yaml")
+    saved.write_bytes(west.command("network", "status", "-o", "yaml").stdout)
+    dearer = planned(west, "db", "--cost", "west/east=9")["after"]
+    expect_equal(planned(shop, "db", "--topology", str(saved), "--cost", "east/west=9")["after"], dearer,
+                 "the same from a file")
+    west.set_link_cost("west-to-east", 9)
+    west.reload()
+    west.wait_until("the cost that was asked about",
+                    lambda: planned(west, "db", "--cost", "west/east=9")["before"] == dearer)
+    expect_equal(planned(west, "db")["candidates"], dearer, "what then happens")
+
+    lost = {key: planned(west, key, "--without", "north") for key in ("db", "till")}
+    mesh["north"].kill()
+    west.wait_until("north to be gone", lambda: candidates("west", "db") == 2)
+    for key in ("db", "till"):
+        west.wait_until(f"{key} as it was worked out",
+                        lambda: planned(west, key)["candidates"] == lost[key]["after"])
+    table = west.command("network", "status").stdout.decode()
+    expect("unreachable" in table and "down" in table, table)
+    picture = west.command("network", "status", "-o", "svg").stdout.decode()
+    for name in (*interior, "shop"):
+        expect(f">{name}</text>" in picture, f"{name} in the picture")
+    rtts = [link.get("rttMicroseconds") for site in west.snapshot()["network"]["sites"] for link in site["links"]
+            if "west" in (site["name"], link["siteName"]) and link["up"]]
+    expect(rtts and all(rtts), f"an RTT of each of this site's links: {rtts}")
+    context.note(f"{compared} candidates compared")

@@ -14,6 +14,7 @@
 
 #include "router/site/files.h"
 #include "router/site/paths.h"
+#include "router/site/yaml.h"
 #include "tests/unit/fairlead_fixtures.h"
 #include "tests/unit/site_fixtures.h"
 #include "transport/base/fd.h"
@@ -47,6 +48,8 @@ TEST_F(CliTest, UsageErrorsEndWithTwoAndSayWhatWasMeant) {
   EXPECT_TRUE(said("unknown command 'lnik' (did you mean 'link'?)")) << error_;
   EXPECT_EQ(run({"link", "generate", "--csot", "3"}), 2);
   EXPECT_TRUE(said("unknown option --csot (did you mean '--cost'?)")) << error_;
+  EXPECT_EQ(run({"route", "db", "--topolgy", "x"}), 2);
+  EXPECT_TRUE(said("unknown option --topolgy (did you mean '--topology'?)")) << error_;
   EXPECT_EQ(run({"link", "status", "-o", "xml"}), 2);
   EXPECT_TRUE(said("allowed is json|table|yaml")) << error_;
   EXPECT_EQ(run({"-n", "../x", "version"}), 2);
@@ -191,6 +194,164 @@ TEST_F(SnapshotTest, TheSideThatAcceptsSaysThatNobodyCameAndWhoWasRefused) {
   EXPECT_EQ(out_,
             "No outgoing links.\n\nNo incoming links.\n\n"
             "Last refused: 10.0.0.9:2: no ?[2Jcertificate, since 2026-01-05T10:00:01Z\n");
+}
+
+// west -1- east -2- north -5- west; shop hangs on west.
+constexpr std::string_view kNetwork = R"(self: w
+sites:
+  - {id: w, name: west, role: interior, reachable: true, cost: 0, keys: {}, links: [
+      {siteId: e, siteName: east, cost: 1, up: true, rtt: 0.412ms, rttMicroseconds: 412},
+      {siteId: n, siteName: north, cost: 5, up: true}]}
+  - {id: e, name: east, role: interior, reachable: true, cost: 1, keys: {db: 1}, links: [
+      {siteId: w, siteName: west, cost: 1, up: true}, {siteId: n, siteName: north, cost: 2, up: true}]}
+  - {id: n, name: north, role: interior, reachable: true, cost: 3, keys: {db: 2}, links: [
+      {siteId: e, siteName: east, cost: 2, up: true}, {siteId: w, siteName: west, cost: 5, up: true}]}
+  - {id: s, name: shop, role: edge, reachable: true, cost: 2, keys: {till: 1}, links: [
+      {siteId: w, siteName: west, cost: 2, up: true, active: true}]}
+keys:
+  db:
+    - {siteId: e, siteName: east, cost: 1, instances: 1, open: 3, value: 4.0, chosen: true, path: [east]}
+    - {siteId: n, siteName: north, cost: 3, instances: 2, open: 2, value: 4.0, chosen: false, path: [east, north]}
+)";
+
+TEST_F(CliTest, RoutesOfANetworkInAFile) {
+  site_.home.write("net.yaml", kNetwork);
+  const std::string file = (site_.home.path() / "net.yaml").string();
+  ASSERT_EQ(run({"route", "db", "--topology", file}), 0) << error_;
+  EXPECT_EQ(out_,
+            "    SITE   COST  INSTANCES  OPEN  VALUE  PATH\n"
+            "=>  east   1     1          3     4.00   east\n"
+            "    north  3     2          2     4.00   east > north\n");
+  ASSERT_EQ(run({"route", "db", "--topology", file, "--from", "shop"}), 0) << error_;
+  EXPECT_EQ(out_,
+            "    SITE   COST  INSTANCES  OPEN  VALUE  PATH\n"
+            "=>  east   3     1          -     -      west > east\n"
+            "    north  5     2          -     -      west > east > north\n"
+            "\nWhich connections shop has open is not known here: this is its choice while it has none.\n");
+  ASSERT_EQ(run({"route", "--topology", file, "--cost", "east/west=9", "--without", "shop", "db"}), 0) << error_;
+  EXPECT_EQ(out_,
+            "SITE   INSTANCES  OPEN  BEFORE  COST  VALUE  PATH          "
+            "AFTER  COST  VALUE  PATH          CHANGE\n"
+            "north  2          2             3     4.00   east > north  "
+            "=>     5     6.00   north         cost +2, path\n"
+            "east   1          3     =>      1     4.00   east            "
+            "     7     10.00  north > east  cost +6, path\n"
+            "\nFrom west the next connection for db would go to north instead of east.\n");
+}
+
+TEST_F(CliTest, WhatIfAsADocument) {
+  site_.home.write("net.yaml", kNetwork);
+  const std::string file = (site_.home.path() / "net.yaml").string();
+  ASSERT_EQ(run({"route", "db", "--topology", file, "-o", "json", "--from", "north", "--without", "north/east"}), 0);
+  const Json answer = Json::parse(out_);
+  EXPECT_EQ(answer["from"]["name"], "north");
+  EXPECT_EQ(answer["changes"], Json::parse(R"([{"withoutLink": "north/east"}])"));
+  EXPECT_EQ(answer["before"][1]["cost"], 2);
+  EXPECT_EQ(answer["after"][1]["cost"], 6);
+  EXPECT_EQ(answer["after"][1]["path"], Json::parse(R"(["west", "east"])"));
+  EXPECT_EQ(answer["after"][1]["open"], nullptr);
+  EXPECT_EQ(answer["after"][0]["chosen"], true);
+}
+
+TEST_F(CliTest, RoutesThatCannotBeSayWhy) {
+  site_.home.write("net.yaml", kNetwork);
+  const std::string file = (site_.home.path() / "net.yaml").string();
+  const auto route = [&](std::vector<std::string> words) {
+    words.insert(words.begin(), {"route", "--topology", file});
+    return run(words);
+  };
+  EXPECT_EQ(route({"bd"}), 1);
+  EXPECT_TRUE(said("no site that can be reached from west serves the key 'bd'; did you mean 'db'?")) << error_;
+  EXPECT_EQ(route({"db", "--from", "eats"}), 2);
+  EXPECT_TRUE(said("--from: there is no site 'eats'; did you mean 'east'?")) << error_;
+  EXPECT_EQ(route({"db", "--cost", "west/shop"}), 2);
+  EXPECT_TRUE(said("--cost: found 'west/shop'; write a link and its cost")) << error_;
+  EXPECT_EQ(route({"db", "--without", "west"}), 2);
+  EXPECT_TRUE(said("west is the site that the route starts at")) << error_;
+  EXPECT_EQ(run({"route", "db", "--topology", "/nonexistent"}), 2);
+  EXPECT_TRUE(said("there is no file /nonexistent")) << error_;
+  site_.home.write("net.yaml", "sites:\n  - name: a\n    links: [{siteName: b}]\n");
+  EXPECT_EQ(route({"db"}), 2);
+  EXPECT_TRUE(said("net.yaml:3:24: error: network: sites[0].links[0].siteName: found 'b'; there is no such site"))
+      << error_;
+  site_.home.write("net.yaml", "sites: [{name: a, keys: {db: 1}}]\n");
+  EXPECT_EQ(route({"db"}), 2);
+  EXPECT_TRUE(said("say where from with --from SITE")) << error_;
+  EXPECT_EQ(out_, "");
+}
+
+class NetworkTest : public SnapshotTest {
+ protected:
+  // As a gateway writes it, from the same as in a file.
+  void write_network(std::string_view yaml) {
+    Diagnostics diagnostics;
+    const auto documents = parse_yaml(yaml, "network", diagnostics);
+    ASSERT_EQ(diagnostics.error_count(), 0U);
+    site_.home.write("namespaces/default/runtime/status.json", Json{{"network", json_of(documents.front())}}.dump());
+  }
+
+  static Json json_of(const YamlNode& node) {
+    if (node.kind == YamlNode::Kind::kScalar) {
+      const Json value = Json::parse(node.text, nullptr, false);
+      return value.is_discarded() ? Json(node.text) : value;
+    }
+    Json json = node.kind == YamlNode::Kind::kMap ? Json::object() : Json::array();
+    for (const YamlNode& item : node.items)
+      json.push_back(json_of(item));
+    for (const YamlEntry& entry : node.entries)
+      json[entry.key] = json_of(entry.value);
+    return json;
+  }
+};
+
+TEST_F(NetworkTest, StatusShowsSitesAndLinks) {
+  write_network(kNetwork);
+  ASSERT_EQ(run({"network", "status"}), 0) << error_;
+  EXPECT_EQ(out_,
+            "SITE              ROLE      COST  KEYS  ID\n"
+            "east              interior  1     db    e\n"
+            "north             interior  3     db:2  n\n"
+            "west (this site)  interior  0     -     w\n"
+            "shop              edge      2     till  s\n"
+            "\n"
+            "LINK        COST  RTT      STATE\n"
+            "east/north  2     -        up\n"
+            "east/west   1     0.412ms  up\n"
+            "north/west  5     -        up\n"
+            "shop/west   2     -        active\n");
+  for (const char* format : {"json", "yaml"}) {
+    ASSERT_EQ(run({"network", "status", "-o", format}), 0) << error_;
+    site_.home.write("saved", out_);
+    EXPECT_EQ(run({"route", "db", "--topology", (site_.home.path() / "saved").string()}), 0) << error_;
+  }
+  ASSERT_EQ(run({"network", "status", "-o", "svg"}), 0) << error_;
+  EXPECT_TRUE(out_.starts_with("<svg ")) << out_;
+  EXPECT_NE(out_.find(">1 · 0.412ms</text>"), std::string::npos) << out_;
+  ASSERT_EQ(run({"network", "status", "-o", "dot"}), 0) << error_;
+  EXPECT_NE(out_.find("\"e\" -- \"n\" [label=2];"), std::string::npos) << out_;
+  Process process(site_.home.path(), {"network", "status", "-o", "svg"}, "/dev/full");
+  EXPECT_EQ(process.wait(), 1);
+}
+
+TEST_F(NetworkTest, AnEdgeSiteSaysThatItDoesNotSeeTheRest) {
+  write_network(R"(self: s
+sites:
+  - {id: s, name: shop, role: edge, reachable: true, cost: 0, keys: {till: 1}, links: [
+      {siteId: e, siteName: east, cost: 9, up: true, active: false},
+      {siteId: w, siteName: west, cost: 2, up: true, active: true, rtt: 1.000ms}]}
+keys:
+  db:
+    - {siteId: w, siteName: west, cost: 3, instances: 3, open: 0, value: 3.0, chosen: true, path: [west], uplink: true}
+)");
+  ASSERT_EQ(run({"network", "status"}), 0) << error_;
+  EXPECT_NE(out_.find("shop/east  9     -        standby\nshop/west  2     1.000ms  active\n"), std::string::npos)
+      << out_;
+  EXPECT_NE(out_.find("db   3     3          west\n"), std::string::npos) << out_;
+  EXPECT_NE(out_.find("An edge site does not see the network behind its uplinks"), std::string::npos) << out_;
+  ASSERT_EQ(run({"route", "db"}), 0) << error_;
+  EXPECT_NE(out_.find("=>  over west  3"), std::string::npos) << out_;
+  EXPECT_EQ(run({"route", "db", "--from", "west"}), 1);
+  EXPECT_TRUE(said("shop is an edge site, which does not see the network; ask at east or west")) << error_;
 }
 
 TEST_F(CliTest, GenerateNeedsASiteThatAcceptsLinks) {

@@ -38,7 +38,8 @@ const std::map<std::string, OutputFormat> kOutputFormats = {
 const std::map<std::string, NetworkFormat> kNetworkFormats = {{"table", NetworkFormat::kTable},
                                                               {"json", NetworkFormat::kJson},
                                                               {"yaml", NetworkFormat::kYaml},
-                                                              {"dot", NetworkFormat::kDot}};
+                                                              {"dot", NetworkFormat::kDot},
+                                                              {"svg", NetworkFormat::kSvg}};
 
 // Says which values there are, where the library would print the numbers behind them.
 template <class T>
@@ -154,9 +155,23 @@ void CommandLine::add_network() {
   network_command->require_subcommand(1);
   network_status_command = network_command->add_subcommand("status", "Show the sites, their links and what they serve");
   add_choice(*network_status_command, "-o,--output", network_status.format, kNetworkFormats,
-             "How to print it (table); dot is for Graphviz");
+             "How to print it (table); svg is a picture, dot is for Graphviz");
   route_command = app.add_subcommand("route", "Show where a connection for a routing key goes, and why");
   route_command->add_option("KEY", route.routing_key, "Routing key")->required();
+  route_command->add_option("--from", route.from, "Of connections that come in at this site, by name or id (this site)")
+      ->type_name("SITE");
+  route_command
+      ->add_option("--topology", route.topology,
+                   "In the network that this file describes, as network status -o json or -o yaml prints it; - is the "
+                   "standard input")
+      ->type_name("FILE");
+  route_command->add_option("--cost", route.costs, "As if the link west/east had cost 5: west/east=5; may be repeated")
+      ->allow_extra_args(false)
+      ->type_name("LINK=N");
+  route_command
+      ->add_option("--without", route.without, "As if a link (west/east) or a site were not there; may be repeated")
+      ->allow_extra_args(false)
+      ->type_name("LINK|SITE");
   add_choice(*route_command, "-o,--output", route.format, kOutputFormats, "How to print it (table)");
   trace_command = app.add_subcommand("trace", "Follow the way of the next connection for a routing key, with times");
   trace_command->add_option("KEY", trace.routing_key, "Routing key")->required();
@@ -238,7 +253,7 @@ std::string explain(const CLI::App& top, int argc, char** argv, const CLI::Parse
     if (names.empty() && at->get_parent() != nullptr && find_command(*at->get_parent(), word) != nullptr) {
       return second_command(at->get_name(), word);
     }
-    if (names.empty()) break;
+    if (names.empty()) continue;
     if (const CLI::App* next = find_command(*at, word)) {
       at = next;
       continue;

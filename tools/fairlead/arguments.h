@@ -45,7 +45,7 @@ struct LinkStatusArguments {
   OutputFormat format = OutputFormat::kTable;
 };
 
-enum class NetworkFormat : std::uint8_t { kTable, kJson, kYaml, kDot };
+enum class NetworkFormat : std::uint8_t { kTable, kJson, kYaml, kDot, kSvg };
 
 struct NetworkStatusArguments {
   NetworkFormat format = NetworkFormat::kTable;
@@ -53,6 +53,10 @@ struct NetworkStatusArguments {
 
 struct RouteArguments {
   std::string routing_key;
+  std::string from;                  // site; empty: this one
+  std::string topology;              // file with a network; empty: the running one
+  std::vector<std::string> costs;    // SITE/SITE=N
+  std::vector<std::string> without;  // SITE/SITE or SITE
   OutputFormat format = OutputFormat::kTable;
 };
 
