@@ -13,4 +13,11 @@ inline constexpr std::uint64_t kRegressionSeeds[] = {
     635,
 };
 
+// Of networks.
+inline constexpr std::uint64_t kNetworkSeeds[] = {
+    1,
+    2,
+    3,
+};
+
 }  // namespace fairlead::sim

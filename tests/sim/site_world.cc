@@ -91,7 +91,7 @@ void SiteWorld::schedule_disaster(const Disaster& disaster) {
     case Disaster::Kind::kCutApps:
       return cut(side.site->kernel(), side.apps->kernel());
     case Disaster::Kind::kKill:
-      schedule(disaster.after, [this, &side, lasts = disaster.lasts] { kill(side, lasts); });
+      schedule(disaster.after, [this, &side, lasts = disaster.lasts] { kill_side(side, lasts); });
       break;
     case Disaster::Kind::kRestart:
       schedule(disaster.after, [&side] {
@@ -112,7 +112,7 @@ void SiteWorld::schedule_disaster(const Disaster& disaster) {
   }
 }
 
-void SiteWorld::kill(Side& side, Duration lasts) {
+void SiteWorld::kill_side(Side& side, Duration lasts) {
   if (!side.site->running()) return;
   start_at(side, world_.now() + lasts);
   if (const std::string wrong = side.site->kill(); !wrong.empty()) fail(wrong);

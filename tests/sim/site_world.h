@@ -86,6 +86,7 @@ class SiteWorld {
   void schedule(Duration after, std::function<void()> run);
   void start_at(Side& side, Instant when);
   void schedule_disaster(const Disaster& disaster);
+  void kill_side(Side& side, Duration lasts);
   // With everything that was scheduled, until all connections are over that do not stall.
   void live_through_faults();
   // Ends all faults, and starts what is down.
@@ -118,7 +119,6 @@ class SiteWorld {
     std::function<void()> turn;
   };
 
-  void kill(Side& side, Duration lasts);
   void round();
   void run_actions();
   void start_sites();
