@@ -297,6 +297,13 @@ unsigned NetworkWorld::landed_at(const FlowEnd& client) const noexcept {
   return server != nullptr ? server->site : static_cast<unsigned>(sides_.size());
 }
 
+std::uint64_t NetworkWorld::streams_total(unsigned line) {
+  const auto status = sides_[plan_.lines[line].from].site->transport().status();
+  const auto at = std::find_if(status->links.begin(), status->links.end(),
+                               [&](const LinkStatus& link) { return link.name == link_name(line); });
+  return at != status->links.end() ? at->streams_total : 0;
+}
+
 // ---- judging
 
 void NetworkWorld::check_more() {

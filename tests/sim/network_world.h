@@ -48,6 +48,8 @@ class NetworkWorld final : public SiteWorld {
   bool converged();
   // Where the server of a client is, once the client has heard of it; the number of sites otherwise.
   unsigned landed_at(const FlowEnd& client) const noexcept;
+  // How many streams a link has carried, as its dialling end tells a few times a second.
+  std::uint64_t streams_total(unsigned line);
 
  private:
   void build();
