@@ -173,10 +173,10 @@ TEST_F(NetworkSimTest, StalledReadersBehindATransitSiteHoldUpNobody) {
   come_up(world);
   world.apps(2).sizes().stall_percent = 100;
   world.apps(2).sizes().bytes_max = 1'000;
-  for (int i = 0; i < 40; ++i)
+  for (int i = 0; i < 120; ++i)
     world.start_flow(0, stalling, script_of(1'000'000));
   world.run_for(Duration::seconds(3));
-  EXPECT_GE(world.ledger().open_count(), 40U);
+  EXPECT_GE(world.ledger().open_count(), 120U);
   world.apps(2).sizes().stall_percent = 0;
   for (int i = 0; i < 5; ++i) {
     std::vector<const FlowEnd*> others;
