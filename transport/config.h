@@ -11,6 +11,7 @@
 #include "transport/base/error.h"
 #include "transport/base/time.h"
 #include "transport/forwarder.h"
+#include "transport/routing_keys.h"
 
 namespace fairlead {
 
@@ -32,8 +33,7 @@ struct TransportOptions {
   std::string site_name;
   std::uint64_t incarnation = 0;  // of this process: never the same twice for a site id
 
-  Duration probe_interval = Duration::milliseconds(200);  // between probes on an otherwise silent session
-  Duration silent_limit = Duration::milliseconds(900);    // a session that is silent for longer is dead
+  Duration silent_limit = Duration::milliseconds(400);    // a session silent for this and two round trips is dead
   Duration dial_timeout = Duration::seconds(5);           // TCP connect, each address
   Duration handshake_timeout = Duration::seconds(5);      // from accept or connect to the end of HELLO
   Duration connect_timeout = Duration::seconds(10);       // a connector to its server
@@ -75,7 +75,7 @@ struct AccessConfig {
 
 struct ListenerConfig {
   std::string name;
-  std::string routing_key;
+  RoutingKeys routing_keys;
   std::string host;  // empty: all interfaces
   std::uint16_t port = 0;
   Strategy strategy = Strategy::kBalanced;
@@ -150,9 +150,8 @@ struct AccessStatus {
 
 struct ListenerStatus {
   std::string name;
-  std::string routing_key;
   bool listening = false;
-  bool matched = false;  // a connector for the key is known
+  std::vector<std::string> reachable_keys;  // those for which a connector is known, in the listener's order
   std::optional<LastError> last_error;
   std::uint64_t connections = 0;  // open now
   std::uint64_t connections_total = 0;

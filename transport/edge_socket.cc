@@ -214,35 +214,16 @@ void EdgeSocket::on_send(Completion done) noexcept {
 }
 
 void EdgeSocket::relieve() noexcept {
-  if (state_ != State::kOpen || out_.empty() || relieving_ || !holds_large_blocks()) return;
+  if (state_ != State::kOpen || out_.empty() || relieving_ || !shard_.holds_large_blocks(out_)) return;
   if (!send_.in_flight()) return compact();
   // The kernel may still read from the slices of a send that waits: their blocks can go only once it is joined.
   relieving_ = true;
   shard_.ring().cancel(send_);
 }
 
-bool EdgeSocket::holds_large_blocks() noexcept {
-  for (const SliceNode* node = out_.head(); node != nullptr; node = node->next) {
-    if (node->slice.block()->pool != &shard_.small_pool()) return true;
-  }
-  return false;
-}
-
 void EdgeSocket::compact() noexcept {
-  SliceQueue compacted(shard_.slice_nodes());
-  bool room = true;
-  while (!out_.empty()) {
-    Slice whole = out_.take_front(UINT32_MAX);
-    while (room && whole.block()->pool != &shard_.small_pool() && !whole.empty()) {
-      const std::uint32_t piece = std::min(whole.size(), shard_.small_pool().capacity());
-      Slice copy = shard_.copy_small({whole.data(), piece});
-      room = !copy.empty() && shard_.append(compacted, std::move(copy));
-      if (room) whole.drop_front(piece);
-    }
-    if (!whole.empty() && !compacted.push(std::move(whole))) return fail(ResetCode::kLimit);
-  }
+  if (!shard_.compact(out_)) return fail(ResetCode::kLimit);
   ++shard_.counters().edges_relieved;
-  out_.swap(compacted);
 }
 
 // ---- the end

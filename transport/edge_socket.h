@@ -94,7 +94,6 @@ class EdgeSocket final
   void arm_receive() noexcept;
   void take_received(Slice bytes) noexcept;
   void enqueue(Slice bytes) noexcept;
-  bool holds_large_blocks() noexcept;
   void compact() noexcept;
   void mark_dirty() noexcept;
   void fail(ResetCode code) noexcept;

@@ -7,8 +7,8 @@
 
 namespace fairlead {
 
-Listener::Listener(Shard& shard, std::uint32_t id, std::string routing_key, Strategy strategy, Socket socket)
-    : shard_(shard), id_(id), routing_key_(std::move(routing_key)), strategy_(strategy), socket_(std::move(socket)) {
+Listener::Listener(Shard& shard, std::uint32_t id, RoutingKeys routing_keys, Strategy strategy, Socket socket)
+    : shard_(shard), id_(id), routing_keys_(std::move(routing_keys)), strategy_(strategy), socket_(std::move(socket)) {
   arm();
 }
 

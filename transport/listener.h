@@ -1,4 +1,4 @@
-// Listener: where clients of one routing key enter, on one shard: a listening socket of its own (SO_REUSEPORT spreads
+// Listener: where clients enter, on one shard: a listening socket of its own (SO_REUSEPORT spreads
 // connections over the shards) with a multishot accept.
 //
 // When the process is out of descriptors accepting pauses and is tried again shortly; the clients wait in the backlog.
@@ -7,10 +7,10 @@
 #pragma once
 
 #include <cstdint>
-#include <string>
 
 #include "transport/edge_group.h"
 #include "transport/forwarder.h"
+#include "transport/routing_keys.h"
 #include "transport/uring/op.h"
 #include "transport/uring/socket.h"
 #include "transport/uring/timers.h"
@@ -21,13 +21,13 @@ class Shard;
 
 class Listener {
  public:
-  Listener(Shard& shard, std::uint32_t id, std::string routing_key, Strategy strategy, Socket socket);
+  Listener(Shard& shard, std::uint32_t id, RoutingKeys routing_keys, Strategy strategy, Socket socket);
   Listener(const Listener&) = delete;
   Listener& operator=(const Listener&) = delete;
 
   std::uint32_t id() const noexcept { return id_; }
 
-  const std::string& routing_key() const noexcept { return routing_key_; }
+  const RoutingKeys& routing_keys() const noexcept { return routing_keys_; }
 
   Strategy strategy() const noexcept { return strategy_; }
 
@@ -50,7 +50,7 @@ class Listener {
 
   Shard& shard_;
   std::uint32_t id_;
-  std::string routing_key_;
+  const RoutingKeys routing_keys_;
   Strategy strategy_;
   Socket socket_;
   EdgeGroup group_;

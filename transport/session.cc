@@ -18,13 +18,12 @@ constexpr std::uint32_t kBatchBytesLong = 240 * 1024;
 // How long after a small frame batches stay short.
 constexpr Duration kInteractiveMemory = Duration::milliseconds(200);
 constexpr std::uint32_t kInteractiveBytes = 1024;
+// So many probes are sent while a peer may be silent: a lost one is sent again by TCP once others follow it.
+constexpr std::int64_t kProbesUnheard = 4;
 // A probe timer that fires later than this was kept from running.
 constexpr Duration kLateMax = Duration::milliseconds(20);
 // Shared by the active streams of a session as their backlog.
 constexpr std::uint64_t kSessionBacklogBytes = 16 * 1024 * 1024;
-constexpr std::uint32_t kRouterMessageBytesMax = 4 * 1024 * 1024;
-// Router messages that wait to be sent, and those of the peer that the control thread has not come to yet.
-constexpr std::uint64_t kRouterBytesMax = 16 * 1024 * 1024;
 constexpr std::uint32_t kControlPartBytes = 2048;
 
 }  // namespace
@@ -187,195 +186,22 @@ void Session::reopen(Opening& opening, Channel& client, SliceQueue& sent, bool f
   shard_.reopen(opening, client, sent, finished, granted, code);
 }
 
-// ---- receiving
-
-void Session::arm_receive() noexcept {
-  if (receive_.in_flight() || (state_ != State::kUp && state_ != State::kClosing)) return;
-  if (!receiver_->make_room()) return shard_.starve(*this);
-  shard_.ring().submit(receive_,
-                       [&](io_uring_sqe* sqe) { receiver_->prepare_receive(sqe, socket_.fd(), wait_first_); });
-}
-
-void Session::on_receive(Completion done) noexcept {
-  if (state_ == State::kEnding) return join();
-  if (done.res > 0) {
-    wait_first_ = !done.socket_nonempty();
-    if (!write_shut_) last_heard_ = shard_.now();
-    receiver_->received(done.bytes());
-    process_received();
-    if (state_ == State::kEnding) return join();
-    return arm_receive();
-  }
-  switch (-done.res) {
-    case 0:
-      return fail(ErrorCode::kReset, "the peer closed the connection without a close_notify");
-    case EINTR:
-    case EAGAIN:
-    case ENOMEM:
-    case ENOBUFS:
-      wait_first_ = true;
-      return shard_.starve(*this);  // tried again with the next turn
-    default:
-      return fail_with_errno(-done.res);
-  }
-}
-
-void Session::process_received() noexcept {
-  while (state_ == State::kUp || state_ == State::kClosing) {
-    RecordReceiver::Run run;
-    switch (receiver_->next(run)) {
-      case RecordReceiver::Next::kFrames:
-        if (!process_run(run)) return;
-        break;
-      case RecordReceiver::Next::kNeedMore:
-        if (receiver_->take_key_update_request()) {
-          key_update_wanted_ = true;
-          mark_dirty();
-        }
-        return;
-      case RecordReceiver::Next::kClosed:
-        return fail(ErrorCode::kClosing, "the peer closed the link");
-      case RecordReceiver::Next::kError:
-        return fail_with_received();
+void Session::relieve_streams() noexcept {
+  for (Table* table : {&ours_, &theirs_}) {
+    for (Stream* stream : table->streams) {
+      if (stream != nullptr) stream->relieve(shard_);
     }
   }
 }
 
-bool Session::process_run(const RecordReceiver::Run& run) noexcept {
-  std::uint8_t* at = run.data;
-  std::uint32_t left = run.size;
-  while (left > 0) {
-    FrameHeader header;
-    if (const FrameCheck check = check_frame({at, left}, header); check != FrameCheck::kOk) {
-      protocol_error(name_of(check));
-      return false;
+Stream* Session::largest_holder() noexcept {
+  Stream* most = nullptr;
+  for (Table* table : {&ours_, &theirs_}) {
+    for (Stream* stream : table->streams) {
+      if (stream != nullptr && (most == nullptr || stream->queued_bytes() > most->queued_bytes())) most = stream;
     }
-    if (!process_frame(header, at + kFrameHeaderSize, run.block)) return false;
-    at += kFrameHeaderSize + header.length;
-    left -= kFrameHeaderSize + header.length;
   }
-  return true;
-}
-
-bool Session::process_frame(const FrameHeader& header, std::uint8_t* payload, Block* block) noexcept {
-  const std::span<const std::uint8_t> bytes{payload, header.length};
-  switch (header.type) {
-    case FrameType::kData:
-    case FrameType::kCredit:
-    case FrameType::kReset:
-    case FrameType::kOpened:
-      return process_stream_frame(header, payload, block);
-    case FrameType::kOpen:
-      return process_open(header, bytes);
-    case FrameType::kPing:
-      put_frame(FrameType::kPong, 0, 0, bytes);
-      return state_ == State::kUp || state_ == State::kClosing;
-    case FrameType::kPong:
-      process_pong(wire::load<std::uint64_t>(payload));
-      return true;
-    case FrameType::kGoAway:
-      if (!std::exchange(peer_going_away_, true)) shard_.report_going_away(*this);
-      return true;
-    case FrameType::kControl:
-      return process_control(header, bytes);
-    case FrameType::kHello:
-      protocol_error("a second HELLO");
-      return false;
-  }
-  return true;  // an unknown type that says it may be skipped
-}
-
-bool Session::process_stream_frame(const FrameHeader& header, std::uint8_t* payload, Block* block) noexcept {
-  Stream* stream = find({header.stream});
-  if (stream == nullptr) return true;  // of a stream that ended here while the frame was under way
-  switch (header.type) {
-    case FrameType::kData: {
-      figures_.bytes_in += header.length;
-      Slice bytes = header.length > 0 ? Slice::share(block, payload, header.length) : Slice();
-      if (!stream->receive_data(std::move(bytes), (header.flags & kFlagFin) != 0)) {
-        protocol_error("more bytes on a stream than it has credit for, or after its FIN");
-        return false;
-      }
-      break;
-    }
-    case FrameType::kCredit:
-      stream->receive_credit(wire::load<std::uint64_t>(payload));
-      break;
-    case FrameType::kReset: {
-      ResetFrame reset;
-      ResetFrame::decode({payload, header.length}, reset);
-      stream->receive_reset(reset.code);
-      break;
-    }
-    case FrameType::kOpened:
-      stream->receive_opened();
-      break;
-    case FrameType::kHello:
-    case FrameType::kOpen:
-    case FrameType::kPing:
-    case FrameType::kPong:
-    case FrameType::kGoAway:
-    case FrameType::kControl:
-      UNREACHABLE();
-  }
-  return state_ == State::kUp || state_ == State::kClosing;
-}
-
-bool Session::process_open(const FrameHeader& header, std::span<const std::uint8_t> payload) noexcept {
-  const StreamId id{header.stream};
-  OpenFrame open;
-  if (!OpenFrame::decode(payload, open)) {
-    protocol_error("an OPEN without a routing key");
-    return false;
-  }
-  if ((id.side() == 0) == dialled_ || id.slot() == 0) {
-    protocol_error("an OPEN with a stream id of the wrong side");
-    return false;
-  }
-  if (id.slot() >= theirs_.streams.size()) {
-    protocol_error("an OPEN beyond the limit of streams");
-    return false;
-  }
-  if (theirs_.streams[id.slot()] != nullptr) {
-    protocol_error("an OPEN for a stream id that is in use");
-    return false;
-  }
-  Stream* stream = state_ == State::kUp ? make_stream(id, open.name) : nullptr;
-  if (stream == nullptr) {
-    put_reset(id, state_ == State::kUp ? ResetCode::kLimit : ResetCode::kClosing);
-    return true;
-  }
-  theirs_.streams[id.slot()] = stream;
-  const Strategy strategy = (header.flags & kFlagLowestCost) != 0 ? Strategy::kLowestCost : Strategy::kBalanced;
-  const ResetCode refused = shard_.connect_stream(*stream, open, strategy, link_);
-  if (refused != ResetCode::kNone) reset_stream(*stream, refused);
-  return true;
-}
-
-bool Session::process_control(const FrameHeader& header, std::span<const std::uint8_t> payload) noexcept {
-  if ((header.flags & kFlagFirst) != 0) control_message_.clear();
-  if (control_message_.size() + payload.size() > kRouterMessageBytesMax) {
-    protocol_error("a router message beyond the limit");
-    return false;
-  }
-  control_message_.insert(control_message_.end(), payload.begin(), payload.end());
-  if ((header.flags & kFlagLast) == 0) return true;
-  router_bytes_unhandled_ += control_message_.size();
-  if (router_bytes_unhandled_ > kRouterBytesMax) {
-    protocol_error("router messages faster than they can be handled");
-    return false;
-  }
-  shard_.report_control(*this, std::move(control_message_));
-  control_message_ = {};
-  return true;
-}
-
-void Session::process_pong(std::uint64_t sent_ns) noexcept {
-  const auto sample = static_cast<std::int64_t>(static_cast<std::uint64_t>(shard_.now().ns) - sent_ns);
-  if (sample < 0 || sample > Duration::seconds(60).ns) return;  // not one of our pings
-  // Smoothed as TCP does (RFC 6298 2.3).
-  figures_.rtt_ns = figures_.rtt_ns == 0 ? sample : figures_.rtt_ns + (sample - figures_.rtt_ns) / 8;
-  figures_.rtt_min_ns = figures_.rtt_min_ns == 0 ? sample : std::min(figures_.rtt_min_ns, sample);
+  return most;
 }
 
 // ---- sending
@@ -524,14 +350,16 @@ void Session::on_probe(Instant now) noexcept {
   if (const Duration late = now - probe_.deadline(); late > kLateMax) last_heard_ = last_heard_ + late;
   // Nor does time in which we had no memory to listen.
   if (!receive_.in_flight()) last_heard_ = now;
-  if (now - last_heard_ > shard_.options().silent_limit) {
-    return fail_silent(now - last_heard_);
-  }
+  if (now >= give_up_at()) return fail_silent(now - last_heard_);
   std::uint8_t payload[8];
   wire::store<std::uint64_t>(payload, static_cast<std::uint64_t>(now.ns));
   if (state_ == State::kUp) put_frame(FrameType::kPing, 0, 0, payload);
   if (state_ == State::kUp || state_ == State::kClosing)
-    shard_.timers().arm(probe_, now + shard_.options().probe_interval);
+    shard_.timers().arm(probe_, std::min(now + shard_.options().silent_limit / kProbesUnheard, give_up_at()));
+}
+
+Instant Session::give_up_at() const noexcept {
+  return last_heard_ + shard_.options().silent_limit + Duration::nanoseconds(2 * figures_.rtt_min_ns);
 }
 
 // ---- the end

@@ -94,6 +94,10 @@ class Session final
   std::uint64_t unsent_bytes() const noexcept;
   // Tells the peer to open no more streams.
   void go_away(ResetCode code) noexcept;
+  // Under memory pressure: what the streams hold moves to small blocks.
+  void relieve_streams() noexcept;
+  // The stream that holds most; null if there is none.
+  Stream* largest_holder() noexcept;
   // Ends in order: close_notify, then FIN. Streams still open are reset.
   void close() noexcept;
   // Ends at once.
@@ -126,6 +130,9 @@ class Session final
     kEnded,    // handed to the shard for destruction
   };
 
+  // Router messages that wait to be sent, and those of the peer that the control thread has not come to yet.
+  static constexpr std::uint64_t kRouterBytesMax = 16 * 1024 * 1024;
+
   // One side's streams by slot. Slot 0 is not used.
   struct Table {
     explicit Table(std::uint32_t slots) : streams(slots + 1), generations(slots + 1) {}
@@ -139,6 +146,8 @@ class Session final
   void on_receive(Completion done) noexcept;
   void on_send(Completion done) noexcept;
   void on_probe(Instant now) noexcept;
+  // When a peer that remains silent is dead. A long way takes longer to send a lost probe again.
+  Instant give_up_at() const noexcept;
 
   void arm_receive() noexcept;
   void process_received() noexcept;

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <cstring>
 
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -17,7 +16,6 @@ constexpr std::uint32_t kEdgeBlockSize = 64 * 1024;
 constexpr std::uint32_t kLinkBlockSize = 256 * 1024 + sizeof(Block);
 constexpr std::uint32_t kSliceNodeCount = 512 * 1024;
 constexpr std::uint16_t kBufferGroup = 1;
-constexpr std::uint32_t kSmallReserve = 16;  // a sixteenth of the small blocks
 // One turn's sends. A send takes at most kVectorsPerSend.
 constexpr std::size_t kVectorsPerTurn = 16 * 1024;
 constexpr std::size_t kMessagesPerTurn = 2048;
@@ -25,13 +23,6 @@ constexpr std::size_t kVectorsPerSend = 64;
 constexpr Duration kReportInterval = Duration::milliseconds(250);
 // How long a closing session may take to get its close_notify out.
 constexpr Duration kStopDeadline = Duration::milliseconds(500);
-constexpr Duration kReliefInterval = Duration::milliseconds(5);
-// How long sessions may find no block to receive into before whoever holds the most has to go: well below the time
-// after which the peers would take us for dead.
-constexpr Duration kStarvingMax = Duration::milliseconds(300);
-// A queue of at least so many slices packs pieces of at most so many bytes.
-constexpr std::uint32_t kPackFrom = 4;
-constexpr std::uint32_t kPackBytesMax = 1024;
 
 }  // namespace
 
@@ -141,34 +132,6 @@ void Shard::flush_all() noexcept {
   }
 }
 
-void Shard::relieve_pressure() noexcept {
-  const auto low = [](const BlockPool& pool) { return pool.available() < pool.count() / 4; };
-  if (starved_sessions_.empty() || link_pool_->available() > 0) {
-    starving_since_ = now_;
-  } else if (now_ - starving_since_ > kStarvingMax) {
-    sacrifice_holder();
-    starving_since_ = now_;
-  }
-  if ((!low(*link_pool_) && !low(*edge_pool_)) || now_ - relieved_ < kReliefInterval) return;
-  relieved_ = now_;
-  for (auto it = all_edges_.begin(); it != all_edges_.end();) {
-    EdgeSocket& edge = *it++;  // relieve() may end the connection, which leaves the list only when it is reaped
-    edge.relieve();
-  }
-}
-
-// Stalled readers hold every block, and there is no room to move their bytes to. One of them ends, so that the others
-// and all who do read can go on.
-void Shard::sacrifice_holder() noexcept {
-  EdgeSocket* most = nullptr;
-  for (EdgeSocket& edge : all_edges_) {
-    if (most == nullptr || edge.queued_bytes() > most->queued_bytes()) most = &edge;
-  }
-  if (most == nullptr || most->queued_bytes() == 0) return;
-  ++counters_.edges_sacrificed;
-  most->end(ResetCode::kLimit);
-}
-
 void Shard::resume_starved() noexcept {
   std::uint16_t lent = buffers_->refill();
   while (lent-- > 0 && !starved_edges_.empty()) {
@@ -212,60 +175,7 @@ bool Shard::finished() noexcept {
   return ring_->in_flight() == 0;
 }
 
-// ---- memory
-
-Slice Shard::reserve_small(std::uint32_t size) noexcept {
-  if (small_ == nullptr || small_->capacity - small_used_ < size) {
-    if (size > small_pool_->capacity()) return {};
-    Block* fresh = small_pool_->take();
-    if (fresh == nullptr) return {};
-    if (small_ != nullptr) BlockPool::release(small_);
-    small_ = fresh;
-    small_used_ = 0;
-  } else if (small_->references == 1) {
-    small_used_ = 0;  // nobody holds any of it: stay in the cache
-  }
-  Slice slice = Slice::share(small_, small_->data() + small_used_, size);
-  small_used_ += size;
-  return slice;
-}
-
-Slice Shard::copy_small(std::span<const std::uint8_t> bytes) noexcept {
-  if (small_pool_->available() < small_pool_->count() / kSmallReserve) [[unlikely]]
-    return {};
-  Slice slice = reserve_small(static_cast<std::uint32_t>(bytes.size()));
-  if (!slice.empty()) std::memcpy(slice.data(), bytes.data(), bytes.size());
-  return slice;
-}
-
-bool Shard::append(SliceQueue& queue, Slice&& bytes) noexcept {
-  if (!queue.empty()) {
-    Slice& back = queue.back();
-    if (back.block() == bytes.block() && back.data() + back.size() == bytes.data()) {
-      queue.grow_back(bytes.size());
-      bytes.reset();
-      return true;
-    }
-    if (queue.count() >= kPackFrom && bytes.size() <= kPackBytesMax) {
-      Block* own = back.block();
-      const bool fits = own->pool == small_pool_.get() && own->references == 1 &&
-                        static_cast<std::size_t>(own->data() + own->capacity - back.data()) >=
-                            std::size_t{back.size()} + bytes.size();
-      if (fits) {
-        std::memcpy(back.data() + back.size(), bytes.data(), bytes.size());
-        queue.grow_back(bytes.size());
-        bytes.reset();
-        return true;
-      }
-      if (small_pool_->available() > small_pool_->count() / kSmallReserve) {
-        Block* fresh = small_pool_->take();
-        std::memcpy(fresh->data(), bytes.data(), bytes.size());
-        bytes = Slice(fresh, fresh->data(), bytes.size());
-      }
-    }
-  }
-  return queue.push(std::move(bytes));
-}
+// ---- what sends are made of
 
 std::span<iovec> Shard::gather(SliceQueue& queue, std::uint32_t bytes_max) noexcept {
   if (vectors_used_ + kVectorsPerSend > kVectorsPerTurn || messages_used_ == kMessagesPerTurn) {
@@ -290,12 +200,6 @@ const msghdr* Shard::message(std::span<iovec> vectors) noexcept {
   message.msg_iov = vectors.data();
   message.msg_iovlen = vectors.size();
   return &message;
-}
-
-std::uint32_t Shard::take_window_budget(std::uint32_t bytes) noexcept {
-  const std::uint32_t taken = static_cast<std::uint32_t>(std::min<std::uint64_t>(bytes, window_budget_bytes_));
-  window_budget_bytes_ -= taken;
-  return taken;
 }
 
 // ---- lists
@@ -337,10 +241,10 @@ EdgeSocket* Shard::make_edge(Socket& socket, EdgeGroup& group) noexcept {
   return edge;
 }
 
-void Shard::adopt_client(std::uint32_t listener_id, Socket socket) {
+void Shard::adopt_client(std::uint32_t listener_id, const std::string& routing_key, Socket socket) {
   if (stopping_) return socket.close_with_reset();
   for (const auto& listener : listeners_) {
-    if (listener->id() == listener_id) return start_client(*listener, std::move(socket), false);
+    if (listener->id() == listener_id) return start_client(*listener, routing_key, std::move(socket), false);
   }
   socket.close_with_reset();
 }
@@ -377,9 +281,9 @@ void Shard::control_handled(std::uint64_t session_id, std::uint64_t bytes) {
   }
 }
 
-void Shard::add_listener(std::uint32_t id, std::string routing_key, Strategy strategy, Socket socket) {
+void Shard::add_listener(std::uint32_t id, RoutingKeys routing_keys, Strategy strategy, Socket socket) {
   if (stopping_) return;
-  listeners_.push_back(std::make_unique<Listener>(*this, id, std::move(routing_key), strategy, std::move(socket)));
+  listeners_.push_back(std::make_unique<Listener>(*this, id, std::move(routing_keys), strategy, std::move(socket)));
 }
 
 void Shard::remove_listener(std::uint32_t id) {

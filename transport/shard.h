@@ -50,6 +50,8 @@ struct ShardCounters {
   std::uint64_t edges_reset = 0;        // application connections that ended by reset
   std::uint64_t edges_relieved = 0;     // times a stalled connection's bytes were moved to small blocks
   std::uint64_t edges_sacrificed = 0;   // stalled connections ended because sessions had no block left to receive into
+  std::uint64_t streams_relieved = 0;   // as edges_relieved, of streams whose link or far end takes nothing
+  std::uint64_t streams_sacrificed = 0;
   std::uint64_t edges_exhausted = 0;    // connections refused for want of a slot (connections_per_shard_max)
   std::uint64_t streams_exhausted = 0;  // streams refused at streams_per_session_max
   std::uint64_t receive_starved = 0;    // receives that found no lent buffer (-ENOBUFS)
@@ -133,14 +135,14 @@ class Shard {
   void close_session(std::uint64_t session_id);
   void send_control(std::uint64_t session_id, std::span<const std::uint8_t> message);
   void control_handled(std::uint64_t session_id, std::uint64_t bytes);
-  void add_listener(std::uint32_t id, std::string routing_key, Strategy strategy, Socket socket);
+  void add_listener(std::uint32_t id, RoutingKeys routing_keys, Strategy strategy, Socket socket);
   void remove_listener(std::uint32_t id);
   void add_connector(std::uint32_t id, std::string routing_key, std::vector<Address> addresses);
 
   void set_forwarder(std::shared_ptr<const Forwarder> forwarder) { forwarder_ = std::move(forwarder); }
 
-  // A client that another shard accepted, which had no session of the link that serves its key.
-  void adopt_client(std::uint32_t listener_id, Socket socket);
+  // A client that another shard accepted, which had no session of the link that serves the key chosen for it.
+  void adopt_client(std::uint32_t listener_id, const std::string& routing_key, Socket socket);
   void stop_accepting();
   void go_away();
   // Ends everything that is left; turn() returns false once that is done.
@@ -195,6 +197,9 @@ class Shard {
   // are a few slices, small ones are packed into blocks of the queue's own, so that thousands of tiny pieces that
   // nobody reads take neither a node nor a shared block each. False: no node left, and `bytes` is untouched.
   [[nodiscard]] bool append(SliceQueue& queue, Slice&& bytes) noexcept;
+  // Moves what a queue holds to small blocks, as far as there are any. False: no node left, and bytes are lost.
+  [[nodiscard]] bool compact(SliceQueue& queue) noexcept;
+  bool holds_large_blocks(SliceQueue& queue) const noexcept;
   // The front of a queue as vectors for one send, valid until the end of the turn; empty when the turn's are used up.
   std::span<iovec> gather(SliceQueue& queue, std::uint32_t bytes_max) noexcept;
   const msghdr* message(std::span<iovec> vectors) noexcept;
@@ -250,7 +255,7 @@ class Shard {
                         std::uint64_t granted) noexcept;
   Socket open_edge_socket(int family) noexcept;
   void tune_edge(Socket& socket) noexcept;
-  void start_client(Listener& listener, Socket socket, bool may_hand_over) noexcept;
+  void start_client(Listener& listener, std::string_view routing_key, Socket socket, bool may_hand_over) noexcept;
 
   Kernel& kernel_;
   const TransportOptions options_;

@@ -11,14 +11,18 @@ namespace fairlead {
 // ---- clients and streams that come in
 
 void Shard::accept_client(Listener& listener, Socket socket) noexcept {
-  start_client(listener, std::move(socket), true);
+  std::string_view key;
+  if (forwarder_) key = listener.routing_keys().choose(*forwarder_, options_.incarnation ^ next_stream_number_);
+  if (!key.empty()) return start_client(listener, key, std::move(socket), true);
+  ++counters_.no_route;
+  socket.close_with_reset();
 }
 
-void Shard::start_client(Listener& listener, Socket socket, bool may_hand_over) noexcept {
+void Shard::start_client(Listener& listener, std::string_view routing_key, Socket socket, bool may_hand_over) noexcept {
   Opening wanted;
   wanted.name = {options_.incarnation, std::uint64_t{index_} << 56 | ++next_stream_number_};
   wanted.strategy = listener.strategy();
-  wanted.set_routing_key(listener.routing_key());
+  wanted.set_routing_key(routing_key);
   const Route route = forwarder_ ? forwarder_->route(wanted.query(), path_) : Route{};
   if (route.kind == Route::Kind::kNone) {
     ++counters_.no_route;
@@ -26,7 +30,7 @@ void Shard::start_client(Listener& listener, Socket socket, bool may_hand_over) 
   }
   if (route.kind == Route::Kind::kLink && session_for(route.links) == nullptr && may_hand_over) {
     ++counters_.handed_over;
-    return transport_.hand_over_client(index_, route.links.front(), listener.id(), std::move(socket));
+    return transport_.hand_over_client(index_, route.links.front(), listener.id(), routing_key, std::move(socket));
   }
   Opening* opening = make_opening(wanted);
   tune_edge(socket);

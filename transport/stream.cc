@@ -5,6 +5,7 @@
 #include "transport/opening.h"
 #include "transport/record_io.h"
 #include "transport/session.h"
+#include "transport/shard.h"
 
 namespace fairlead {
 
@@ -120,6 +121,21 @@ void Stream::opened() noexcept {
 void Stream::receive_opened() noexcept {
   if (opening_ != nullptr) established();
   if (peer_ != nullptr) peer_->opened();
+}
+
+// ---- memory
+
+void Stream::relieve(Shard& shard) noexcept {
+  for (SliceQueue* queue : {&out_, &kept_}) {
+    if (!shard.holds_large_blocks(*queue)) continue;
+    if (!shard.compact(*queue)) return sacrifice();
+    ++shard.counters().streams_relieved;
+  }
+}
+
+void Stream::sacrifice() noexcept {
+  if (opening_ != nullptr) established();  // with another destination it would hold as much
+  session_->reset_stream(*this, ResetCode::kLimit);
 }
 
 // ---- the end

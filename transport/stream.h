@@ -25,6 +25,7 @@
 namespace fairlead {
 
 class Session;
+class Shard;
 class RecordSender;
 struct Opening;
 
@@ -103,6 +104,14 @@ class Stream final
   bool waits_for_credit_frame() const noexcept { return CreditHook::is_linked(); }
 
   void unlink_credit() noexcept { CreditHook::unlink(); }
+
+  // What waits to be sent, and what is kept until OPENED.
+  std::uint64_t queued_bytes() const noexcept { return out_.bytes() + kept_.bytes(); }
+
+  // Under memory pressure: that moves to small blocks.
+  void relieve(Shard& shard) noexcept;
+  // Ends at both ends, because there is no memory for what it holds.
+  void sacrifice() noexcept;
 
   std::uint32_t window_growth() const noexcept { return window_growth_bytes_; }
 

@@ -275,7 +275,7 @@ Result<std::uint16_t> Transport::add_listener(const ListenerConfig& config) {
 // The port of a listener is open while somebody serves its key: who connects to a closed port knows at once.
 void Transport::follow_reachability() {
   for (ListenerEntry& entry : listeners_) {
-    const bool wanted = !draining_ && forwarder_ && forwarder_->reachable(entry.config.routing_key);
+    const bool wanted = !draining_ && forwarder_ && entry.config.routing_keys.reachable(*forwarder_);
     if (wanted == entry.open) continue;
     if (!wanted) {
       close_listener(entry);
@@ -299,10 +299,10 @@ Result<void> Transport::open_listener(ListenerEntry& entry) {
     sockets.push_back(std::move(*socket));
   }
   for (std::size_t i = 0; i < shards_.size(); ++i) {
-    shards_[i]->mailbox().post(make_task<Shard>([id = entry.id, key = entry.config.routing_key,
+    shards_[i]->mailbox().post(make_task<Shard>([id = entry.id, keys = entry.config.routing_keys,
                                                  strategy = entry.config.strategy,
                                                  socket = std::move(sockets[i])](Shard& shard) mutable {
-      shard.add_listener(id, std::move(key), strategy, std::move(socket));
+      shard.add_listener(id, std::move(keys), strategy, std::move(socket));
     }));
   }
   entry.open = true;
@@ -472,9 +472,11 @@ void Transport::report_figures(unsigned shard, ShardReport report) {
       [report = std::move(report)](Transport& transport) mutable { transport.figures_reported(std::move(report)); }));
 }
 
-void Transport::hand_over_client(unsigned shard, std::uint32_t link, std::uint32_t listener, Socket socket) {
-  inbox(shard).post(make_task<Transport>([link, listener, socket = std::move(socket)](Transport& transport) mutable {
-    transport.client_handed_over(link, listener, std::move(socket));
+void Transport::hand_over_client(unsigned shard, std::uint32_t link, std::uint32_t listener,
+                                 std::string_view routing_key, Socket socket) {
+  inbox(shard).post(make_task<Transport>([link, listener, key = std::string(routing_key),
+                                          socket = std::move(socket)](Transport& transport) mutable {
+    transport.client_handed_over(link, listener, std::move(key), std::move(socket));
   }));
 }
 

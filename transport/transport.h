@@ -150,7 +150,8 @@ class Transport {
   void report_control(unsigned shard, std::uint32_t link, std::uint64_t session, std::vector<std::uint8_t> message);
   void report_figures(unsigned shard, ShardReport report);
   void report_connect_failed(unsigned shard, std::uint32_t connector, int error);
-  void hand_over_client(unsigned shard, std::uint32_t link, std::uint32_t listener, Socket socket);
+  void hand_over_client(unsigned shard, std::uint32_t link, std::uint32_t listener, std::string_view routing_key,
+                        Socket socket);
 
  private:
   // A link that a peer dialled: sessions with one link id from one site.
@@ -201,7 +202,7 @@ class Transport {
   void close_listener(ListenerEntry& entry);
   void session_ended(std::uint64_t session_id, const Error& error);
   void figures_reported(ShardReport report);
-  void client_handed_over(std::uint32_t link, std::uint32_t listener, Socket socket);
+  void client_handed_over(std::uint32_t link, std::uint32_t listener, std::string routing_key, Socket socket);
   void going_away(std::uint32_t link);
   void publish_status();
   std::vector<NamedCount> counters() const;

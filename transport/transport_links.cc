@@ -252,12 +252,13 @@ void Transport::going_away(std::uint32_t link) {
   link_down(*record);
 }
 
-void Transport::client_handed_over(std::uint32_t link, std::uint32_t listener, Socket socket) {
+void Transport::client_handed_over(std::uint32_t link, std::uint32_t listener, std::string routing_key, Socket socket) {
   LinkRecord* record = find_record(link);
   if (record == nullptr || record->sessions.empty()) return socket.close_with_reset();
   const unsigned shard = record->sessions.begin()->second.shard;
-  shards_[shard]->mailbox().post(make_task<Shard>([listener, socket = std::move(socket)](Shard& target) mutable {
-    target.adopt_client(listener, std::move(socket));
+  shards_[shard]->mailbox().post(make_task<Shard>([listener, key = std::move(routing_key),
+                                                   socket = std::move(socket)](Shard& target) mutable {
+    target.adopt_client(listener, key, std::move(socket));
   }));
 }
 

@@ -36,10 +36,11 @@ void Transport::publish_status() {
   for (const ListenerEntry& entry : listeners_) {
     ListenerStatus line;
     line.name = entry.config.name;
-    line.routing_key = entry.config.routing_key;
     line.listening = entry.open;
     line.last_error = entry.last_error;
-    line.matched = forwarder_ && forwarder_->reachable(line.routing_key);
+    for (const RoutingKeys::Key& key : entry.config.routing_keys.keys) {
+      if (forwarder_ && forwarder_->reachable(key.name)) line.reachable_keys.push_back(key.name);
+    }
     for (const EdgeGroup& group : entry.groups) {
       line.connections += group.open;
       line.connections_total += group.total;
@@ -88,6 +89,8 @@ std::vector<NamedCount> Transport::counters() const {
     sum.no_route += c.no_route;
     sum.reopened += c.reopened;
     sum.edges_sacrificed += c.edges_sacrificed;
+    sum.streams_relieved += c.streams_relieved;
+    sum.streams_sacrificed += c.streams_sacrificed;
     sum.handed_over += c.handed_over;
     sum.gather_exhausted += c.gather_exhausted;
     ring.turns += report.ring.turns;
@@ -102,6 +105,8 @@ std::vector<NamedCount> Transport::counters() const {
           {"edges_reset", sum.edges_reset},
           {"edges_relieved", sum.edges_relieved},
           {"edges_sacrificed", sum.edges_sacrificed},
+          {"streams_relieved", sum.streams_relieved},
+          {"streams_sacrificed", sum.streams_sacrificed},
           {"edges_exhausted", sum.edges_exhausted},
           {"streams_exhausted", sum.streams_exhausted},
           {"receive_starved", sum.receive_starved},

@@ -28,6 +28,38 @@ std::optional<std::uint32_t> parse_number(std::string_view text, std::uint32_t m
   return value;
 }
 
+std::optional<Duration> parse_duration(std::string_view text) {
+  constexpr Duration kMax = Duration::seconds(3'600'000);
+  // Longest names first: "ms" is no "m".
+  static constexpr std::pair<std::string_view, Duration> kUnits[] = {{"ms", Duration::milliseconds(1)},
+                                                                     {"h", Duration::seconds(3600)},
+                                                                     {"m", Duration::seconds(60)},
+                                                                     {"s", Duration::seconds(1)}};
+  if (text.empty()) return std::nullopt;
+  Duration sum;
+  while (!text.empty()) {
+    const std::size_t digits = std::min(text.find_first_not_of("0123456789"), text.size());
+    const auto number = parse_number(text.substr(0, digits), 0, 1'000'000'000);
+    text.remove_prefix(digits);
+    const auto unit = std::ranges::find_if(kUnits, [&](const auto& u) { return text.starts_with(u.first); });
+    if (!number || unit == std::end(kUnits)) return std::nullopt;
+    text.remove_prefix(unit->first.size());
+    if (*number > (kMax - sum).ns / unit->second.ns) return std::nullopt;
+    sum = sum + unit->second * *number;
+  }
+  return sum;
+}
+
+std::string to_string(Duration duration) {
+  std::int64_t left = duration.milliseconds();
+  std::string text;
+  for (const auto& [unit, size] : {std::pair{"h", 3'600'000}, {"m", 60'000}, {"s", 1'000}, {"ms", 1}}) {
+    if (left >= size) text += fmt::format("{}{}", left / size, unit);
+    left %= size;
+  }
+  return text.empty() ? "0s" : text;
+}
+
 FieldReader::FieldReader(DocumentContext& context, const YamlNode& map, std::string path)
     : context_(context), map_(map), path_(std::move(path)) {}
 
@@ -104,6 +136,17 @@ std::optional<std::uint16_t> FieldReader::port(std::string_view name) {
     return std::nullopt;
   }
   return static_cast<std::uint16_t>(*value);
+}
+
+std::optional<Duration> FieldReader::duration(std::string_view name, Duration min, Duration max) {
+  const std::string allowed = fmt::format("a duration from {} to {}, as 500ms, 2s or 1m30s", to_string(min),
+                                          to_string(max));
+  const YamlNode* node = scalar(name, allowed);
+  if (node == nullptr) return std::nullopt;
+  const auto value = parse_duration(node->text);
+  if (value && *value >= min && *value <= max) return value;
+  error(name, fmt::format("found {}; allowed is {}", describe(*node), allowed));
+  return std::nullopt;
 }
 
 std::optional<std::string> FieldReader::choice(std::string_view name, std::initializer_list<std::string_view> allowed) {

@@ -12,6 +12,7 @@
 
 #include "router/site/resources.h"
 #include "router/site/yaml.h"
+#include "transport/base/time.h"
 
 namespace fairlead {
 
@@ -32,6 +33,7 @@ class FieldReader {
   std::optional<bool> flag(std::string_view name);
   std::optional<std::uint32_t> number(std::string_view name, std::uint32_t min, std::uint32_t max);
   std::optional<std::uint16_t> port(std::string_view name);  // a number or a quoted number
+  std::optional<Duration> duration(std::string_view name, Duration min, Duration max);
   std::optional<std::string> choice(std::string_view name, std::initializer_list<std::string_view> allowed);
   std::vector<std::string> text_list(std::string_view name);
   const YamlNode* map(std::string_view name);
@@ -64,6 +66,11 @@ class FieldReader {
   std::string path_;
   std::set<std::string, std::less<>> known_;
 };
+
+// As Skupper writes durations: "400ms", "1m30s"; units are ms, s, m, h. Nothing if it is none, or beyond 1,000 hours.
+std::optional<Duration> parse_duration(std::string_view text);
+// The shortest text that parses to it, of a whole number of milliseconds.
+std::string to_string(Duration duration);
 
 // Decimal digits without sign, spaces or leading zeros, within the bounds.
 std::optional<std::uint32_t> parse_number(std::string_view text, std::uint32_t min, std::uint32_t max);

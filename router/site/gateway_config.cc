@@ -55,6 +55,10 @@ std::string access_name(const RouterAccess& access, const RouterAccessRole& role
   return fmt::format("{}-{}", access.metadata.name, role.name);
 }
 
+std::string listener_name(const MultiKeyListener& listener) {
+  return fmt::format("{} ({})", listener.metadata.name, MultiKeyListener::kKind);
+}
+
 Result<GatewayConfig> make_gateway_config(const Resources& resources, CredentialsStore& store) {
   GatewayConfig config;
   auto id = store.site_id();
@@ -62,11 +66,15 @@ Result<GatewayConfig> make_gateway_config(const Resources& resources, Credential
   config.site_id = std::move(*id);
   config.site_name = resources.site()->metadata.name;
   config.edge = resources.site()->edge;
+  config.link_timeout = resources.site()->link_timeout;
   if (auto added = add_accesses(resources, store, config); !added) return std::unexpected(added.error());
   if (auto added = add_links(resources, store, config); !added) return std::unexpected(added.error());
   for (const Listener& listener : resources.listeners) {
     config.listeners.push_back(
         {listener.metadata.name, listener.routing_key, listener.host, listener.port, listener.strategy});
+  }
+  for (const MultiKeyListener& listener : resources.multi_key_listeners) {
+    config.listeners.push_back({listener_name(listener), listener.routing_keys, listener.host, listener.port});
   }
   for (const Connector& connector : resources.connectors) {
     config.connectors.push_back({connector.metadata.name, connector.routing_key, connector.host, connector.port,

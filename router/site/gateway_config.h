@@ -14,6 +14,7 @@ struct GatewayConfig {
   std::string site_id;
   std::string site_name;
   bool edge = false;
+  Duration link_timeout{};
   std::vector<AccessConfig> accesses;
   std::vector<ListenerConfig> listeners;
   std::vector<ConnectorConfig> connectors;
@@ -22,6 +23,9 @@ struct GatewayConfig {
 
 // A RouterAccess is one listening socket for each of its roles: "<access>-<role>".
 std::string access_name(const RouterAccess& access, const RouterAccessRole& role);
+
+// Listeners of both kinds are one kind to the transport: "<name> (MultiKeyListener)".
+std::string listener_name(const MultiKeyListener& listener);
 
 // `resources` are validated, with one Site. Makes the CA and server certificates if need be. Endpoints are those of the
 // site's own role.

@@ -1,5 +1,6 @@
 #include "router/site/kind_readers.h"
 
+#include <algorithm>
 #include <limits>
 #include <utility>
 
@@ -13,6 +14,13 @@ namespace fairlead {
 namespace {
 
 constexpr std::string_view kKubernetesOnly = "it has a meaning on Kubernetes only";
+constexpr std::string_view kNoClientTls =
+    "TLS from clients is not supported: the listener would accept plain text; remove it";
+constexpr std::size_t kRoutingKeysMax = 256;
+constexpr std::uint32_t kWeightMax = std::numeric_limits<std::int32_t>::max();
+// Shorter ones would take a busy machine for a dead one.
+constexpr Duration kLinkTimeoutMin = Duration::milliseconds(100);
+constexpr Duration kLinkTimeoutMax = Duration::seconds(60);
 constexpr std::uint32_t kCostMax = std::numeric_limits<std::int32_t>::max();
 
 // Reports what a check of names.h found about a field that is there.
@@ -105,6 +113,88 @@ void read_link_credentials(FieldReader& spec, Link& link) {
   check_text(spec, name, link.tls_credentials, check_bundle_name);
 }
 
+void finish_listener(DocumentContext& context, FieldReader& spec) {
+  static_cast<void>(spec.choice("observer", {"auto", "none", "http1", "http2"}));
+  spec.refuse("tlsCredentials", kNoClientTls);
+  ignore_settings(context, spec);
+  spec.finish();
+}
+
+// A key of a strategy; `field` says where it was written.
+void add_routing_key(DocumentContext& context, const Position& position, const std::string& field, RoutingKeys::Key key,
+                     RoutingKeys& keys) {
+  const auto error = [&](std::string_view what) {
+    context.diagnostics.error(position, fmt::format("{}: {}: {}", context.label, field, what));
+  };
+  if (auto problem = check_routing_key(key.name)) return error(*problem);
+  const auto same = [&](const RoutingKeys::Key& other) { return other.name == key.name; };
+  if (std::ranges::any_of(keys.keys, same)) return error(fmt::format("{} is there twice", in_quotes(key.name)));
+  if (keys.keys.size() == kRoutingKeysMax) return;
+  keys.keys.push_back(std::move(key));
+}
+
+RoutingKeys read_priority(DocumentContext& context, const FieldReader& strategy, const YamlNode& node) {
+  RoutingKeys keys;
+  FieldReader reader(context, node, strategy.path_of("priority"));
+  const std::vector<std::string> names = reader.text_list("routingKeys");
+  for (std::size_t i = 0; i < names.size(); ++i) {
+    const std::string field = fmt::format("{}[{}]", reader.path_of("routingKeys"), i);
+    add_routing_key(context, context.source.of(field), field, {names[i], 1}, keys);
+  }
+  if (names.empty()) reader.missing("routingKeys", "a list of 1 to 256 keys, the most wanted first");
+  if (names.size() > kRoutingKeysMax) {
+    reader.error("routingKeys", fmt::format("has {} keys; 256 are allowed", names.size()));
+  }
+  reader.finish();
+  return keys;
+}
+
+RoutingKeys read_weighted(DocumentContext& context, const FieldReader& strategy, const YamlNode& node) {
+  RoutingKeys keys{RoutingKeys::Choice::kWeighted, {}};
+  FieldReader reader(context, node, strategy.path_of("weighted"));
+  const YamlNode* map = reader.map("routingKeys");
+  if (map != nullptr) {
+    FieldReader weights(context, *map, reader.path_of("routingKeys"));
+    for (const YamlEntry& entry : map->entries) {
+      const auto weight = weights.number(entry.key, 1, kWeightMax);
+      if (!weight && !weights.has(entry.key)) weights.missing(entry.key, "its weight");
+      add_routing_key(context, entry.position, weights.path_of(entry.key), {entry.key, weight.value_or(1)}, keys);
+    }
+    if (map->entries.size() > kRoutingKeysMax) {
+      reader.error("routingKeys", fmt::format("has {} keys; 256 are allowed", map->entries.size()));
+    }
+  }
+  if (map == nullptr ? !reader.has("routingKeys") : map->entries.empty()) {
+    reader.missing("routingKeys", "a map of 1 to 256 keys with their weights");
+  }
+  reader.finish();
+  return keys;
+}
+
+RoutingKeys read_strategy(DocumentContext& context, FieldReader& spec) {
+  constexpr std::string_view kAllowed =
+      "either priority: {routingKeys: [KEY, …]} or weighted: {routingKeys: {KEY: WEIGHT, …}}";
+  const YamlNode* node = spec.map("strategy");
+  if (node == nullptr) {
+    if (!spec.has("strategy")) spec.missing("strategy", kAllowed);
+    return {};
+  }
+  FieldReader strategy(context, *node, spec.path_of("strategy"));
+  const YamlNode* priority = strategy.map("priority");
+  const YamlNode* weighted = strategy.map("weighted");
+  RoutingKeys keys;
+  if (strategy.has("priority") == strategy.has("weighted")) {
+    const char* found = strategy.has("priority") ? "both" : "neither";
+    spec.error("strategy", fmt::format("has {}; needed is {}", found, kAllowed));
+  } else if (priority != nullptr) {
+    keys = read_priority(context, strategy, *priority);
+  } else if (weighted != nullptr) {
+    keys = read_weighted(context, strategy, *weighted);
+  }
+  strategy.finish();
+  return keys;
+}
+
 }  // namespace
 
 void read_site(DocumentContext& context, FieldReader& spec, Site& site) {
@@ -116,6 +206,7 @@ void read_site(DocumentContext& context, FieldReader& spec, Site& site) {
   }
   if (auto issuer = spec.text("defaultIssuer")) site.default_issuer = *issuer;
   check_text(spec, "defaultIssuer", site.default_issuer, check_bundle_name);
+  if (const auto timeout = spec.duration("linkTimeout", kLinkTimeoutMin, kLinkTimeoutMax)) site.link_timeout = *timeout;
   if (spec.flag("ha").value_or(false)) {
     spec.error("ha", fmt::format("found true; allowed is false: {}", kKubernetesOnly));
   }
@@ -195,14 +286,19 @@ void read_listener(DocumentContext& context, FieldReader& spec, Listener& listen
   listener.host = read_host(spec, check_bind_host);
   listener.port = spec.required_port("port");
   static_cast<void>(spec.choice("type", {"tcp"}));
-  static_cast<void>(spec.choice("observer", {"auto", "none", "http1", "http2"}));
   if (spec.choice("strategy", {"balanced", "lowest-cost"}).value_or("") == "lowest-cost") {
     listener.strategy = Strategy::kLowestCost;
   }
-  spec.refuse("tlsCredentials", "TLS from clients is not supported: the listener would accept plain text; remove it");
   spec.ignore_with_warning("exposePodsByName", kKubernetesOnly);
-  ignore_settings(context, spec);
-  spec.finish();
+  finish_listener(context, spec);
+}
+
+void read_multi_key_listener(DocumentContext& context, FieldReader& spec, MultiKeyListener& listener) {
+  listener.host = read_host(spec, check_bind_host);
+  listener.port = spec.required_port("port");
+  listener.routing_keys = read_strategy(context, spec);
+  if (spec.flag("requireClientCert").value_or(false)) spec.error("requireClientCert", std::string(kNoClientTls));
+  finish_listener(context, spec);
 }
 
 void read_connector(DocumentContext& context, FieldReader& spec, Connector& connector) {

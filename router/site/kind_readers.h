@@ -11,6 +11,7 @@ void read_site(DocumentContext& context, FieldReader& spec, Site& site);
 void read_link(DocumentContext& context, FieldReader& spec, Link& link);
 void read_router_access(DocumentContext& context, FieldReader& spec, RouterAccess& access);
 void read_listener(DocumentContext& context, FieldReader& spec, Listener& listener);
+void read_multi_key_listener(DocumentContext& context, FieldReader& spec, MultiKeyListener& listener);
 void read_connector(DocumentContext& context, FieldReader& spec, Connector& connector);
 // A Secret has no spec: `document` is the whole of it.
 void read_secret(DocumentContext& context, FieldReader& document, Secret& secret);

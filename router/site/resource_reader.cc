@@ -23,12 +23,11 @@ constexpr std::string_view kOlderApiVersion = "skupper.io/v1alpha1";  // its fie
 constexpr std::string_view kSecretApiVersion = "v1";
 
 constexpr std::array kKinds = {Site::kKind,     Link::kKind,      RouterAccess::kKind,
-                               Listener::kKind, Connector::kKind, Secret::kKind};
+                               Listener::kKind, MultiKeyListener::kKind, Connector::kKind, Secret::kKind};
 
 // Kinds of Skupper's that are not mistakes; what they would do does not happen.
-constexpr std::array<std::string_view, 7> kUnsupportedKinds = {
-    "MultiKeyListener",        "AccessGrant", "AccessToken", "Certificate", "SecuredAccess", "AttachedConnector",
-    "AttachedConnectorBinding"};
+constexpr std::array<std::string_view, 6> kUnsupportedKinds = {
+    "AccessGrant", "AccessToken", "Certificate", "SecuredAccess", "AttachedConnector", "AttachedConnectorBinding"};
 
 // What Kubernetes and its tools write into `metadata` and nobody here needs.
 constexpr std::array<std::string_view, 10> kIgnoredMetadata = {"labels",
@@ -133,7 +132,8 @@ void report_kind(const YamlNode& document, Diagnostics& diagnostics) {
   const std::string what =
       missing ? "kind is missing; needed" : fmt::format("kind: found {}; allowed", describe(*found));
   diagnostics.error(missing ? document.position : found->position,
-                    fmt::format("{} is Site, Link, RouterAccess, Listener, Connector or Secret", what));
+                    fmt::format("{} is Site, Link, RouterAccess, Listener, MultiKeyListener, Connector or Secret",
+                                what));
   diagnostics.note_incomplete();
 }
 
@@ -155,6 +155,8 @@ void read_document(const YamlNode& document, Resources& resources, Diagnostics& 
     read_kind_with_spec(document, resources.router_accesses, diagnostics, read_router_access);
   } else if (kind == Listener::kKind) {
     read_kind_with_spec(document, resources.listeners, diagnostics, read_listener);
+  } else if (kind == MultiKeyListener::kKind) {
+    read_kind_with_spec(document, resources.multi_key_listeners, diagnostics, read_multi_key_listener);
   } else if (kind == Connector::kKind) {
     read_kind_with_spec(document, resources.connectors, diagnostics, read_connector);
   } else if (kind == Secret::kKind) {

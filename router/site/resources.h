@@ -11,7 +11,9 @@
 #include <vector>
 
 #include "router/site/diagnostics.h"
+#include "transport/base/time.h"
 #include "transport/forwarder.h"
+#include "transport/routing_keys.h"
 
 namespace fairlead {
 
@@ -48,6 +50,7 @@ struct Site {
   std::string link_access = "none";
   bool edge = false;
   std::string default_issuer{kSiteCaName};
+  Duration link_timeout = Duration::milliseconds(400);  // a link that is silent for longer is lost
 
   bool accepts_links() const { return link_access != "none"; }
 
@@ -107,6 +110,16 @@ struct Listener {
   Strategy strategy = Strategy::kBalanced;
 };
 
+// One port for several routing keys. Which one a client gets is its strategy's choice.
+struct MultiKeyListener {
+  static constexpr std::string_view kKind = "MultiKeyListener";
+  Metadata metadata;
+  Source source;
+  std::string host;
+  std::uint16_t port = 0;
+  RoutingKeys routing_keys;
+};
+
 struct Connector {
   static constexpr std::string_view kKind = "Connector";
   Metadata metadata;
@@ -133,6 +146,7 @@ struct Resources {
   std::vector<Link> links;
   std::vector<RouterAccess> router_accesses;
   std::vector<Listener> listeners;
+  std::vector<MultiKeyListener> multi_key_listeners;
   std::vector<Connector> connectors;
   std::vector<Secret> secrets;
 

@@ -96,10 +96,14 @@ class Builder {
   Json incoming_document(const LinkStatus& link);
   Json access_document(const RouterAccess& access);
   Json listener_document(const Listener& listener);
+  Json multi_key_listener_document(const MultiKeyListener& listener);
   Json connector_document(const Connector& connector);
 
   std::vector<Condition> link_conditions(const LinkStatus* link) const;
   void add_link_details(Json& status, const LinkStatus& link) const;
+  const ListenerStatus* find_listener(const std::string& name) const;
+  std::vector<Condition> listener_conditions(const ListenerStatus* seen, std::string_view matched) const;
+  void add_listener_details(Json& status, const ListenerStatus& seen) const;
   Json endpoints(const RouterAccess& access) const;
   std::vector<Condition> access_conditions(const RouterAccess& access) const;
   Condition resolved_condition() const;
@@ -272,28 +276,61 @@ Json Builder::access_document(const RouterAccess& access) {
   return json;
 }
 
+const ListenerStatus* Builder::find_listener(const std::string& name) const {
+  return input_.gateway == nullptr ? nullptr : find_named(&input_.gateway->listeners, name);
+}
+
+// `matched` is what the kind calls it that its connections have somewhere to go.
+std::vector<Condition> Builder::listener_conditions(const ListenerStatus* seen, std::string_view matched) const {
+  if (seen == nullptr) return {condition_pending("Configured", kNotRunning)};
+  // Without a connector the port is closed on purpose; that is no fault of the listener's configuration.
+  const bool failed = !seen->listening && seen->last_error;
+  const std::string type(matched);
+  return {failed ? condition_failed("Configured", seen->last_error->message) : condition_met("Configured"),
+          seen->reachable_keys.empty() ? condition_pending(type, "No matching connectors") : condition_met(type)};
+}
+
+void Builder::add_listener_details(Json& status, const ListenerStatus& seen) const {
+  status["listening"] = seen.listening;
+  status["connections"] = {{"open", seen.connections}, {"total", seen.connections_total}};
+  if (seen.last_error) status["lastError"] = error_json(*seen.last_error);
+}
+
 Json Builder::listener_document(const Listener& listener) {
   Json json = object(listener);
   json["spec"]["routingKey"] = listener.routing_key;
   json["spec"]["host"] = listener.host;
   json["spec"]["port"] = listener.port;
-  const ListenerStatus* seen =
-      input_.gateway == nullptr ? nullptr : find_named(&input_.gateway->listeners, listener.metadata.name);
-  std::vector<Condition> conditions;
-  if (seen == nullptr) {
-    conditions = {condition_pending("Configured", kNotRunning)};
-  } else {
-    // Without a connector the port is closed on purpose; that is no fault of the listener's configuration.
-    const bool failed = !seen->listening && seen->last_error;
-    conditions = {failed ? condition_failed("Configured", seen->last_error->message) : condition_met("Configured"),
-                  seen->matched ? condition_met("Matched") : condition_pending("Matched", "No matching connectors")};
+  const ListenerStatus* seen = find_listener(listener.metadata.name);
+  json["status"] = status(label(listener), listener_conditions(seen, "Matched"));
+  json["status"]["hasMatchingConnector"] = seen != nullptr && !seen->reachable_keys.empty();
+  if (seen != nullptr) add_listener_details(json["status"], *seen);
+  return json;
+}
+
+Json Builder::multi_key_listener_document(const MultiKeyListener& listener) {
+  const RoutingKeys& keys = listener.routing_keys;
+  const bool weighted = keys.choice == RoutingKeys::Choice::kWeighted;
+  const char* strategy = weighted ? "weighted" : "priority";
+  const ListenerStatus* seen = find_listener(listener_name(listener));
+  // A list of keys, or a map of keys to weights.
+  Json configured = weighted ? Json::object() : Json::array();
+  Json reachable = configured;
+  for (const RoutingKeys::Key& key : keys.keys) {
+    const auto add = [&](Json& to) { weighted ? to[key.name] = key.weight : to.emplace_back(key.name); };
+    add(configured);
+    if (seen != nullptr && std::ranges::find(seen->reachable_keys, key.name) != seen->reachable_keys.end()) {
+      add(reachable);
+    }
   }
-  json["status"] = status(label(listener), std::move(conditions));
-  json["status"]["hasMatchingConnector"] = seen != nullptr && seen->matched;
-  if (seen == nullptr) return json;
-  json["status"]["listening"] = seen->listening;
-  json["status"]["connections"] = {{"open", seen->connections}, {"total", seen->connections_total}};
-  if (seen->last_error) json["status"]["lastError"] = error_json(*seen->last_error);
+  Json json = object(listener);
+  json["spec"]["host"] = listener.host;
+  json["spec"]["port"] = listener.port;
+  json["spec"]["strategy"][strategy]["routingKeys"] = std::move(configured);
+  json["status"] = status(label(listener), listener_conditions(seen, "Operational"));
+  json["status"]["hasDestination"] = seen != nullptr && !seen->reachable_keys.empty();
+  json["status"]["strategy"][strategy]["routingKeysReachable"] = std::move(reachable);
+  if (seen != nullptr) add_listener_details(json["status"], *seen);
   return json;
 }
 
@@ -368,6 +405,8 @@ StatusDocuments Builder::build() {
     documents.resources.push_back(access_document(access));
   for (const Listener& listener : resources.listeners)
     documents.resources.push_back(listener_document(listener));
+  for (const MultiKeyListener& listener : resources.multi_key_listeners)
+    documents.resources.push_back(multi_key_listener_document(listener));
   for (const Connector& connector : resources.connectors)
     documents.resources.push_back(connector_document(connector));
   if (links() == nullptr) return documents;

@@ -35,6 +35,9 @@ class Validator {
     for (const Listener& listener : resources_.listeners) {
       claim_port(listener, "spec.port", listener.host, listener.port);
     }
+    for (const MultiKeyListener& listener : resources_.multi_key_listeners) {
+      claim_port(listener, "spec.port", listener.host, listener.port);
+    }
   }
 
  private:
@@ -49,6 +52,7 @@ class Validator {
     std::ranges::for_each(resources_.links, visit);
     std::ranges::for_each(resources_.router_accesses, visit);
     std::ranges::for_each(resources_.listeners, visit);
+    std::ranges::for_each(resources_.multi_key_listeners, visit);
     std::ranges::for_each(resources_.connectors, visit);
     std::ranges::for_each(resources_.secrets, visit);
   }

@@ -316,6 +316,52 @@ def two_providers_at_costs(context):
 
 
 @scenario(GROUP)
+def several_keys_at_one_port(context):
+    """A MultiKeyListener by priority uses the second key only while nobody serves the first; one with weights shares
+    connections as they say, and gives all of them to the key that is left."""
+    mesh = Mesh(context, ["west", "one", "two"])
+    mesh.link("west", "one")
+    mesh.link("west", "two")
+
+    def tell(name):
+        return lambda connection: connection.sendall(name.encode())
+    first = mesh.serve("primary", "one", tell("primary"))
+    mesh.serve("standby", "two", tell("standby"))
+    ports = {name: mesh.host.free_port() for name in ("ordered", "shared")}
+    for name, strategy in (("ordered", {"priority": {"routingKeys": ["primary", "standby", "nobody"]}}),
+                           ("shared", {"weighted": {"routingKeys": {"primary": 3, "standby": 1}}})):
+        mesh["west"].add("MultiKeyListener", name, {"host": mesh.host.local, "port": ports[name], "strategy": strategy})
+    mesh.start()
+    west = mesh["west"]
+
+    def reachable(name):
+        (strategy,) = west.resource("MultiKeyListener", name)["status"]["strategy"].values()
+        return list(strategy["routingKeysReachable"])
+
+    def wait_reachable(*keys):
+        for name in ports:
+            west.wait_until(f"{name} to reach {keys}", lambda n=name: reachable(n) == list(keys))
+
+    def ask(name):
+        with mesh.connect(ports[name]) as client:
+            return client.makefile().read()
+    wait_reachable("primary", "standby")
+    expect_equal({ask("ordered") for _ in range(20)}, {"primary"}, "who is asked while both are there")
+    answers = [ask("shared") for _ in range(400)]
+    share = answers.count("primary") / len(answers)
+    expect(0.65 < share < 0.85, f"primary answered {share:.0%} instead of 75 %")
+    first.stop_listening()
+    wait_reachable("standby")
+    for name in ports:
+        expect_equal({ask(name) for _ in range(20)}, {"standby"}, "who is asked while one is gone")
+    Server(context, mesh.host, first.port, tell("primary"))
+    wait_reachable("primary", "standby")
+    expect_equal({ask("ordered") for _ in range(20)}, {"primary"}, "who is asked when it is back")
+    context.note(f"primary answered {share:.0%} of 400, configured were 75 %")
+    mesh.settle()
+
+
+@scenario(GROUP)
 def provider_killed_under_requests(context):
     """Two servers of one key. One of them goes away under a stream of new connections: no client that comes later sees
     it, its instance is withdrawn, and comes back when the server does."""

@@ -1,9 +1,9 @@
 // What an unauthenticated peer sends before there are keys: bytes in any pieces to either side of a handshake, a real
 // handshake in which the bytes of one side are changed on their way, and DER as a certificate.
 //
-// First byte of the input: 0 a certificate; 1 to a server, 2 to a server that takes anonymous clients, 3 to a client, as
-// pieces: length (1), as many bytes; otherwise changes of a real handshake: place (2), what it is xored with (1), from
-// which side (bit 7 of the first byte).
+// First byte of the input: 0 a certificate; 1 to a server, 2 to a server that takes anonymous clients, 3 to a client,
+// as pieces: length (1), as many bytes; otherwise changes of a real handshake: place (2), what it is xored with (1),
+// from which side (bit 7 of the first byte).
 #include <algorithm>
 #include <memory>
 #include <string_view>

@@ -122,7 +122,8 @@ std::string GatewaySite::kill() {
 bool GatewaySite::links_up() const {
   if (!sessions_up()) return false;
   const auto status = transport_->status();
-  return std::all_of(status->listeners.begin(), status->listeners.end(), [](const auto& line) { return line.matched; });
+  return std::all_of(status->listeners.begin(), status->listeners.end(),
+                     [](const ListenerStatus& listener) { return !listener.reachable_keys.empty(); });
 }
 
 bool GatewaySite::sessions_up() const {
@@ -143,7 +144,8 @@ std::string GatewaySite::describe_links() const {
                         link.last_error ? link.last_error->message : "no error");
   }
   for (const ListenerStatus& listener : transport_->status()->listeners) {
-    if (!listener.matched) text += fmt::format("{} listener {} has no route\n", kernel_.name(), listener.name);
+    if (listener.reachable_keys.empty())
+      text += fmt::format("{} listener {} has no route\n", kernel_.name(), listener.name);
   }
   return text.empty() ? kernel_.name() + " has no link\n" : text;
 }

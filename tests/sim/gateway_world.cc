@@ -81,7 +81,7 @@ void GatewayWorld::plan_site(unsigned number) {
     for (unsigned server_side = 0; server_side < sides_.size(); ++server_side) {
       const std::string key = routing_key(server_side, behaviour);
       site.listeners.push_back(
-          {.name = "to-" + key, .routing_key = key, .host = host, .port = listener_port(server_side, behaviour)});
+          {.name = "to-" + key, .routing_keys = key, .host = host, .port = listener_port(server_side, behaviour)});
     }
     const std::string key = routing_key(number, behaviour);
     // Without probes, which the servers would have to account for.

@@ -13,8 +13,8 @@ namespace fairlead::sim {
 namespace {
 
 constexpr Duration kPatience = Duration::seconds(30);
-// Silence, the next probe, and the turns it takes.
-constexpr Duration kNoticed = Duration::milliseconds(1'300);
+// What was under way still arrives; then 400 ms of silence.
+constexpr Duration kNoticed = Duration::milliseconds(500);
 
 FlowScript script_of(std::uint64_t bytes) {
   FlowScript script;

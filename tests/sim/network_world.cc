@@ -93,7 +93,7 @@ void NetworkWorld::plan_services(unsigned number) {
   const std::string host = host_literal(site_kernel(number));
   for (unsigned key = 0; key < plan_.keys.size(); ++key) {
     const std::string& name = plan_.keys[key].name;
-    site.listeners.push_back({.name = "to-" + name, .routing_key = name, .host = host, .port = listener_port(key)});
+    site.listeners.push_back({.name = "to-" + name, .routing_keys = name, .host = host, .port = listener_port(key)});
   }
   const std::string apps = host_literal(sides_[number].apps->kernel());
   for (const NetworkPlan::Provider& provider : plan_.providers) {
@@ -223,8 +223,8 @@ std::string NetworkWorld::complaints() {
     const auto status = site.transport().status();
     for (unsigned key = 0; key < status->listeners.size(); ++key) {
       const ListenerStatus& listener = status->listeners[key];
-      if (listener.matched != oracle.reachable(number, key))
-        text += fmt::format("listener {} of {} is {}matched\n", listener.name, number, listener.matched ? "" : "not ");
+      if (listener.reachable_keys.empty() == oracle.reachable(number, key))
+        text += fmt::format("{} does not know what there is for its listener {}\n", site_name(number), listener.name);
     }
   }
   return text;

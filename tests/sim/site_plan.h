@@ -32,7 +32,7 @@ struct Disaster {
 struct SidePlan {
   unsigned shards = 1;
   bool receive_bundles = true;
-  Duration silent_limit = Duration::milliseconds(900);
+  Duration silent_limit = Duration::milliseconds(400);
   std::uint32_t initial_window_bytes = 64 * 1024;
   std::uint32_t window_bytes_max = 16 * 1024 * 1024;
   std::uint64_t window_budget_bytes = 256 * 1024 * 1024;

@@ -11,6 +11,7 @@
 #include <gtest/gtest.h>
 
 #include "router/site/base64.h"
+#include "router/site/field_reader.h"
 #include "router/site/resource_reader.h"
 #include "router/site/site_loader.h"
 #include "tests/unit/site_fixtures.h"
@@ -125,6 +126,48 @@ TEST(Resources, AllFieldsAreRead) {
   ASSERT_EQ(resources.connectors.size(), 1U);
   EXPECT_EQ(resources.connectors[0].host, "10.0.0.12");
   EXPECT_FALSE(resources.connectors[0].health_probe);
+}
+
+TEST(Resources, MultiKeyListenersHaveKeysInOrderOrWithWeights) {
+  const Resources resources = read(read_text(test_data() / "resources" / "good" / "multi-key-listeners.yaml"));
+  ASSERT_EQ(resources.multi_key_listeners.size(), 2U);
+  const RoutingKeys& orders = resources.multi_key_listeners[0].routing_keys;
+  EXPECT_EQ(orders.choice, RoutingKeys::Choice::kPriority);
+  EXPECT_EQ(orders.keys, (std::vector<RoutingKeys::Key>{{"orders-primary", 1}, {"orders-standby", 1}}));
+  const RoutingKeys& canary = resources.multi_key_listeners[1].routing_keys;
+  EXPECT_EQ(canary.choice, RoutingKeys::Choice::kWeighted);
+  EXPECT_EQ(canary.keys, (std::vector<RoutingKeys::Key>{{"v1", 95}, {"v2", 5}}));
+  EXPECT_EQ(resources.multi_key_listeners[1].port, 7012);
+}
+
+TEST(Resources, TheLinkTimeoutIsADuration) {
+  const auto site = [](const std::string& timeout) {
+    return read("kind: Site\nmetadata: {name: fra}\nspec: {linkTimeout: " + timeout + "}\n").sites.at(0).link_timeout;
+  };
+  EXPECT_EQ(site("~"), Duration::milliseconds(400));
+  EXPECT_EQ(site("2s"), Duration::seconds(2));
+  EXPECT_EQ(site("1s500ms"), Duration::milliseconds(1500));
+  EXPECT_EQ(site("1m"), Duration::seconds(60));
+  for (const char* wrong : {"400", "99ms", "61s", "1d", "-1s", "1.5s", "'1 s'", "s", "''"}) {
+    const std::string text = std::string("kind: Site\nmetadata: {name: fra}\nspec: {linkTimeout: ") + wrong + "}\n";
+    Resources resources;
+    Diagnostics diagnostics;
+    read_resources(text, "f.yaml", resources, diagnostics);
+    ASSERT_EQ(errors_of(diagnostics).size(), 1U) << wrong;
+    EXPECT_NE(errors_of(diagnostics)[0].find("allowed is a duration from 100ms to 1m, as 500ms, 2s or 1m30s"),
+              std::string::npos)
+        << errors_of(diagnostics)[0];
+  }
+}
+
+TEST(Resources, DurationsAreWrittenAsTheyAreRead) {
+  for (const char* text : {"0s", "1ms", "999ms", "1s", "1s1ms", "1m30s", "1h", "23h59m59s999ms", "1000h"}) {
+    const auto duration = parse_duration(text);
+    ASSERT_TRUE(duration) << text;
+    EXPECT_EQ(to_string(*duration), text);
+  }
+  for (const char* text : {"", "1", "ms", "1000h1ms", "1001h", "999999999999h", "1h-1s", "01s", " 1s"})
+    EXPECT_FALSE(parse_duration(text)) << text;
 }
 
 TEST(Resources, LinkAccessImpliesARouterAccess) {

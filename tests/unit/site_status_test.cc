@@ -63,6 +63,8 @@ class StatusTest : public testing::Test {
         "55671}}\n---\n"
         "kind: RouterAccess\nmetadata: {name: in}\nspec: {roles: [{name: inter-router}, {name: edge}]}\n---\n"
         "kind: Listener\nmetadata: {name: web}\nspec: {routingKey: web, host: 127.0.0.1, port: 80}\n---\n"
+        "kind: MultiKeyListener\nmetadata: {name: web}\nspec: {host: 127.0.0.1, port: 81, "
+        "strategy: {weighted: {routingKeys: {blue: 9, green: 1}}}}\n---\n"
         "kind: Connector\nmetadata: {name: db}\nspec: {routingKey: db, host: 10.0.0.1, port: 5432}\n---\n"
         "kind: Secret\nmetadata: {name: hidden}\ndata: {tls.key: c2VjcmV0LWtleQ==}\n";
     Diagnostics diagnostics;
@@ -95,7 +97,10 @@ class StatusTest : public testing::Test {
     ListenerStatus listener;
     listener.name = "web";
     listener.listening = true;
-    listener.matched = true;
+    listener.reachable_keys = {"web"};
+    gateway_.listeners.push_back(listener);
+    listener.name = "web (MultiKeyListener)";
+    listener.reachable_keys = {"green"};
     gateway_.listeners.push_back(listener);
     ConnectorStatus connector;
     connector.name = "db";
@@ -203,13 +208,27 @@ TEST_F(StatusTest, ListenerAndConnector) {
   EXPECT_FALSE(status_of("Connector").contains("hasMatchingListener"));
   EXPECT_TRUE(condition(status_of("Connector"), "Matched").is_null());
 
-  gateway_.listeners[0].matched = false;
+  gateway_.listeners[0].reachable_keys.clear();
   gateway_.listeners[0].listening = false;
   EXPECT_EQ(status_of("Listener")["status"], "Pending");
   EXPECT_EQ(status_of("Listener")["message"], "No matching connectors");
   gateway_.listeners[0].last_error = LastError{ErrorCode::kSystem, "address in use", 1};
   EXPECT_EQ(status_of("Listener")["status"], "Error");
   EXPECT_EQ(status_of("Listener")["message"], "address in use");
+}
+
+TEST_F(StatusTest, AMultiKeyListenerTellsWhichKeysCanBeReached) {
+  Json status = status_of("MultiKeyListener");
+  EXPECT_EQ(status["status"], "Ready");
+  EXPECT_EQ(status["hasDestination"], true);
+  EXPECT_EQ(status["strategy"]["weighted"]["routingKeysReachable"].dump(), R"({"green":1})");
+  gateway_.listeners[1].reachable_keys.clear();
+  status = status_of("MultiKeyListener");
+  EXPECT_EQ(status["status"], "Pending");
+  EXPECT_EQ(status["hasDestination"], false);
+  EXPECT_EQ(status["strategy"]["weighted"]["routingKeysReachable"].dump(), "{}");
+  EXPECT_EQ(condition(status, "Operational")["status"], "False");
+  EXPECT_EQ(status_of("Listener")["status"], "Ready");
 }
 
 TEST_F(StatusTest, ARouterAccessNeedsAllItsPorts) {
@@ -229,7 +248,7 @@ TEST_F(StatusTest, ARouterAccessNeedsAllItsPorts) {
 
 TEST_F(StatusTest, WithoutAGatewayNothingIsActive) {
   running_ = false;
-  for (const char* kind : {"Site", "Link", "RouterAccess", "Listener", "Connector"}) {
+  for (const char* kind : {"Site", "Link", "RouterAccess", "Listener", "MultiKeyListener", "Connector"}) {
     EXPECT_EQ(status_of(kind)["status"], "Pending") << kind;
     EXPECT_EQ(status_of(kind)["message"], "the gateway is not running") << kind;
   }
@@ -257,7 +276,7 @@ TEST_F(StatusTest, TheWriterWritesWhatChangedAndTakesAwayWhatIsOld) {
   ASSERT_TRUE(writer.write(gateway_, 1767607200));
   const auto link_file = paths.runtime_resources() / "Link-west.yaml";
   EXPECT_NE(read_text(link_file).find("active: true"), std::string::npos);
-  EXPECT_EQ(Json::parse(read_text(paths.status()))["resources"].size(), 5U);
+  EXPECT_EQ(Json::parse(read_text(paths.status()))["resources"].size(), 6U);
 
   // A document that did not change is not written again: one that is gone stays gone.
   std::filesystem::remove(link_file);

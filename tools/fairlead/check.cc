@@ -18,9 +18,10 @@ int check_resources(const CommonArguments& common, const CheckArguments& argumen
   print_diagnostics(site->diagnostics);
   if (site->diagnostics.has_errors()) return kExitInvalid;
   const Resources& resources = site->resources;
-  fmt::print("ok: {} Site, {} Link, {} RouterAccess, {} Listener, {} Connector, {} Secret\n", resources.sites.size(),
-             resources.links.size(), resources.router_accesses.size(), resources.listeners.size(),
-             resources.connectors.size(), resources.secrets.size());
+  fmt::print("ok: {} Site, {} Link, {} RouterAccess, {} Listener, {} MultiKeyListener, {} Connector, {} Secret\n",
+             resources.sites.size(), resources.links.size(), resources.router_accesses.size(),
+             resources.listeners.size(), resources.multi_key_listeners.size(), resources.connectors.size(),
+             resources.secrets.size());
   return kExitOk;
 }
 

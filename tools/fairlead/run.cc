@@ -91,6 +91,7 @@ Result<std::unique_ptr<Gateway>> start_gateway(const GatewayConfig& config, cons
   options.site_id = config.site_id;
   options.site_name = config.site_name;
   options.edge = config.edge;
+  options.silent_limit = config.link_timeout;
   auto gateway = Gateway::start(options);
   if (!gateway) return gateway;
   const auto give_up = Clock::now() + kPortsFreeWithin;

@@ -1,0 +1,150 @@
+// The memory of a shard: small blocks, queues that hold little, and what happens when blocks run out.
+#include <algorithm>
+#include <cstring>
+
+#include "transport/session.h"
+#include "transport/shard.h"
+#include "transport/stream.h"
+
+namespace fairlead {
+namespace {
+
+constexpr std::uint32_t kSmallReserve = 16;  // a sixteenth of the small blocks
+constexpr Duration kReliefInterval = Duration::milliseconds(5);
+// How long sessions may find no block to receive into before whoever holds the most has to go: well below the time
+// after which the peers would take us for dead.
+constexpr Duration kStarvingMax = Duration::milliseconds(300);
+// A queue of at least so many slices packs pieces of at most so many bytes.
+constexpr std::uint32_t kPackFrom = 4;
+constexpr std::uint32_t kPackBytesMax = 1024;
+
+}  // namespace
+
+Slice Shard::reserve_small(std::uint32_t size) noexcept {
+  if (small_ == nullptr || small_->capacity - small_used_ < size) {
+    if (size > small_pool_->capacity()) return {};
+    Block* fresh = small_pool_->take();
+    if (fresh == nullptr) return {};
+    if (small_ != nullptr) BlockPool::release(small_);
+    small_ = fresh;
+    small_used_ = 0;
+  } else if (small_->references == 1) {
+    small_used_ = 0;  // nobody holds any of it: stay in the cache
+  }
+  Slice slice = Slice::share(small_, small_->data() + small_used_, size);
+  small_used_ += size;
+  return slice;
+}
+
+Slice Shard::copy_small(std::span<const std::uint8_t> bytes) noexcept {
+  if (small_pool_->available() < small_pool_->count() / kSmallReserve) [[unlikely]]
+    return {};
+  Slice slice = reserve_small(static_cast<std::uint32_t>(bytes.size()));
+  if (!slice.empty()) std::memcpy(slice.data(), bytes.data(), bytes.size());
+  return slice;
+}
+
+bool Shard::append(SliceQueue& queue, Slice&& bytes) noexcept {
+  if (!queue.empty()) {
+    Slice& back = queue.back();
+    if (back.block() == bytes.block() && back.data() + back.size() == bytes.data()) {
+      queue.grow_back(bytes.size());
+      bytes.reset();
+      return true;
+    }
+    if (queue.count() >= kPackFrom && bytes.size() <= kPackBytesMax) {
+      Block* own = back.block();
+      const bool fits = own->pool == small_pool_.get() && own->references == 1 &&
+                        static_cast<std::size_t>(own->data() + own->capacity - back.data()) >=
+                            std::size_t{back.size()} + bytes.size();
+      if (fits) {
+        std::memcpy(back.data() + back.size(), bytes.data(), bytes.size());
+        queue.grow_back(bytes.size());
+        bytes.reset();
+        return true;
+      }
+      if (small_pool_->available() > small_pool_->count() / kSmallReserve) {
+        Block* fresh = small_pool_->take();
+        std::memcpy(fresh->data(), bytes.data(), bytes.size());
+        bytes = Slice(fresh, fresh->data(), bytes.size());
+      }
+    }
+  }
+  return queue.push(std::move(bytes));
+}
+
+bool Shard::holds_large_blocks(SliceQueue& queue) const noexcept {
+  for (const SliceNode* node = queue.head(); node != nullptr; node = node->next) {
+    if (node->slice.block()->pool != small_pool_.get()) return true;
+  }
+  return false;
+}
+
+bool Shard::compact(SliceQueue& queue) noexcept {
+  SliceQueue compacted(slice_nodes_);
+  bool room = true;
+  while (!queue.empty()) {
+    Slice whole = queue.take_front(UINT32_MAX);
+    while (room && whole.block()->pool != small_pool_.get() && !whole.empty()) {
+      const std::uint32_t piece = std::min(whole.size(), small_pool_->capacity());
+      Slice copy = copy_small({whole.data(), piece});
+      room = !copy.empty() && append(compacted, std::move(copy));
+      if (room) whole.drop_front(piece);
+    }
+    if (!whole.empty() && !compacted.push(std::move(whole))) return false;
+  }
+  queue.swap(compacted);
+  return true;
+}
+
+std::uint32_t Shard::take_window_budget(std::uint32_t bytes) noexcept {
+  const std::uint32_t taken = static_cast<std::uint32_t>(std::min<std::uint64_t>(bytes, window_budget_bytes_));
+  window_budget_bytes_ -= taken;
+  return taken;
+}
+
+// ---- pressure
+
+void Shard::relieve_pressure() noexcept {
+  const auto low = [](const BlockPool& pool) { return pool.available() < pool.count() / 4; };
+  if (starved_sessions_.empty() || link_pool_->available() > 0) {
+    starving_since_ = now_;
+  } else if (now_ - starving_since_ > kStarvingMax) {
+    sacrifice_holder();
+    starving_since_ = now_;
+  }
+  if ((!low(*link_pool_) && !low(*edge_pool_)) || now_ - relieved_ < kReliefInterval) return;
+  relieved_ = now_;
+  for (auto it = all_edges_.begin(); it != all_edges_.end();) {
+    EdgeSocket& edge = *it++;  // relieve() may end the connection, which leaves the list only when it is reaped
+    edge.relieve();
+  }
+  for (const auto& session : sessions_)
+    session->relieve_streams();
+}
+
+// Stalled readers, here or behind a link that does not take what is sent, hold every block, and there is no room to
+// move their bytes to. One of them ends, so that the others and all who do read can go on.
+void Shard::sacrifice_holder() noexcept {
+  EdgeSocket* most = nullptr;
+  for (EdgeSocket& edge : all_edges_) {
+    if (most == nullptr || edge.queued_bytes() > most->queued_bytes()) most = &edge;
+  }
+  std::uint64_t most_bytes = most == nullptr ? 0 : most->queued_bytes();
+  Stream* stream = nullptr;
+  for (const auto& session : sessions_) {
+    Stream* candidate = session->largest_holder();
+    if (candidate == nullptr || candidate->queued_bytes() <= most_bytes) continue;
+    stream = candidate;
+    most_bytes = candidate->queued_bytes();
+  }
+  if (most_bytes == 0) return;
+  if (stream != nullptr) {
+    ++counters_.streams_sacrificed;
+    return stream->sacrifice();
+  }
+  ++counters_.edges_sacrificed;
+  most->end(ResetCode::kLimit);
+}
+
+}  // namespace fairlead
