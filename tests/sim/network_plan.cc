@@ -8,7 +8,7 @@
 namespace fairlead::sim {
 namespace {
 
-SidePlan draw_limits(Prng& prng) {
+SidePlan draw_limits(Prng& prng, bool tight) {
   SidePlan limits;
   limits.shards = 1 + static_cast<unsigned>(prng.below(2));
   limits.receive_bundles = prng.below(2) == 0;
@@ -18,6 +18,13 @@ SidePlan draw_limits(Prng& prng) {
   limits.edge_blocks = pick(prng, {16U, 40U, 64U});
   limits.link_blocks = pick(prng, {16U, 24U, 64U});
   limits.small_blocks = pick(prng, {256U, 1'024U});
+  if (!tight) return limits;
+  limits.streams_per_session_max = pick(prng, {1U, 2U, 5U, 1'024U});
+  // A client that is served at its own site counts twice.
+  limits.connections_per_shard_max = pick(prng, {2U, 3U, 10U, 1'024U});
+  limits.edge_blocks = pick(prng, {2U, 4U, 32U});
+  limits.link_blocks = 0;  // no more than its sessions need
+  limits.small_blocks = pick(prng, {64U, 128U, 256U});
   return limits;
 }
 
@@ -135,13 +142,14 @@ NetworkPlan NetworkPlan::draw(std::uint64_t seed) {
   NetworkPlan plan;
   plan.seed = seed;
   plan.calm = prng.below(5) < 2;
+  plan.tight = !plan.calm && prng.below(4) == 0;
   plan.faults = Faults::swarm(prng);
   if (plan.calm) calm_down(plan.faults);
   const auto interior = 2 + static_cast<unsigned>(prng.below(5));
   const auto edges = static_cast<unsigned>(prng.below(3)) + (interior < 3 ? 1 : 0);
   plan.sites.resize(std::min(interior + edges, kSitesMax));
   for (unsigned number = 0; number < plan.sites.size(); ++number) {
-    plan.sites[number] = {draw_limits(prng), number >= interior, draw_duration(prng, Duration::seconds(2))};
+    plan.sites[number] = {draw_limits(prng, plan.tight), number >= interior, draw_duration(prng, Duration::seconds(2))};
   }
   draw_lines(prng, plan, interior);
   make_room_for_sessions(plan);
@@ -171,9 +179,9 @@ unsigned NetworkPlan::add_provider(unsigned key, unsigned site, bool probe) {
 }
 
 std::string NetworkPlan::describe() const {
-  std::string text = fmt::format("seed {}: {}, {} flows of at most {} B, stalls {} %, aborts {} %\n", seed,
-                                 calm ? "calm" : "stormy", flows, sizes.bytes_max, sizes.stall_percent,
-                                 sizes.abort_percent);
+  std::string text = fmt::format("seed {}: {}{}, {} flows of at most {} B, stalls {} %, aborts {} %\n", seed,
+                                 calm ? "calm" : "stormy", tight ? " and tight" : "", flows, sizes.bytes_max,
+                                 sizes.stall_percent, sizes.abort_percent);
   for (unsigned number = 0; number < sites.size(); ++number) {
     const Site& site = sites[number];
     text += fmt::format("  site {}{} after {} ms: {}\n", number, site.edge ? ", edge," : "",

@@ -58,6 +58,7 @@ struct NetworkPlan {
 
   std::uint64_t seed = 0;  // of the world itself
   bool calm = true;
+  bool tight = false;  // limits are so low that connections may be refused
   Faults faults;
   std::vector<Site> sites;
   std::vector<Line> lines;

@@ -13,6 +13,7 @@ constexpr std::uint16_t kInteriorPort = 5671;
 constexpr std::uint16_t kEdgePort = 5672;
 // Comparing what everybody sees takes longer than a round.
 constexpr Duration kBetweenComparisons = Duration::milliseconds(10);
+constexpr unsigned kFlowsOneByOne = 10;
 
 std::uint16_t listener_port(unsigned key) {
   return static_cast<std::uint16_t>(7'000 + key);
@@ -29,7 +30,7 @@ std::string link_name(unsigned line) {
 }  // namespace
 
 NetworkWorld::NetworkWorld(const NetworkPlan& plan, std::FILE* trace)
-    : SiteWorld(plan.seed, plan.faults, {.calm = plan.calm}, trace), plan_(plan) {
+    : SiteWorld(plan.seed, plan.faults, {.calm = plan.calm, .tight = plan.tight}, trace), plan_(plan) {
   build();
 }
 
@@ -178,8 +179,8 @@ Verdict NetworkWorld::run() {
     live_through_faults();
   }
   if (!failed()) heal();
-  if (!failed()) serve_new_flows();
-  if (!failed()) serve_alone();
+  if (!failed() && !plan_.tight) serve_new_flows();
+  if (!failed()) (plan_.tight ? serve_one_by_one() : serve_alone());
   if (!failed()) come_to_rest();
   if (!failed()) stop();
   return judge();
@@ -239,28 +240,44 @@ void NetworkWorld::serve_new_flows() {
   for (Side& side : sides_)
     side.apps->sizes().stall_percent = 0;
   for (unsigned site = 0; site < sides_.size(); ++site) {
-    for (unsigned key = 0; key < plan_.keys.size(); ++key)
-      start_flow(site, key, draw_client(prng_, plan_.keys[key].behaviour, sizes));
+    for (const Wish& wish : wishes_of(site))
+      start_flow(wish.site, wish.key, draw_client(prng_, plan_.keys[wish.key].behaviour, sizes));
   }
   demand_flows(first, "in a healed world");
 }
 
+std::vector<NetworkWorld::Wish> NetworkWorld::wishes_of(unsigned site) const {
+  std::vector<Wish> wishes;
+  for (unsigned key = 0; key < plan_.keys.size(); ++key)
+    wishes.push_back({site, key});
+  return wishes;
+}
+
 // Where load is counted, one connection for each key at a time, so that costs alone decide.
 void NetworkWorld::serve_alone() {
-  for (Side& side : sides_)
-    side.apps->release_stalls();
-  std::vector<unsigned> interior;
+  std::vector<Wish> interior;
   for (unsigned site = 0; site < sides_.size(); ++site) {
-    if (!plan_.sites[site].edge) interior.push_back(site);
+    const std::vector<Wish> wishes = wishes_of(site);
+    if (!plan_.sites[site].edge) interior.insert(interior.end(), wishes.begin(), wishes.end());
   }
   serve_wave(interior);
   // An interior site decides, and counts, for its edge sites.
   for (unsigned site = 0; site < sides_.size() && !failed(); ++site) {
-    if (plan_.sites[site].edge) serve_wave({site});
+    if (plan_.sites[site].edge) serve_wave(wishes_of(site));
   }
 }
 
-void NetworkWorld::serve_wave(const std::vector<unsigned>& sites) {
+// Where limits refuse what comes at the same time, nothing may be refused that comes alone.
+void NetworkWorld::serve_one_by_one() {
+  for (unsigned i = 0; i < kFlowsOneByOne && !failed(); ++i) {
+    serve_wave({{static_cast<unsigned>(prng_.below(sides_.size())),
+                 static_cast<unsigned>(prng_.below(plan_.keys.size()))}});
+  }
+}
+
+void NetworkWorld::serve_wave(const std::vector<Wish>& wishes) {
+  for (Side& side : sides_)
+    side.apps->release_stalls();
   const bool rest =
       run_until(kRestWithin + kFlowsOverWithin, [&] { return ledger_.open_count() == 0 && leftovers().empty(); });
   if (failed()) return;
@@ -268,10 +285,8 @@ void NetworkWorld::serve_wave(const std::vector<unsigned>& sites) {
   const std::size_t first = ledger_.ends().size();
   const FlowSizes sizes{
       .bytes_max = 2'000, .pause_max = Duration::milliseconds(5), .stall_percent = 0, .abort_percent = 0};
-  for (const unsigned site : sites) {
-    for (unsigned key = 0; key < plan_.keys.size(); ++key)
-      start_flow(site, key, draw_client(prng_, plan_.keys[key].behaviour, sizes));
-  }
+  for (const Wish& wish : wishes)
+    start_flow(wish.site, wish.key, draw_client(prng_, plan_.keys[wish.key].behaviour, sizes));
   demand_flows(first, "alone in a healed world");
   if (!failed()) check_landing(first);
 }

@@ -52,6 +52,12 @@ class NetworkWorld final : public SiteWorld {
   std::uint64_t streams_total(unsigned line);
 
  private:
+  // A connection to be.
+  struct Wish {
+    unsigned site = 0;
+    unsigned key = 0;
+  };
+
   void build();
   void plan_site(unsigned number);
   void plan_links(unsigned number);
@@ -60,7 +66,9 @@ class NetworkWorld final : public SiteWorld {
   void schedule_events();
   void serve_new_flows();
   void serve_alone();
-  void serve_wave(const std::vector<unsigned>& sites);
+  void serve_one_by_one();
+  void serve_wave(const std::vector<Wish>& wishes);
+  std::vector<Wish> wishes_of(unsigned site) const;
   void check_landing(std::size_t first);
   void check_more() override;
   std::string complaints();
