@@ -197,9 +197,9 @@ TEST_F(NetworkSimTest, ACostThatChangesMovesNewConnectionsAndNoOther) {
   NetworkPlan plan = plain_plan(4);
   constexpr unsigned kCheap = 0;
   constexpr unsigned kOther = 2;
-  plan.add_line(0, 1);
+  plan.add_line(0, 1, 3);
   plan.add_line(1, 3);
-  plan.add_line(0, 2, 2);
+  plan.add_line(0, 2, 3);
   plan.add_line(2, 3, 2);
   const unsigned key = plan.add_key(Behaviour::kEcho);
   plan.add_provider(key, 3);
@@ -226,6 +226,22 @@ TEST_F(NetworkSimTest, ACostThatChangesMovesNewConnectionsAndNoOther) {
     EXPECT_EQ(world.streams_total(kOther) - other, cost == 1 ? 0U : 1U) << "cost " << cost;
   }
   expect_clean(world, running);
+  expect_rest(world);
+}
+
+// The cost of a link is changed at every moment of its coming up, raised and lowered: both ends have to know.
+TEST_F(NetworkSimTest, ACostThatChangesWhileALinkComesUpReachesTheOtherEnd) {
+  NetworkPlan plan = line_of(2);
+  plan.add_provider(plan.add_key(Behaviour::kEcho), 1);
+  NetworkWorld world(plan);
+  come_up(world);
+  constexpr Duration kDown = Duration::milliseconds(100);
+  for (unsigned i = 0; i < 40; ++i) {
+    world.kill(0, kDown);
+    world.run_for(kDown + Duration::microseconds(250 * std::int64_t{i}));
+    world.set_cost(0, i % 2 == 0 ? 9 - i / 10 : 20);
+    ASSERT_TRUE(world.run_until(Duration::seconds(2), [&] { return world.converged(); })) << "moment " << i;
+  }
   expect_rest(world);
 }
 
