@@ -95,6 +95,17 @@ NetworkView Gateway::network() const {
   return impl_->transport->on_control([this](Transport&) { return impl_->router.view(); });
 }
 
+std::uint64_t Gateway::begin_trace(const std::string& routing_key) {
+  return impl_->transport->on_control([&](Transport&) { return impl_->router.begin_trace(routing_key); });
+}
+
+std::optional<TraceReport> Gateway::trace_report(std::uint64_t id) const {
+  return impl_->transport->on_control([&](Transport&) -> std::optional<TraceReport> {
+    const TraceReport* report = impl_->router.trace_report(id);
+    return report == nullptr ? std::nullopt : std::optional(*report);
+  });
+}
+
 int Gateway::status_fd() const {
   return impl_->transport->status_fd();
 }

@@ -5,9 +5,11 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "router/network_view.h"
+#include "router/routing/tracer.h"
 #include "transport/base/error.h"
 #include "transport/config.h"
 
@@ -37,6 +39,11 @@ class Gateway {
 
   // The network as it looks from here.
   NetworkView network() const;
+
+  // Sends a probe where the next connection for the key would go, and returns its id.
+  std::uint64_t begin_trace(const std::string& routing_key);
+  // What it has found out so far; nothing if it was forgotten.
+  std::optional<TraceReport> trace_report(std::uint64_t id) const;
 
   // Stops accepting and tells peers to open no more streams; streams that are open go on.
   void drain();

@@ -13,7 +13,9 @@ Router::Router(const TransportOptions& options)
                 .site_name = options.site_name,
                 .incarnation = options.incarnation,
                 .edge = options.edge},
-               *this) {}
+               *this),
+      tracer_(options.site_id, options.site_name,
+              value_of(router_id_of(options.site_id)) ^ options.incarnation, *this) {}
 
 // ---- connectors
 
@@ -39,7 +41,7 @@ void Router::offer_connectors() {
     if (connector.available) offered[connector.routing_key].push_back({connector.id, connector.load});
   }
   routing_.set_connectors(std::move(offered), transport_->now());
-  publish();
+  changed_ = true;
 }
 
 // ---- links
@@ -52,27 +54,28 @@ void Router::link_up(const LinkNews& link) {
                    {.site_id = link.site_id,
                     .site_name = link.site_name,
                     .kind = kind,
-                    .cost = link.cost,
+                    .cost = link.cost_told,
                     .peer_cost = link.peer_cost},
                    transport_->now());
+  routing_.set_link_cost(link.link, link.cost, transport_->now());
   note_cost(link.link);
-  publish();
+  changed_ = true;
 }
 
 void Router::link_down(std::uint32_t link) {
   routing_.link_down(link, transport_->now());
-  publish();
+  changed_ = true;
 }
 
 void Router::link_reset(std::uint32_t link) {
   routing_.link_reset(link, transport_->now());
-  publish();
+  changed_ = true;
 }
 
 void Router::set_link_cost(std::uint32_t link, std::uint32_t cost) {
   routing_.set_link_cost(link, cost, transport_->now());
   note_cost(link);
-  publish();
+  changed_ = true;
 }
 
 void Router::note_cost(std::uint32_t link) {
@@ -80,11 +83,42 @@ void Router::note_cost(std::uint32_t link) {
 }
 
 void Router::control_message(std::uint32_t link, std::span<const std::uint8_t> message) {
-  if (auto taken = routing_.receive(link, message, transport_->now()); !taken) {
-    log_warning("router message ignored: {}", taken.error().message);
-  }
+  const Instant now = transport_->now();
+  const bool trace = is_trace(message);
+  const auto taken =
+      trace ? tracer_.receive(link, message, *routing_.table(), now) : routing_.receive(link, message, now);
+  if (!taken) log_warning("router message ignored: {}", taken.error().message);
+  if (trace) return arm_trace();
   note_cost(link);
-  publish();
+  changed_ = true;
+}
+
+// ---- traces
+
+std::uint64_t Router::begin_trace(const std::string& routing_key) {
+  const std::uint64_t id = tracer_.begin(*routing_.table(), routing_key, transport_->now());
+  arm_trace();
+  return id;
+}
+
+void Router::send_trace(std::uint32_t link, std::vector<std::uint8_t> message) {
+  transport_->send_control(link, std::move(message));
+}
+
+void Router::try_server(std::uint32_t connector, std::uint64_t token) {
+  transport_->try_server(connector, [this, token](std::string server, std::string error, Duration took) {
+    tracer_.server_tried(token, std::move(server), std::move(error), took, transport_->kernel().now());
+  });
+}
+
+void Router::on_trace_due(Instant now) noexcept {
+  tracer_.tick(now);
+  arm_trace();
+}
+
+void Router::arm_trace() {
+  trace_due_.cancel();
+  if (const Instant due = tracer_.due(); due != Instant::max()) transport_->timers().arm(trace_due_, due);
 }
 
 // ---- what follows
@@ -95,10 +129,12 @@ void Router::send(std::uint32_t link, std::vector<std::uint8_t> message) {
 
 void Router::on_due(Instant now) noexcept {
   routing_.tick(now);
-  publish();
+  changed_ = true;
 }
 
-void Router::publish() {
+// Not at every message: a table of a thousand routers takes milliseconds.
+void Router::settled() {
+  if (!std::exchange(changed_, false)) return;
   if (auto table = routing_.table(); table != published_) {
     published_ = table;
     transport_->set_forwarder(std::move(table));

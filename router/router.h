@@ -12,11 +12,12 @@
 
 #include "router/network_view.h"
 #include "router/routing/routing.h"
+#include "router/routing/tracer.h"
 #include "transport/transport.h"
 
 namespace fairlead {
 
-class Router final : public TransportEvents, private RoutingOutbox {
+class Router final : public TransportEvents, private RoutingOutbox, private TracerHost {
  public:
   // Of the site whose transport it will be.
   explicit Router(const TransportOptions& options);
@@ -32,9 +33,15 @@ class Router final : public TransportEvents, private RoutingOutbox {
   void link_reset(std::uint32_t link) override;
   void control_message(std::uint32_t link, std::span<const std::uint8_t> message) override;
   void connector_available(std::uint32_t connector, bool available) override;
+  void settled() override;
 
   // What this site wants for a link from now on; streams that are open stay where they are.
   void set_link_cost(std::uint32_t link, std::uint32_t cost);
+
+  // Sends a trace where the next connection for the key would go; its id.
+  std::uint64_t begin_trace(const std::string& routing_key);
+
+  const TraceReport* trace_report(std::uint64_t id) const noexcept { return tracer_.report(id); }
 
   // The network as it looks from here.
   NetworkView view();
@@ -48,20 +55,26 @@ class Router final : public TransportEvents, private RoutingOutbox {
   };
 
   void send(std::uint32_t link, std::vector<std::uint8_t> message) override;
+  void send_trace(std::uint32_t link, std::vector<std::uint8_t> message) override;
+  void try_server(std::uint32_t connector, std::uint64_t token) override;
   void on_due(Instant now) noexcept;
+  void on_trace_due(Instant now) noexcept;
+  void arm_trace();
   void offer_connectors();
   void note_cost(std::uint32_t link);
-  void publish();
   void add_sites(const RouteTable& table, NetworkView& view) const;
   void add_keys(const RouteTable& table, NetworkView& view) const;
 
   Transport* transport_ = nullptr;
   Routing routing_;
+  Tracer tracer_;
   std::vector<Connector> connectors_;
   std::map<std::uint32_t, bool> early_news_;  // of connectors that are not added yet
   std::shared_ptr<const RouteTable> published_;
+  bool changed_ = false;  // since settled()
 
   TimerOf<&Router::on_due> due_{*this};
+  TimerOf<&Router::on_trace_due> trace_due_{*this};
 };
 
 }  // namespace fairlead

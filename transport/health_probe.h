@@ -9,9 +9,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "transport/uring/op.h"
-#include "transport/uring/socket.h"
-#include "transport/uring/timers.h"
+#include "transport/timed_connect.h"
 
 namespace fairlead {
 
@@ -32,7 +30,7 @@ class HealthProbe {
 
   void close() noexcept;
 
-  bool closed() const noexcept { return closing_ && !connect_.in_flight(); }
+  bool closed() const noexcept { return connect_.closed(); }
 
  private:
   enum class State : std::uint8_t {
@@ -41,25 +39,21 @@ class HealthProbe {
     kDown,
   };
 
-  void on_connect(Completion done) noexcept;
+  void connected(int error) noexcept;
   void on_due(Instant now) noexcept;
-  void on_deadline(Instant now) noexcept;
   void probe() noexcept;
   void settle(State state, int error) noexcept;
 
   Transport& transport_;
   std::uint32_t connector_;
   std::vector<Address> addresses_;
-  Address target_;  // being connected to
   std::size_t next_ = 0;
   std::size_t failed_ = 0;  // of the addresses, in this round
   State state_ = State::kUnknown;
   bool closing_ = false;
-  Socket socket_;
+  TimedConnect connect_;
 
-  OpOf<&HealthProbe::on_connect> connect_{*this};
   TimerOf<&HealthProbe::on_due> due_{*this};
-  TimerOf<&HealthProbe::on_deadline> deadline_{*this};
 };
 
 }  // namespace fairlead

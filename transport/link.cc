@@ -144,6 +144,7 @@ void Link::pending_ready(PendingSession& pending) {
   slots_.resize(wanted, Slot::kDown);
   record_.status.sessions_wanted = wanted;
   record_.going_away = false;
+  record_.cost_told = pending.hello().cost;  // it may have changed meanwhile
   record_.note_state(LinkPhase::kUp, transport_.kernel().unix_seconds());
   record_.up = true;
   log_info("link {}: up, site {} at {}, {}", config_.name, peer.site_name, record_.status.url, record_.status.cipher);

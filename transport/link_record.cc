@@ -1,5 +1,7 @@
 #include "transport/link_record.h"
 
+#include <utility>
+
 #include <algorithm>
 
 namespace fairlead {
@@ -41,6 +43,15 @@ void LinkRecord::end_round() {
   std::erase_if(failures, [](const auto& entry) { return !entry.second.in_this_round; });
   for (auto& [place, row] : failures)
     row.in_this_round = false;
+}
+
+bool LinkRecord::take_message_of(std::uint64_t session_id) {
+  const auto at = sessions.find(session_id);
+  if (at == sessions.end() || at->second.overtaken) return false;
+  const std::uint64_t before = std::exchange(control_session, session_id);
+  if (before == session_id) return true;
+  if (const auto old = sessions.find(before); old != sessions.end()) old->second.overtaken = true;
+  return true;
 }
 
 void LinkRecord::drop_session(std::uint64_t session_id) {

@@ -18,6 +18,7 @@ struct LinkRecord {
     std::uint16_t index = 0;
     unsigned shard = 0;
     SessionFigures figures;
+    bool overtaken = false;  // router messages came over another one since
   };
 
   // What fails at one place (an address that is dialled, a session), and since when it fails in this way.
@@ -32,6 +33,8 @@ struct LinkRecord {
   LinkStatus status;        // the fields that do not follow from `sessions`
   std::uint64_t peer_incarnation = 0;
   std::uint32_t peer_cost = 1;
+  std::uint32_t cost_told = 1;        // ours, in the HELLO of this run
+  std::uint64_t control_session = 0;  // which router messages come over
   std::map<std::uint64_t, SessionEntry> sessions;  // by session id
   std::map<std::string, FailureRow> failures;      // by place
   std::uint64_t ended_bytes_in = 0;                // of sessions that are gone
@@ -47,6 +50,9 @@ struct LinkRecord {
   // Forgets the places that were not tried since the last call: a name may stand for ever new addresses.
   void end_round();
   void drop_session(std::uint64_t session_id);
+  // Whether a router message of this session counts. All of a link's come over one session, in order, until the peer
+  // has lost it. What comes over that one afterwards was under way for too long: newer ones may have been handled.
+  bool take_message_of(std::uint64_t session_id);
   // `status` with the figures of the sessions added up.
   LinkStatus snapshot() const;
 };

@@ -87,6 +87,7 @@ bool Shard::turn(Duration wait_max) noexcept {
   if (ring_->all_submitted()) {
     vectors_used_ = 0;
     messages_used_ = 0;
+    if (!replaced_addresses_.empty()) drop_replaced_addresses();
   }
   now_ = kernel_.now();
   run_tasks();
@@ -96,6 +97,10 @@ bool Shard::turn(Duration wait_max) noexcept {
   resume_starved();
   reap_dead();
   return !finished();
+}
+
+void Shard::drop_replaced_addresses() noexcept {
+  replaced_addresses_.clear();
 }
 
 void Shard::arm_event() noexcept {
@@ -295,7 +300,7 @@ void Shard::remove_listener(std::uint32_t id) {
 void Shard::add_connector(std::uint32_t id, std::string routing_key, std::vector<Address> addresses) {
   for (const auto& connector : connectors_) {
     if (connector->id != id) continue;
-    connector->replaced = std::exchange(connector->addresses, std::move(addresses));
+    replaced_addresses_.push_back(std::exchange(connector->addresses, std::move(addresses)));
     return;
   }
   auto connector = std::make_unique<ShardConnector>();

@@ -39,7 +39,6 @@ struct ShardConnector {
   std::uint32_t id = 0;
   std::string routing_key;
   std::vector<Address> addresses;  // of its server, resolved by the control thread; each failure goes on to the next
-  std::vector<Address> replaced;   // the list before: a connect queued in this turn may still point into it
   EdgeGroup group;
 };
 
@@ -235,6 +234,7 @@ class Shard {
   void on_report(Instant now) noexcept;
   void on_stop_deadline(Instant now) noexcept;
   void arm_event() noexcept;
+  void drop_replaced_addresses() noexcept;
   void run_tasks() noexcept;
   void flush_all() noexcept;
   void relieve_pressure() noexcept;
@@ -281,6 +281,7 @@ class Shard {
   std::vector<std::pair<Session*, Error>> ended_sessions_;
   std::vector<std::unique_ptr<Listener>> listeners_;
   std::vector<std::unique_ptr<ShardConnector>> connectors_;
+  std::vector<std::vector<Address>> replaced_addresses_;  // connects that are queued may still point into them
   std::shared_ptr<const Forwarder> forwarder_;
   std::uint64_t next_stream_number_ = 0;
   std::uint32_t next_session_ = 0;

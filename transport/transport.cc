@@ -157,6 +157,8 @@ void Transport::begin_stop() {
   for (const auto& connector : connectors_) {
     if (connector.probe != nullptr) connector.probe->close();
   }
+  for (const auto& trial : server_trials_)
+    trial->close();
   post_to_shards([](Shard& shard) { shard.stop(); });
 }
 
@@ -168,6 +170,7 @@ bool Transport::finished() noexcept {
   for (const auto& connector : connectors_) {
     if (connector.probe != nullptr && !connector.probe->closed()) return false;
   }
+  if (!server_trials_.empty()) return false;
   if (event_read_.in_flight()) {
     ring_->cancel(event_read_);
     return false;
@@ -184,7 +187,9 @@ bool Transport::control_turn(Duration wait_max) noexcept {
   now_ = kernel_.now();
   run_tasks();
   timers_.advance(now_);
+  events_.settled();
   std::erase_if(pending_, [](const auto& pending) { return pending->over(); });
+  std::erase_if(server_trials_, [](const auto& trial) { return !trial->busy(); });
   if (status_changed_) publish_status();
   return !finished();
 }
@@ -319,7 +324,7 @@ void Transport::close_listener(ListenerEntry& entry) {
 
 Result<std::uint32_t> Transport::add_connector(const ConnectorConfig& config) {
   const std::uint32_t id = next_edge_id_++;
-  ConnectorEntry entry{id, config, std::vector<EdgeGroup>(shards_.size()), std::nullopt, 0, false, {}, nullptr};
+  ConnectorEntry entry{id, config, std::vector<EdgeGroup>(shards_.size()), std::nullopt, 0, false, {}, {}, nullptr};
   if (config.probe) entry.probe = std::make_unique<HealthProbe>(*this, id);
   connectors_.push_back(std::move(entry));
   post_to_shards([id, key = config.routing_key](Shard& shard) { shard.add_connector(id, key, {}); });
@@ -350,8 +355,23 @@ void Transport::resolve_connector(ConnectorEntry& entry) {
     post_to_shards([id, key = connector->config.routing_key, list = *addresses](Shard& shard) {
       shard.add_connector(id, key, list);
     });
+    connector->addresses = *addresses;
     if (connector->probe != nullptr) connector->probe->set_addresses(std::move(*addresses));
   });
+}
+
+void Transport::try_server(std::uint32_t id, ServerTried done) {
+  const ConnectorEntry* connector = find_connector(id);
+  if (connector == nullptr) return done("", "the connector is gone", {});
+  const std::string server = to_string(HostPort{connector->config.host, connector->config.port});
+  if (connector->addresses.empty()) return done(server, "its host's address is not known yet", {});
+  auto trial = std::make_unique<TimedConnect>(*this, [server, done](int error, Duration took) {
+    done(server, error == 0 ? "" : error_from_errno(error, "connect to " + server).message, took);
+  });
+  if (stopping_ || !trial->start(connector->addresses.front())) {
+    return done(server, stopping_ ? "shutting down" : "no descriptor left to connect with", {});
+  }
+  server_trials_.push_back(std::move(trial));
 }
 
 void Transport::connector_health_changed(std::uint32_t id, bool up, int error) {
@@ -450,7 +470,8 @@ void Transport::report_going_away(unsigned shard, std::uint32_t link) {
 void Transport::report_control(unsigned shard, std::uint32_t link, std::uint64_t session,
                                std::vector<std::uint8_t> message) {
   inbox(shard).post(make_task<Transport>([shard, link, session, message = std::move(message)](Transport& transport) {
-    transport.events_.control_message(link, message);
+    LinkRecord* record = transport.find_record(link);
+    if (record != nullptr && record->take_message_of(session)) transport.events_.control_message(link, message);
     transport.shards_[shard]->mailbox().post(make_task<Shard>(
         [session, bytes = message.size()](Shard& target) { target.control_handled(session, bytes); }));
   }));

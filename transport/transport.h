@@ -12,6 +12,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <functional>
 #include <optional>
 #include <span>
 #include <string>
@@ -29,6 +30,7 @@
 #include "transport/pending_session.h"
 #include "transport/resolver.h"
 #include "transport/shard.h"
+#include "transport/timed_connect.h"
 #include "transport/uring/probe.h"
 #include "transport/uring/ring.h"
 #include "transport/uring/timers.h"
@@ -39,6 +41,7 @@ namespace fairlead {
 struct LinkNews {
   std::uint32_t link = 0;
   std::uint32_t cost = 1;       // as configured here (incoming: as the peer says)
+  std::uint32_t cost_told = 1;  // what the peer takes it for
   std::uint32_t peer_cost = 1;  // as the peer says
   std::string site_id;          // of the other end
   std::string site_name;
@@ -56,6 +59,8 @@ class TransportEvents {
   virtual void control_message(std::uint32_t link, std::span<const std::uint8_t> message) = 0;
   // A connector's server answers, or does not. Without probing it is available from the start.
   virtual void connector_available(std::uint32_t connector, bool available) = 0;
+  // Once a turn, after all that was told in it.
+  virtual void settled() = 0;
 
  protected:
   ~TransportEvents() = default;
@@ -103,6 +108,9 @@ class Transport {
   void note_routing_cost(std::uint32_t link, std::uint32_t cost);
   void set_forwarder(std::shared_ptr<const Forwarder> forwarder);
   void send_control(std::uint32_t link, std::vector<std::uint8_t> message);
+  // Connects to a connector's server once, and tells its address and why it does not answer; empty: it does.
+  using ServerTried = std::function<void(std::string server, std::string error, Duration took)>;
+  void try_server(std::uint32_t connector, ServerTried done);
   void drain();
   // Whether every shard reported, after drain(), that it neither accepts nor carries anything.
   bool drained() const noexcept;
@@ -181,6 +189,7 @@ class Transport {
     std::uint64_t failed = 0;
     bool resolving = false;
     Instant resolve_next{};
+    std::vector<Address> addresses;
     std::unique_ptr<HealthProbe> probe;  // null: not probed
   };
 
@@ -242,6 +251,7 @@ class Transport {
   std::vector<std::unique_ptr<Access>> accesses_;
   std::vector<std::unique_ptr<Link>> links_;
   std::vector<std::unique_ptr<IncomingLink>> incoming_;
+  std::vector<std::unique_ptr<TimedConnect>> server_trials_;
   std::vector<ListenerEntry> listeners_;
   std::vector<ConnectorEntry> connectors_;
   std::vector<ShardReport> reports_;                      // newest of each shard

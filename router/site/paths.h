@@ -42,6 +42,8 @@ class NamespacePaths {
 
   std::filesystem::path lock() const { return runtime() / "gateway.lock"; }
 
+  std::filesystem::path control_socket() const { return runtime() / "gateway.sock"; }
+
  private:
   std::string name_;
   std::filesystem::path root_;

@@ -4,6 +4,7 @@ All sites live on one host. A link that has to be cut goes through a relay of ou
 lost, nobody is told) or close its connections.
 """
 
+import json
 import socket
 import statistics
 import threading
@@ -164,6 +165,14 @@ def line_of_five(context):
         mesh.wait_matched("a", key)
     with mesh.connect(ports["echo"]) as client:
         traffic.echo_once(client, b"over three transit routers")
+    trace = json.loads(mesh["a"].command("trace", "echo", "-o", "json").stdout)
+    expect_equal([hop["siteName"] for hop in trace["hops"]], ["a", "b", "c", "d", "e"], "the routers of the trace")
+    times = [hop["time"]["microseconds"] for hop in trace["hops"]]
+    expect(all(times[1:]), f"routers that answer in no time: {times}")
+    expect("connectMicroseconds" in trace["hops"][-1]["server"], "the trace did not get to the server")
+    context.note("trace: " + ", ".join(f"{hop['siteName']} {hop['time']['microseconds']} us" for hop in trace["hops"]))
+    nobody = mesh["c"].command("trace", "nobody", ok=False)
+    expect(nobody.returncode == 1 and b"no route" in nobody.stderr, f"a trace of a key that nobody serves: {nobody}")
     stalling = mesh.connect(ports["stall"])
     context.defer(stalling.close)
     stalling.settimeout(2)

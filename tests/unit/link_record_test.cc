@@ -31,6 +31,21 @@ TEST(LinkRecord, SinceWhenItIsUpOrNot) {
   EXPECT_EQ(record.status.since_unix_s, 60);
 }
 
+TEST(LinkRecord, RouterMessagesOfASessionThatWasOvertakenComeTooLate) {
+  LinkRecord record;
+  EXPECT_FALSE(record.take_message_of(1)) << "of no session of this link";
+  for (const std::uint64_t session : {1U, 2U, 3U})
+    record.sessions[session] = {};
+  EXPECT_TRUE(record.take_message_of(2));
+  EXPECT_TRUE(record.take_message_of(2));
+  EXPECT_TRUE(record.take_message_of(1)) << "the peer counts its sessions in another order";
+  EXPECT_FALSE(record.take_message_of(2));
+  record.drop_session(1);
+  EXPECT_FALSE(record.take_message_of(1));
+  EXPECT_FALSE(record.take_message_of(2));
+  EXPECT_TRUE(record.take_message_of(3));
+}
+
 TEST(LinkRecord, EachPlaceHasARowOfErrors) {
   LinkRecord record;
   for (const std::int64_t now : {10, 20, 30}) {

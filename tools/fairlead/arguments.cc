@@ -73,6 +73,7 @@ struct CommandLine {
   LinkStatusArguments link_status;
   NetworkStatusArguments network_status;
   RouteArguments route;
+  TraceArguments trace;
   bool wants_version = false;
 
   CLI::App* run_command = nullptr;
@@ -83,6 +84,7 @@ struct CommandLine {
   CLI::App* network_command = nullptr;
   CLI::App* network_status_command = nullptr;
   CLI::App* route_command = nullptr;
+  CLI::App* trace_command = nullptr;
   CLI::App* version_command = nullptr;
 
  private:
@@ -156,6 +158,9 @@ void CommandLine::add_network() {
   route_command = app.add_subcommand("route", "Show where a connection for a routing key goes, and why");
   route_command->add_option("KEY", route.routing_key, "Routing key")->required();
   add_choice(*route_command, "-o,--output", route.format, kOutputFormats, "How to print it (table)");
+  trace_command = app.add_subcommand("trace", "Follow the way of the next connection for a routing key, with times");
+  trace_command->add_option("KEY", trace.routing_key, "Routing key")->required();
+  add_choice(*trace_command, "-o,--output", trace.format, kOutputFormats, "How to print it (table)");
 }
 
 std::vector<const CLI::App*> commands_of(const CLI::App& app) {
@@ -255,6 +260,7 @@ CommandArguments selected(CommandLine& line) {
   if (line.link_status_command->parsed()) return std::move(line.link_status);
   if (line.network_status_command->parsed()) return line.network_status;
   if (line.route_command->parsed()) return std::move(line.route);
+  if (line.trace_command->parsed()) return std::move(line.trace);
   return VersionArguments{};
 }
 

@@ -56,11 +56,16 @@ struct RouteArguments {
   OutputFormat format = OutputFormat::kTable;
 };
 
+struct TraceArguments {
+  std::string routing_key;
+  OutputFormat format = OutputFormat::kTable;
+};
+
 struct VersionArguments {};
 
 using CommandArguments =
     std::variant<RunArguments, CheckArguments, LinkGenerateArguments, LinkStatusArguments, NetworkStatusArguments,
-                 RouteArguments, VersionArguments>;
+                 RouteArguments, TraceArguments, VersionArguments>;
 
 struct Arguments {
   CommonArguments common;

@@ -11,6 +11,7 @@ int print_generated_link(const CommonArguments& common, const LinkGenerateArgume
 int print_link_status(const CommonArguments& common, const LinkStatusArguments& arguments);
 int print_network_status(const CommonArguments& common, const NetworkStatusArguments& arguments);
 int print_route(const CommonArguments& common, const RouteArguments& arguments);
+int print_trace(const CommonArguments& common, const TraceArguments& arguments);
 int print_version();
 
 }  // namespace fairlead

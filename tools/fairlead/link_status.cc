@@ -245,8 +245,7 @@ int print_link_status(const CommonArguments& common, const LinkStatusArguments& 
   }
   static_cast<void>(print_links(configured_links(*site, *paths), arguments, *paths));
   if (!flush_output()) return kExitFailed;
-  fmt::print(stderr, "fairlead: the gateway of namespace '{0}' is not running; start it with: fairlead run -n {0}\n",
-             paths->name());
+  print_not_running(*paths);
   return kExitFailed;
 }
 

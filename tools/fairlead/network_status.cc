@@ -100,11 +100,6 @@ std::string route_table(const Json& candidates) {
   return format_table(rows);
 }
 
-void print_not_running(const NamespacePaths& paths) {
-  fmt::print(stderr, "fairlead: the gateway of namespace '{0}' is not running; start it with: fairlead run -n {0}\n",
-             paths.name());
-}
-
 int print(const std::string& text) {
   fmt::print("{}", text);
   return kExitOk;

@@ -24,6 +24,11 @@ void print_diagnostics(const Diagnostics& diagnostics) {
              diagnostics.error_count() == 1 ? "" : "s");
 }
 
+void print_not_running(const NamespacePaths& paths) {
+  fmt::print(stderr, "fairlead: the gateway of namespace '{0}' is not running; start it with: fairlead run -n {0}\n",
+             paths.name());
+}
+
 void print_error(const Error& error) {
   fmt::print(stderr, "fairlead: {}\n", error.message);
 }

@@ -16,6 +16,9 @@ std::optional<NamespacePaths> find_namespace(const CommonArguments& common);
 // All of them on stderr, and after errors a line that sums up.
 void print_diagnostics(const Diagnostics& diagnostics);
 
+// On stderr, with the command that starts it.
+void print_not_running(const NamespacePaths& paths);
+
 // "fairlead: <message>" on stderr.
 void print_error(const Error& error);
 

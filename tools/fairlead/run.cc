@@ -11,6 +11,7 @@
 #include <optional>
 #include <thread>
 #include <utility>
+#include <vector>
 
 #include <fmt/format.h>
 #include <poll.h>
@@ -27,6 +28,7 @@
 #include "router/site/site_loader.h"
 #include "router/site/status_writer.h"
 #include "tools/fairlead/commands.h"
+#include "tools/fairlead/control_socket.h"
 #include "tools/fairlead/log_sink.h"
 #include "tools/fairlead/report.h"
 #include "transport/base/fd.h"
@@ -40,6 +42,8 @@ using Clock = std::chrono::steady_clock;
 // Between two writes of the status. Far below the second within which it must be true, and a link that flaps costs
 // ten writes a second at most.
 constexpr std::chrono::milliseconds kStatusInterval{100};
+// How often it is looked whether there is an answer for a command that waits for one.
+constexpr std::chrono::milliseconds kAnswerInterval{5};
 constexpr unsigned kShardsMax = 256;
 // A gateway that was killed keeps its ports a moment longer than its process lives: the kernel winds up its rings in
 // the background. Whoever restarts it at once must not fail over that.
@@ -140,10 +144,11 @@ LinkCosts costs_of(const Resources& resources) {
 // What goes on while the gateway runs, on the main thread.
 class Supervisor {
  public:
-  Supervisor(Gateway& gateway, StatusWriter& writer, const NamespacePaths& paths, LinkCosts costs, const Fd& signals,
-             unsigned drain_timeout_s)
+  Supervisor(Gateway& gateway, StatusWriter& writer, ControlSocket& control, const NamespacePaths& paths,
+             LinkCosts costs, const Fd& signals, unsigned drain_timeout_s)
       : gateway_(gateway),
         writer_(writer),
+        control_(control),
         paths_(paths),
         costs_(std::move(costs)),
         signals_(signals),
@@ -153,10 +158,11 @@ class Supervisor {
   void run() {
     write_status();
     while (!done()) {
-      pollfd fds[] = {{signals_.get(), POLLIN, 0}, {gateway_.status_fd(), POLLIN, 0}};
+      std::vector<pollfd> fds = {{signals_.get(), POLLIN, 0}, {gateway_.status_fd(), POLLIN, 0}};
       // A negative descriptor is not polled: between two writes the event waits where it is.
       if (Clock::now() < next_write_) fds[1].fd = -1;
-      if (::poll(fds, std::size(fds), timeout_ms()) < 0 && errno != EINTR) {
+      control_.add_to(fds);
+      if (::poll(fds.data(), fds.size(), timeout_ms()) < 0 && errno != EINTR) {
         log_error("{}", error_from_errno(errno, "cannot wait for events").message);
         return;
       }
@@ -166,6 +172,7 @@ class Supervisor {
         static_cast<void>(!::read(gateway_.status_fd(), &count, sizeof(count)));
         write_status();
       }
+      control_.serve(gateway_);
     }
   }
 
@@ -179,6 +186,7 @@ class Supervisor {
   }
 
   int timeout_ms() const {
+    if (control_.waiting()) return static_cast<int>(kAnswerInterval.count());
     // Draining ends by itself, without a change of status.
     const bool soon = drain_deadline_ || Clock::now() < next_write_;
     return soon ? static_cast<int>(kStatusInterval.count()) : -1;
@@ -233,6 +241,7 @@ class Supervisor {
 
   Gateway& gateway_;
   StatusWriter& writer_;
+  ControlSocket& control_;
   const NamespacePaths& paths_;
   LinkCosts costs_;  // as the gateway has them
   const Fd& signals_;
@@ -262,6 +271,8 @@ int run_site(const NamespacePaths& paths, const LoadedSite& site, const RunArgum
   if (!config) return failed(config.error());
   StatusWriter writer(site.resources, paths);
   if (auto opened = writer.open(); !opened) return failed(opened.error());
+  const auto control = ControlSocket::open(paths.control_socket());
+  if (!control) return failed(control.error());
   auto gateway = start_gateway(*config, arguments);
   if (!gateway) return failed(gateway.error());
 
@@ -271,7 +282,7 @@ int run_site(const NamespacePaths& paths, const LoadedSite& site, const RunArgum
       "started in {} ms",
       config->site_name, paths.name(), (*gateway)->status()->shards, config->listeners.size(),
       config->connectors.size(), config->links.size(), config->accesses.size(), took.count());
-  Supervisor(**gateway, writer, paths, costs_of(site.resources), signals, arguments.drain_timeout_s).run();
+  Supervisor(**gateway, writer, **control, paths, costs_of(site.resources), signals, arguments.drain_timeout_s).run();
   gateway->reset();
   if (auto closed = writer.close(std::time(nullptr)); !closed) log_error("{}", closed.error().message);
   log_info("stopped");

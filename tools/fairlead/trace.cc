@@ -1,0 +1,85 @@
+// `fairlead trace KEY`: sends a probe where the next connection for the key would go, and prints each router on the way
+// with its time, as its answer comes in.
+
+#include <cstdio>
+#include <string>
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include "router/site/files.h"
+#include "router/site/yaml_writer.h"
+#include "tools/fairlead/commands.h"
+#include "tools/fairlead/control_socket.h"
+#include "tools/fairlead/report.h"
+#include "tools/fairlead/snapshot.h"
+
+namespace fairlead {
+
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+// Longer than the gateway waits for the next answer.
+constexpr int kTimeoutMs = 8000;
+
+std::string milliseconds(std::uint64_t microseconds) {
+  return fmt::format("{:.3f} ms", static_cast<double>(microseconds) / 1000);
+}
+
+void print_hop(const Json& hop) {
+  const std::uint64_t number = number_at(hop, "/hop");
+  const std::string time = number == 0 ? "-" : milliseconds(number_at(hop, "/time/microseconds"));
+  std::string line = fmt::format("{:<4} {:<24} {:>12}", number, text_at(hop, "/siteName"), time);
+  const std::string error = text_at(hop, "/error");
+  if (hop.contains("server") && error.empty()) {
+    line += fmt::format("  {} answered in {}", text_at(hop, "/server/address"),
+                        milliseconds(number_at(hop, "/server/connectMicroseconds")));
+  } else if (!error.empty()) {
+    line += "  " + error;
+  }
+  fmt::print("{}\n", line);
+  std::fflush(stdout);
+}
+
+}  // namespace
+
+int print_trace(const CommonArguments& common, const TraceArguments& arguments) {
+  const auto paths = find_namespace(common);
+  if (!paths) return kExitFailed;
+  if (!is_gateway_running(paths->lock())) {
+    print_not_running(*paths);
+    return kExitFailed;
+  }
+  Json request;
+  request["command"] = "trace";
+  request["routingKey"] = arguments.routing_key;
+  Json hops = Json::array();
+  std::string error = "the gateway ended before the trace did";
+  const bool table = arguments.format == OutputFormat::kTable;
+  if (table) fmt::print("{:<4} {:<24} {:>12}\n", "HOP", "SITE", "TIME");
+  const auto asked = ask_gateway(paths->control_socket(), request, kTimeoutMs, [&](const Json& answer) {
+    if (answer.contains("hop")) {
+      hops.push_back(answer["hop"]);
+      if (table) print_hop(hops.back());
+    }
+    if (answer.contains("done")) error.clear();
+    if (answer.contains("error")) error = text_at(answer, "/error");
+  });
+  if (!asked) {
+    print_error(asked.error());
+    return kExitFailed;
+  }
+  if (!table) {
+    Json result;
+    result["routingKey"] = arguments.routing_key;
+    result["hops"] = std::move(hops);
+    if (!error.empty()) result["error"] = error;
+    fmt::print("{}", arguments.format == OutputFormat::kJson ? dump_json(result) : to_yaml(result));
+  } else if (!error.empty()) {
+    fmt::print(stderr, "fairlead: {}\n", error);
+  }
+  return error.empty() ? kExitOk : kExitFailed;
+}
+
+}  // namespace fairlead
