@@ -156,8 +156,9 @@ TEST_F(NetworkSimTest, ASilentLinkIsAvoidedOnceItIsNoticed) {
 }
 
 // A transit site with little memory, and many clients whose server does not read: what they sent waits behind one of
-// its links. Others through the same site go on, over the same link and over another.
+// its links, and is more than it can hold. Others through the same site go on, over that link and over another one.
 TEST_F(NetworkSimTest, StalledReadersBehindATransitSiteHoldUpNobody) {
+  constexpr std::uint64_t kSeeds = 6;
   NetworkPlan plan = plain_plan(4);
   for (const unsigned leaf : {0U, 2U, 3U})
     plan.add_line(leaf, 1);
@@ -169,27 +170,26 @@ TEST_F(NetworkSimTest, StalledReadersBehindATransitSiteHoldUpNobody) {
   plan.add_provider(stalling, 2);
   plan.add_provider(beside, 2);
   plan.add_provider(elsewhere, 3);
-  NetworkWorld world(plan);
-  come_up(world);
-  world.apps(2).sizes().stall_percent = 100;
-  world.apps(2).sizes().bytes_max = 1'000;
-  for (int i = 0; i < 120; ++i)
-    world.start_flow(0, stalling, script_of(1'000'000));
-  world.run_for(Duration::seconds(3));
-  EXPECT_GE(world.ledger().open_count(), 120U);
-  world.apps(2).sizes().stall_percent = 0;
-  for (int i = 0; i < 5; ++i) {
-    std::vector<const FlowEnd*> others;
-    for (const unsigned key : {beside, elsewhere})
-      others.push_back(world.start_flow(0, key, script_of(300'000)));
-    others.push_back(world.start_flow(3, beside, script_of(300'000)));
-    expect_clean(world, others);
+  for (plan.seed = 1; plan.seed <= kSeeds; ++plan.seed) {
+    NetworkWorld world(plan);
+    come_up(world);
+    world.apps(2).sizes().stall_percent = 100;
+    world.apps(2).sizes().bytes_max = 1'000;
+    for (int i = 0; i < 120; ++i)
+      world.start_flow(0, stalling, script_of(1'000'000));
+    world.run_for(Duration::seconds(3));
+    EXPECT_GE(world.ledger().open_count(), 120U);
+    world.apps(2).sizes().stall_percent = 0;
+    for (int i = 0; i < 5; ++i) {
+      std::vector<const FlowEnd*> others;
+      for (const unsigned key : {beside, elsewhere})
+        others.push_back(world.start_flow(0, key, script_of(300'000)));
+      others.push_back(world.start_flow(3, beside, script_of(300'000)));
+      expect_clean(world, others);
+      ASSERT_FALSE(HasFailure()) << "seed " << plan.seed;
+    }
+    expect_rest(world);
   }
-  for (const auto& shard : world.site(1).transport().shards()) {
-    EXPECT_LE(shard->usage().link_blocks, plan.sites[1].limits.link_blocks);
-    EXPECT_LE(shard->usage().small_blocks, plan.sites[1].limits.small_blocks);
-  }
-  expect_rest(world);
 }
 
 // Two ways to the same server. The cheap one gets dear: what runs there stays there, and who comes goes the other way.
