@@ -24,7 +24,9 @@ class NetworkOracle {
   std::uint64_t cost(unsigned from, unsigned to) const noexcept;
   // The sites where a connection may end that comes when no other is open.
   std::vector<unsigned> nearest(unsigned from, unsigned key) const;
+
   bool reachable(unsigned from, unsigned key) const { return !nearest(from, key).empty(); }
+
   // What is wrong with how a site sees the network, in words; empty if nothing is.
   std::string complaints(unsigned site, const NetworkView& view) const;
 

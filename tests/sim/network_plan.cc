@@ -96,10 +96,9 @@ void draw_services(Prng& prng, NetworkPlan& plan) {
 
 Disaster draw_disaster(Prng& prng, const NetworkPlan& plan) {
   Disaster disaster;
-  static constexpr Disaster::Kind kKinds[] = {Disaster::Kind::kCutLink, Disaster::Kind::kCutLink,
-                                              Disaster::Kind::kCutApps, Disaster::Kind::kKill,
-                                              Disaster::Kind::kKill,    Disaster::Kind::kRestart,
-                                              Disaster::Kind::kDescriptors};
+  static constexpr Disaster::Kind kKinds[] = {
+      Disaster::Kind::kCutLink, Disaster::Kind::kCutLink, Disaster::Kind::kCutApps,    Disaster::Kind::kKill,
+      Disaster::Kind::kKill,    Disaster::Kind::kRestart, Disaster::Kind::kDescriptors};
   disaster.kind = pick(prng, kKinds);
   disaster.side = static_cast<unsigned>(prng.below(plan.sites.size()));
   if (disaster.kind == Disaster::Kind::kCutLink) {
@@ -179,9 +178,9 @@ unsigned NetworkPlan::add_provider(unsigned key, unsigned site, bool probe) {
 }
 
 std::string NetworkPlan::describe() const {
-  std::string text = fmt::format("seed {}: {}{}, {} flows of at most {} B, stalls {} %, aborts {} %\n", seed,
-                                 calm ? "calm" : "stormy", tight ? " and tight" : "", flows, sizes.bytes_max,
-                                 sizes.stall_percent, sizes.abort_percent);
+  std::string text =
+      fmt::format("seed {}: {}{}, {} flows of at most {} B, stalls {} %, aborts {} %\n", seed, calm ? "calm" : "stormy",
+                  tight ? " and tight" : "", flows, sizes.bytes_max, sizes.stall_percent, sizes.abort_percent);
   for (unsigned number = 0; number < sites.size(); ++number) {
     const Site& site = sites[number];
     text += fmt::format("  site {}{} after {} ms: {}\n", number, site.edge ? ", edge," : "",

@@ -76,13 +76,13 @@ struct NetworkPlan {
 
   // For plans by hand; they return the number of what was added.
   unsigned add_key(Behaviour behaviour);
+
   void add_line(unsigned from, unsigned to, std::uint32_t cost = 1) { lines.push_back({from, to, cost}); }
+
   unsigned add_provider(unsigned key, unsigned site, bool probe = false);
 
   // Whether its servers ever listen.
-  bool serves(const Provider& provider) const noexcept {
-    return keys[provider.key].behaviour != Behaviour::kRefuse;
-  }
+  bool serves(const Provider& provider) const noexcept { return keys[provider.key].behaviour != Behaviour::kRefuse; }
 };
 
 }  // namespace fairlead::sim

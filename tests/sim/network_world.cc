@@ -152,9 +152,8 @@ void NetworkWorld::schedule_flows() {
   for (unsigned i = 0; i < plan_.flows; ++i) {
     const auto site = static_cast<unsigned>(prng_.below(plan_.sites.size()));
     const auto key = static_cast<unsigned>(prng_.below(plan_.keys.size()));
-    schedule(draw_duration(prng_, plan_.flows_within), [this, site, key] {
-      start_flow(site, key, draw_client(prng_, plan_.keys[key].behaviour, plan_.sizes));
-    });
+    schedule(draw_duration(prng_, plan_.flows_within),
+             [this, site, key] { start_flow(site, key, draw_client(prng_, plan_.keys[key].behaviour, plan_.sizes)); });
   }
 }
 
@@ -203,9 +202,8 @@ void NetworkWorld::heal() {
 
 bool NetworkWorld::converged() {
   if (world_.now() - compared_at_ < kBetweenComparisons) return false;
-  const bool up = std::all_of(sides_.begin(), sides_.end(), [](const Side& side) {
-    return side.site->sessions_up() && side.site->set_up_done();
-  });
+  const bool up = std::all_of(sides_.begin(), sides_.end(),
+                              [](const Side& side) { return side.site->sessions_up() && side.site->set_up_done(); });
   if (!up) return false;
   compared_at_ = world_.now();
   return complaints().empty();
@@ -270,8 +268,8 @@ void NetworkWorld::serve_alone() {
 // Where limits refuse what comes at the same time, nothing may be refused that comes alone.
 void NetworkWorld::serve_one_by_one() {
   for (unsigned i = 0; i < kFlowsOneByOne && !failed(); ++i) {
-    serve_wave({{static_cast<unsigned>(prng_.below(sides_.size())),
-                 static_cast<unsigned>(prng_.below(plan_.keys.size()))}});
+    serve_wave(
+        {{static_cast<unsigned>(prng_.below(sides_.size())), static_cast<unsigned>(prng_.below(plan_.keys.size()))}});
   }
 }
 

@@ -30,11 +30,10 @@ void apply(const SidePlan& side, SitePlan& site) {
 }
 
 std::string describe(const SidePlan& side) {
-  return fmt::format(
-      "{} shards, windows {} to {} B (budget {}), streams {}, connections {}, blocks {}/{}/{}{}", side.shards,
-      side.initial_window_bytes, side.window_bytes_max, side.window_budget_bytes, side.streams_per_session_max,
-      side.connections_per_shard_max, side.edge_blocks, side.link_blocks, side.small_blocks,
-      side.receive_bundles ? ", bundles" : "");
+  return fmt::format("{} shards, windows {} to {} B (budget {}), streams {}, connections {}, blocks {}/{}/{}{}",
+                     side.shards, side.initial_window_bytes, side.window_bytes_max, side.window_budget_bytes,
+                     side.streams_per_session_max, side.connections_per_shard_max, side.edge_blocks, side.link_blocks,
+                     side.small_blocks, side.receive_bundles ? ", bundles" : "");
 }
 
 std::string describe(const Faults& f) {

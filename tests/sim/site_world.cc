@@ -47,8 +47,7 @@ std::shared_ptr<const Credentials> shared_credentials() {
 
 std::string describe(const Verdict& verdict) {
   return fmt::format("{} of {} connection ends in order, {} rounds, {:.3f} s simulated, trace {:016x}", verdict.clean,
-                     verdict.ends, verdict.rounds, static_cast<double>(verdict.simulated.ns) / 1e9,
-                     verdict.trace_hash);
+                     verdict.ends, verdict.rounds, static_cast<double>(verdict.simulated.ns) / 1e9, verdict.trace_hash);
 }
 
 SiteWorld::SiteWorld(std::uint64_t seed, const Faults& faults, Manners manners, std::FILE* trace)

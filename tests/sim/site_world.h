@@ -133,8 +133,8 @@ class SiteWorld {
 // "10.0.0.1"
 std::string host_literal(const SimKernel& kernel);
 
-// Of all sites, for the addresses of the first eight hosts of a world. Made once: the bytes of a certificate are random,
-// but their number is not, so replays agree.
+// Of all sites, for the addresses of the first eight hosts of a world. Made once: its bytes are random, but their
+// number is not, so replays agree.
 std::shared_ptr<const Credentials> shared_credentials();
 
 }  // namespace fairlead::sim
