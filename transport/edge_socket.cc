@@ -32,7 +32,7 @@ ResetCode code_of_connect_error(int error) noexcept {
 }  // namespace
 
 EdgeSocket::EdgeSocket(Shard& shard, Socket socket, EdgeGroup& group) noexcept
-    : shard_(shard), group_(group), socket_(std::move(socket)), out_(shard.slice_nodes()) {
+    : shard_(shard), group_(group), socket_(std::move(socket)), out_(shard.slice_nodes()), moved_at_(shard.now()) {
   ++group_.open;
   ++group_.total;
 }
@@ -191,6 +191,7 @@ void EdgeSocket::on_send(Completion done) noexcept {
   if (done.res > 0) {
     shard_.counters().edge_bytes_out += done.bytes();
     out_.drop_front(done.bytes());
+    moved_at_ = shard_.now();
     if (peer_ != nullptr) peer_->grant(done.bytes());
   }
   if (state_ != State::kOpen) return join();

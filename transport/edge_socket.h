@@ -78,6 +78,9 @@ class EdgeSocket final
   // What waits for the application to read.
   std::uint64_t queued_bytes() const noexcept { return out_.bytes(); }
 
+  // When its application last took some of that, or it began.
+  Instant moved_at() const noexcept { return moved_at_; }
+
  private:
   enum class State : std::uint8_t {
     kConnecting,  // connect_ in flight
@@ -107,6 +110,7 @@ class EdgeSocket final
   EdgeGroup& group_;
   Socket socket_;
   SliceQueue out_;
+  Instant moved_at_;
   std::uint64_t granted_bytes_ = 0;  // what the peer still takes
   State state_ = State::kConnecting;
   bool wait_first_ = true;      // the last receive emptied the socket

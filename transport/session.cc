@@ -82,6 +82,7 @@ Stream* Session::make_stream(StreamId id, const StreamName& name) noexcept {
     ++shard_.counters().edges_exhausted;  // a shard has as many slots for streams as for connections
     return nullptr;
   }
+  stream->note_moved(shard_.now());
   ++figures_.streams_open;
   ++figures_.streams_total;
   return stream;
@@ -194,14 +195,15 @@ void Session::relieve_streams() noexcept {
   }
 }
 
-Stream* Session::largest_holder() noexcept {
-  Stream* most = nullptr;
+Stream* Session::stillest_holder() noexcept {
+  Stream* stillest = nullptr;
   for (Table* table : {&ours_, &theirs_}) {
     for (Stream* stream : table->streams) {
-      if (stream != nullptr && (most == nullptr || stream->queued_bytes() > most->queued_bytes())) most = stream;
+      if (stream == nullptr || stream->queued_bytes() == 0) continue;
+      if (stillest == nullptr || stream->moved_at() < stillest->moved_at()) stillest = stream;
     }
   }
-  return most;
+  return stillest;
 }
 
 // ---- sending
@@ -297,6 +299,7 @@ void Session::put_streams() noexcept {
     bool more = false;
     const std::uint32_t sent = stream.pull(*sender_, more);
     figures_.bytes_out += sent;
+    if (sent > 0) stream.note_moved(shard_.now());
     if (sent > 0 && sent <= kInteractiveBytes && !more) last_interactive_ = shard_.now();
     // A stream whose last bytes left is no longer scheduled.
     if (entry->is_linked()) scheduler_.sent(*entry, sent, more);

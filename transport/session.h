@@ -96,8 +96,8 @@ class Session final
   void go_away(ResetCode code) noexcept;
   // Under memory pressure: what the streams hold moves to small blocks.
   void relieve_streams() noexcept;
-  // The stream that holds most; null if there is none.
-  Stream* largest_holder() noexcept;
+  // Of the streams that hold something, the one that moved last the longest ago; null if there is none.
+  Stream* stillest_holder() noexcept;
   // Ends in order: close_notify, then FIN. Streams still open are reset.
   void close() noexcept;
   // Ends at once.

@@ -124,27 +124,27 @@ void Shard::relieve_pressure() noexcept {
 }
 
 // Stalled readers, here or behind a link that does not take what is sent, hold every block, and there is no room to
-// move their bytes to. One of them ends, so that the others and all who do read can go on.
+// move their bytes to. Whoever has stood still for the longest ends, so that the others and all who do read can go on:
+// one that reads may hold more just now.
 void Shard::sacrifice_holder() noexcept {
-  EdgeSocket* most = nullptr;
-  for (EdgeSocket& edge : all_edges_) {
-    if (most == nullptr || edge.queued_bytes() > most->queued_bytes()) most = &edge;
+  EdgeSocket* edge = nullptr;
+  for (EdgeSocket& candidate : all_edges_) {
+    if (candidate.queued_bytes() == 0) continue;
+    if (edge == nullptr || candidate.moved_at() < edge->moved_at()) edge = &candidate;
   }
-  std::uint64_t most_bytes = most == nullptr ? 0 : most->queued_bytes();
   Stream* stream = nullptr;
   for (const auto& session : sessions_) {
-    Stream* candidate = session->largest_holder();
-    if (candidate == nullptr || candidate->queued_bytes() <= most_bytes) continue;
-    stream = candidate;
-    most_bytes = candidate->queued_bytes();
+    Stream* candidate = session->stillest_holder();
+    if (candidate == nullptr) continue;
+    if (stream == nullptr || candidate->moved_at() < stream->moved_at()) stream = candidate;
   }
-  if (most_bytes == 0) return;
-  if (stream != nullptr) {
+  if (stream != nullptr && (edge == nullptr || stream->moved_at() < edge->moved_at())) {
     ++counters_.streams_sacrificed;
     return stream->sacrifice();
   }
+  if (edge == nullptr) return;
   ++counters_.edges_sacrificed;
-  most->end(ResetCode::kLimit);
+  edge->end(ResetCode::kLimit);
 }
 
 }  // namespace fairlead

@@ -14,6 +14,7 @@
 
 #include <boost/intrusive/list.hpp>
 
+#include "transport/base/time.h"
 #include "transport/channel.h"
 #include "transport/forwarder.h"
 #include "transport/scheduler.h"
@@ -108,6 +109,11 @@ class Stream final
   // What waits to be sent, and what is kept until OPENED.
   std::uint64_t queued_bytes() const noexcept { return out_.bytes() + kept_.bytes(); }
 
+  // When it last sent on some of that, or began.
+  Instant moved_at() const noexcept { return moved_at_; }
+
+  void note_moved(Instant now) noexcept { moved_at_ = now; }
+
   // Under memory pressure: that moves to small blocks.
   void relieve(Shard& shard) noexcept;
   // Ends at both ends, because there is no memory for what it holds.
@@ -137,6 +143,7 @@ class Stream final
   Opening* opening_ = nullptr;             // until OPENED
   SliceQueue kept_;                        // until OPENED: what was sent
   LoadShare load_;
+  Instant moved_at_{};
 };
 
 }  // namespace fairlead

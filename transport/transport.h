@@ -40,7 +40,7 @@ namespace fairlead {
 // A link that came up, as the router sees it.
 struct LinkNews {
   std::uint32_t link = 0;
-  std::uint32_t cost = 1;       // as configured here (incoming: as the peer says)
+  std::uint32_t cost = 1;       // as configured here (incoming: the least)
   std::uint32_t cost_told = 1;  // what the peer takes it for
   std::uint32_t peer_cost = 1;  // as the peer says
   std::string site_id;          // of the other end

@@ -133,7 +133,7 @@ void Transport::adopt_incoming(Access& access, PendingSession& pending) {
     link->record.status.name = access.config().name;
     link->record.status.incoming = true;
     link->record.status.url = pending.peer();
-    link->record.status.cost = link->record.cost_told = peer.cost;
+    link->record.status.cost = peer.cost;
     link->record.status.ups = 1;
     link->record.status.sessions_wanted = std::max<std::uint32_t>(peer.shards, options_.shards);
     link->record.note_state(LinkPhase::kUp, kernel_.unix_seconds());
@@ -202,7 +202,9 @@ LinkRecord* Transport::find_record(std::uint32_t link) noexcept {
 void Transport::link_up(LinkRecord& record) {
   status_changed_ = true;
   events_.link_up({.link = record.id,
-                   .cost = record.status.cost,
+                   // Nothing is configured here for a link that the peer dialled; what it said at first must not
+                   // outlast what it says later.
+                   .cost = record.status.incoming ? 1 : record.status.cost,
                    .cost_told = record.cost_told,
                    .peer_cost = record.peer_cost,
                    .site_id = record.status.remote_site_id,

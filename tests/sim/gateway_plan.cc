@@ -7,23 +7,6 @@
 namespace fairlead::sim {
 namespace {
 
-template <class T, std::size_t N>
-T pick(Prng& prng, const T (&values)[N]) {
-  return values[prng.below(N)];
-}
-
-Duration draw_duration(Prng& prng, Duration most) noexcept {
-  return {static_cast<std::int64_t>(prng.below(static_cast<std::uint64_t>(most.ns)))};
-}
-
-// What an application must not notice.
-void calm_down(Faults& faults) noexcept {
-  faults.connect_refused = faults.connect_slow = faults.connect_lost = 0;
-  faults.reset = faults.silence = faults.tiny_send_buffer = 0;
-  faults.socket_failure = 0;
-  faults.clock_jump = faults.pause = 0;
-}
-
 SidePlan draw_side(Prng& prng, bool tight) {
   SidePlan side;
   side.shards = 1 + static_cast<unsigned>(prng.below(3));
@@ -50,6 +33,7 @@ Disaster draw_disaster(Prng& prng, Duration within) {
                                               Disaster::Kind::kRestart, Disaster::Kind::kDescriptors};
   disaster.kind = pick(prng, kKinds);
   disaster.side = static_cast<unsigned>(prng.below(2));
+  disaster.other = 1 - disaster.side;
   disaster.after = draw_duration(prng, within);
   disaster.lasts = draw_duration(prng, prng.below(2) == 0 ? Duration::milliseconds(800) : Duration::seconds(4));
   return disaster;
@@ -89,30 +73,11 @@ std::string WorldPlan::describe() const {
   std::string text =
       fmt::format("seed {}: {}{}, {} flows of at most {} B, stalls {} %, aborts {} %\n", seed, calm ? "calm" : "stormy",
                   tight ? " and tight" : "", flows, sizes.bytes_max, sizes.stall_percent, sizes.abort_percent);
-  for (const SidePlan& side : sides) {
-    text += fmt::format(
-        "  site: {} shards, windows {} to {} B (budget {}), streams {}, connections {}, blocks {}/{}/{}{}\n",
-        side.shards, side.initial_window_bytes, side.window_bytes_max, side.window_budget_bytes,
-        side.streams_per_session_max, side.connections_per_shard_max, side.edge_blocks, side.link_blocks,
-        side.small_blocks, side.receive_bundles ? ", bundles" : "");
-  }
-  const Faults& f = faults;
-  text += fmt::format(
-      "  faults in 10,000: short receive {} send {}, no buffers {}, accept {}, multishot end {}, late cancel {}, "
-      "refused {}, "
-      "sockets {}, connect refused {} slow {} lost {}, reset {}, silence {}, tiny {}, jump {}, pause {}\n"
-      "  buffers {}/{} B, latency {} to {} us, request delay {} us, completion queue {}{}\n",
-      f.short_receive, f.short_send, f.spurious_no_buffers, f.accept_failure, f.multishot_end, f.late_cancel,
-      f.submission_refused, f.socket_failure, f.connect_refused, f.connect_slow, f.connect_lost, f.reset, f.silence,
-      f.tiny_send_buffer, f.clock_jump, f.pause, f.send_buffer_bytes, f.receive_buffer_bytes,
-      f.latency_min.microseconds(), f.latency_max.microseconds(), f.request_delay_max.microseconds(),
-      f.completion_queue_entries, f.shuffle_completions ? ", shuffled" : "");
-  for (const Disaster& d : disasters) {
-    static constexpr const char* kNames[] = {"cut between the sites", "cut from applications", "kill", "restart",
-                                             "no descriptors"};
-    text += fmt::format("  at {} ms, side {}: {} for {} ms\n", d.after.milliseconds(), d.side,
-                        kNames[static_cast<unsigned>(d.kind)], d.lasts.milliseconds());
-  }
+  for (const SidePlan& side : sides)
+    text += "  site: " + sim::describe(side) + "\n";
+  text += sim::describe(faults);
+  for (const Disaster& disaster : disasters)
+    text += sim::describe(disaster);
   return text;
 }
 

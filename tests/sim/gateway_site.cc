@@ -78,6 +78,15 @@ bool GatewaySite::set_up_done() const noexcept {
          links_done_ == plan_.links.size() && connectors_done_ == plan_.connectors.size();
 }
 
+void GatewaySite::set_link_cost(const std::string& link, std::uint32_t cost) {
+  for (LinkConfig& planned : plan_.links) {
+    if (planned.name == link) planned.cost = cost;
+  }
+  if (!running()) return;
+  // One that is not there yet comes with the plan.
+  if (const auto id = transport_->set_link_cost(link, cost)) router_->set_link_cost(*id, cost);
+}
+
 void GatewaySite::turn(unsigned loop) {
   if (!running()) return;
   if (loop == 0) {
@@ -111,12 +120,16 @@ std::string GatewaySite::kill() {
 // ---- what it looks like
 
 bool GatewaySite::links_up() const {
+  if (!sessions_up()) return false;
+  const auto status = transport_->status();
+  return std::all_of(status->listeners.begin(), status->listeners.end(),
+                     [](const ListenerStatus& listener) { return !listener.reachable_keys.empty(); });
+}
+
+bool GatewaySite::sessions_up() const {
   if (!running()) return false;
   const auto status = transport_->status();
-  const auto matched = [](const ListenerStatus& listener) { return !listener.reachable_keys.empty(); };
-  if (!std::all_of(status->listeners.begin(), status->listeners.end(), matched)) return false;
-  const std::size_t wanted = plan_.links.empty() ? 1 : plan_.links.size();
-  return status->links.size() == wanted &&
+  return status->links.size() == plan_.links.size() + plan_.links_in &&
          std::all_of(status->links.begin(), status->links.end(), [](const LinkStatus& link) {
            return link.state == LinkPhase::kUp && link.sessions_up == link.sessions_wanted;
          });

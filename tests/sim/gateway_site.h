@@ -20,6 +20,7 @@ struct SitePlan {
   std::vector<LinkConfig> links;
   std::vector<ListenerConfig> listeners;
   std::vector<ConnectorConfig> connectors;
+  std::size_t links_in = 0;  // that others dial
   bool receive_bundles = true;
 };
 
@@ -38,6 +39,9 @@ class GatewaySite {
 
   Transport& transport() noexcept { return *transport_; }
 
+  // The network as this site sees it.
+  NetworkView view() { return router_->view(); }
+
   // Begins a life; false if the host has not the descriptors for it.
   [[nodiscard]] bool start();
   // Adds what is planned and not there yet; what fails (no descriptor, say) is tried again with the next call.
@@ -51,6 +55,9 @@ class GatewaySite {
 
   void turn(unsigned loop);
 
+  // Live, and for further lives.
+  void set_link_cost(const std::string& link, std::uint32_t cost);
+
   void drain();
 
   bool draining() const noexcept { return draining_; }
@@ -60,7 +67,9 @@ class GatewaySite {
   // Like SIGKILL. Empty, or what is wrong with how the gateway took it.
   std::string kill();
 
-  // Whether all links are up with all their sessions, and every listener knows where its connections go.
+  // Whether all links are up with all their sessions.
+  bool sessions_up() const;
+  // ... and every listener knows where its connections go.
   bool links_up() const;
   std::string describe_links() const;
   std::uint64_t counter(const std::string& name) const;

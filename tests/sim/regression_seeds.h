@@ -13,4 +13,12 @@ inline constexpr std::uint64_t kRegressionSeeds[] = {
     635,
 };
 
+// Of networks (1: a cost that is lowered; 4: windows that are not given back).
+inline constexpr std::uint64_t kNetworkSeeds[] = {
+    1,
+    2,
+    3,
+    4,
+};
+
 }  // namespace fairlead::sim

@@ -171,8 +171,12 @@ void AppConnection::end_when_idle() {
 
 // ---- AppServer
 
-AppServer::AppServer(AppHost& host, Socket socket, Behaviour behaviour, std::string routing_key)
-    : host_(host), socket_(std::move(socket)), behaviour_(behaviour), routing_key_(std::move(routing_key)) {
+AppServer::AppServer(AppHost& host, Socket socket, std::uint16_t port, Behaviour behaviour, std::string routing_key)
+    : host_(host),
+      socket_(std::move(socket)),
+      port_(port),
+      behaviour_(behaviour),
+      routing_key_(std::move(routing_key)) {
   arm();
 }
 
@@ -239,8 +243,19 @@ bool AppHost::serve(std::uint16_t port, Behaviour behaviour, const std::string& 
   if (fd < 0) return false;
   Socket socket(kernel_, fd);
   CHECK(kernel_.bind_and_listen(fd, kernel_.address(port), kBacklog) == 0);
-  servers_.emplace_back(*this, std::move(socket), behaviour, routing_key);
+  servers_.emplace_back(*this, std::move(socket), port, behaviour, routing_key);
   return true;
+}
+
+void AppHost::refuse(std::uint16_t port) {
+  for (AppServer& server : servers_) {
+    if (server.port() == port) server.close();
+  }
+}
+
+bool AppHost::serves(std::uint16_t port) const noexcept {
+  return std::any_of(servers_.begin(), servers_.end(),
+                     [&](const AppServer& server) { return server.port() == port && !server.closing(); });
 }
 
 void AppHost::accept(Socket socket, Behaviour behaviour, const std::string& routing_key) {
@@ -260,6 +275,7 @@ void AppHost::turn() {
   now_ = kernel_.now();
   timers_.advance(now_);
   std::erase_if(connections_, [](const AppConnection& connection) { return connection.gone(); });
+  std::erase_if(servers_, [](const AppServer& server) { return server.gone(); });
 }
 
 void AppHost::release_stalls() {

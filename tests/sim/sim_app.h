@@ -91,11 +91,17 @@ class AppConnection {
 
 class AppServer {
  public:
-  AppServer(AppHost& host, Socket socket, Behaviour behaviour, std::string routing_key);
+  AppServer(AppHost& host, Socket socket, std::uint16_t port, Behaviour behaviour, std::string routing_key);
   AppServer(const AppServer&) = delete;
   AppServer& operator=(const AppServer&) = delete;
 
   void close();
+
+  std::uint16_t port() const noexcept { return port_; }
+
+  bool closing() const noexcept { return closing_; }
+
+  bool gone() const noexcept { return closing_ && !accept_.in_flight(); }
 
  private:
   void on_accept(Completion done) noexcept;
@@ -103,6 +109,7 @@ class AppServer {
 
   AppHost& host_;
   Socket socket_;
+  std::uint16_t port_;
   Behaviour behaviour_;
   std::string routing_key_;
   bool closing_ = false;
@@ -124,6 +131,9 @@ class AppHost {
   // Null when the host has no socket to spare just now.
   FlowEnd* connect(const Address& gateway, const std::string& routing_key, const FlowScript& script);
   bool serve(std::uint16_t port, Behaviour behaviour, const std::string& routing_key);
+  // Nobody listens there any more; connections go on.
+  void refuse(std::uint16_t port);
+  bool serves(std::uint16_t port) const noexcept;
 
   void turn();
   void release_stalls();

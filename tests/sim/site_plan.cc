@@ -1,0 +1,60 @@
+#include "tests/sim/site_plan.h"
+
+#include <fmt/format.h>
+
+namespace fairlead::sim {
+
+Duration draw_duration(Prng& prng, Duration most) noexcept {
+  return {static_cast<std::int64_t>(prng.below(static_cast<std::uint64_t>(most.ns)))};
+}
+
+void calm_down(Faults& faults) noexcept {
+  faults.connect_refused = faults.connect_slow = faults.connect_lost = 0;
+  faults.reset = faults.silence = faults.tiny_send_buffer = 0;
+  faults.socket_failure = 0;
+  faults.clock_jump = faults.pause = 0;
+}
+
+void apply(const SidePlan& side, SitePlan& site) {
+  site.receive_bundles = side.receive_bundles;
+  site.options.shards = side.shards;
+  site.options.silent_limit = side.silent_limit;
+  site.options.initial_window_bytes = side.initial_window_bytes;
+  site.options.window_bytes_max = side.window_bytes_max;
+  site.options.window_budget_bytes = side.window_budget_bytes;
+  site.options.streams_per_session_max = side.streams_per_session_max;
+  site.options.connections_per_shard_max = side.connections_per_shard_max;
+  site.options.edge_blocks = side.edge_blocks;
+  site.options.link_blocks = side.link_blocks;
+  site.options.small_blocks = side.small_blocks;
+}
+
+std::string describe(const SidePlan& side) {
+  return fmt::format("{} shards, windows {} to {} B (budget {}), streams {}, connections {}, blocks {}/{}/{}{}",
+                     side.shards, side.initial_window_bytes, side.window_bytes_max, side.window_budget_bytes,
+                     side.streams_per_session_max, side.connections_per_shard_max, side.edge_blocks, side.link_blocks,
+                     side.small_blocks, side.receive_bundles ? ", bundles" : "");
+}
+
+std::string describe(const Faults& f) {
+  return fmt::format(
+      "  faults in 10,000: short receive {} send {}, no buffers {}, accept {}, multishot end {}, late cancel {}, "
+      "refused {}, "
+      "sockets {}, connect refused {} slow {} lost {}, reset {}, silence {}, tiny {}, jump {}, pause {}\n"
+      "  buffers {}/{} B, latency {} to {} us, request delay {} us, completion queue {}{}\n",
+      f.short_receive, f.short_send, f.spurious_no_buffers, f.accept_failure, f.multishot_end, f.late_cancel,
+      f.submission_refused, f.socket_failure, f.connect_refused, f.connect_slow, f.connect_lost, f.reset, f.silence,
+      f.tiny_send_buffer, f.clock_jump, f.pause, f.send_buffer_bytes, f.receive_buffer_bytes,
+      f.latency_min.microseconds(), f.latency_max.microseconds(), f.request_delay_max.microseconds(),
+      f.completion_queue_entries, f.shuffle_completions ? ", shuffled" : "");
+}
+
+std::string describe(const Disaster& d) {
+  static constexpr const char* kNames[] = {"cut between the sites", "cut from applications", "kill", "restart",
+                                           "no descriptors"};
+  const std::string other = d.kind == Disaster::Kind::kCutLink ? fmt::format(" and {}", d.other) : std::string();
+  return fmt::format("  at {} ms, side {}{}: {} for {} ms\n", d.after.milliseconds(), d.side, other,
+                     kNames[static_cast<unsigned>(d.kind)], d.lasts.milliseconds());
+}
+
+}  // namespace fairlead::sim
