@@ -259,7 +259,7 @@ void Routing::tick(Instant now) {
 }
 
 Instant Routing::due() const noexcept {
-  Instant due = std::min({originate_due_, flush_due_, forget_due_});
+  Instant due = std::min({originate_due_, flush_due_, forget_due_, leave_due_});
   // Who has become unreachable is not known yet.
   if (!identity_.edge && paths_outdated_) due = std::min(due, outdated_at_ + kForgetAfter);
   return due;
@@ -335,6 +335,17 @@ std::vector<RouterLink> Routing::links() const {
   return links;
 }
 
+// The one that was used until now stays for a while: until the news of the other has travelled, connections come over it.
+void Routing::choose_uplink(std::uint32_t link) {
+  if (link != uplink_) {
+    left_uplink_ = std::exchange(uplink_, link);
+    leave_due_ = left_uplink_ == 0 ? Instant::max() : now_ + kLeaveUplinkAfter;
+  }
+  if (now_ < leave_due_) return;
+  left_uplink_ = 0;
+  leave_due_ = Instant::max();
+}
+
 void Routing::offer_to_uplinks() {
   const std::vector<RouterLink> all = links();
   const RouterLink* active = active_uplink(all);
@@ -343,9 +354,10 @@ void Routing::offer_to_uplinks() {
     if (connectors.empty()) continue;
     offer.keys[key] = static_cast<std::uint16_t>(std::min<std::size_t>(connectors.size(), UINT16_MAX));
   }
+  choose_uplink(active == nullptr ? 0 : active->link);
   for (auto& [link, neighbour] : neighbours_) {
     if (neighbour.peer.kind != LinkKind::kUplink) continue;
-    OfferMessage mine = active != nullptr && link == active->link ? offer : OfferMessage{};
+    OfferMessage mine = link == uplink_ || link == left_uplink_ ? offer : OfferMessage{};
     if (neighbour.offered && neighbour.offered->active == mine.active && neighbour.offered->keys == mine.keys) continue;
     send(link, encode(mine));
     neighbour.offered = std::move(mine);

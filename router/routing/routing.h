@@ -144,6 +144,7 @@ class Routing {
   // Sends what neighbours do not know yet, unless it did so just now: then soon.
   void flush();
   void flush_interior(std::uint32_t link, Neighbour& neighbour);
+  void choose_uplink(std::uint32_t link);
   void offer_to_uplinks();
   void tell_edges();
   void compute_paths();
@@ -157,6 +158,7 @@ class Routing {
   // Two sites with one id answer each other for ever: at most as often as this.
   static constexpr Duration kContestedIntervalMax = Duration::seconds(5);
   static constexpr Duration kForgetAfter = Duration::seconds(60);
+  static constexpr Duration kLeaveUplinkAfter = Duration::milliseconds(300);
   // Between two rounds of messages that pass on what changed. The first change travels at once; of a storm (a thousand
   // routers that start) much travels together, and what two neighbours tell each other crosses less often. It also
   // bounds how often paths are computed for the edge sites' sake.
@@ -175,6 +177,9 @@ class Routing {
   Duration originate_interval_ = kOriginateInterval;
   Instant flushed_at_{};
   Instant flush_due_ = Instant::max();
+  std::uint32_t uplink_ = 0;  // of an edge router: the one it uses, and the one that it used before
+  std::uint32_t left_uplink_ = 0;
+  Instant leave_due_ = Instant::max();
   std::map<RouterId, Instant> unreachable_since_;
   Instant forget_due_ = Instant::max();  // of the first of them
   Loads loads_;

@@ -68,15 +68,15 @@ std::vector<NetworkOracle::Candidate> NetworkOracle::candidates(unsigned from, u
                                               [&](const Candidate& line) { return line.site == site_name(from); });
     own.assign(all.begin(), others);
     all.erase(all.begin(), others);
-    if (!all.empty()) own.push_back(behind_uplink(all));
+    if (!all.empty()) own.push_back(behind_uplink(from, all));
     all = own;
   }
   std::sort(all.begin(), all.end());
   return all;
 }
 
-NetworkOracle::Candidate NetworkOracle::behind_uplink(const std::vector<Candidate>& all) {
-  Candidate sum{"", PathOracle::kUnreachable, 0};
+NetworkOracle::Candidate NetworkOracle::behind_uplink(unsigned from, const std::vector<Candidate>& all) const {
+  Candidate sum{site_name(places_[from].interior), PathOracle::kUnreachable, 0};
   for (const Candidate& line : all) {
     sum.cost = std::min(sum.cost, line.cost);
     sum.instances += line.instances;

@@ -48,7 +48,7 @@ class NetworkOracle {
 
   bool offered(const NetworkPlan::Provider& provider) const noexcept;
   std::vector<Candidate> candidates(unsigned from, unsigned key) const;
-  static Candidate behind_uplink(const std::vector<Candidate>& all);
+  Candidate behind_uplink(unsigned from, const std::vector<Candidate>& all) const;
   std::string complain_of_path(unsigned from, const NetworkView::Candidate& candidate) const;
   std::string complain_of_sites(unsigned from, const NetworkView& view) const;
 

@@ -116,8 +116,6 @@ void draw_events(Prng& prng, NetworkPlan& plan) {
   for (std::uint64_t i = 0; i < changes; ++i) {
     const auto line = static_cast<unsigned>(prng.below(plan.lines.size()));
     const bool uplink = plan.sites[plan.lines[line].from].edge;
-    // An edge site that changes its uplink is out of reach until its offer has travelled.
-    if (uplink && plan.calm) continue;
     const std::uint32_t cost = uplink ? draw_uplink_cost(prng, uplink_number(plan, line)) : draw_cost(prng);
     plan.cost_changes.push_back({line, cost, draw_duration(prng, plan.flows_within * 2)});
   }
