@@ -304,7 +304,8 @@ class Shard {
   Socket event_;
   std::uint64_t event_value_ = 0;
   Instant relieved_{};
-  Instant starving_since_{};  // since when sessions find no block, without a break
+  Instant sessions_fed_{};  // when no session lacked a block, and no application a buffer
+  Instant edges_fed_{};
   bool stopping_ = false;
   ShardCounters counters_;
 

@@ -13,7 +13,10 @@ constexpr std::uint32_t kSmallReserve = 16;  // a sixteenth of the small blocks
 constexpr Duration kReliefInterval = Duration::milliseconds(5);
 // How long sessions may find no block to receive into before whoever holds the most has to go: well below the time
 // after which the peers would take us for dead.
-constexpr Duration kStarvingMax = Duration::milliseconds(300);
+constexpr Duration kSessionsStarvingMax = Duration::milliseconds(300);
+// The same for what applications send. They may wait for each other for ever (each writes before it reads); who waits
+// for a slow link gets a block now and then.
+constexpr Duration kEdgesStarvingMax = Duration::seconds(10);
 // A queue of at least so many slices packs pieces of at most so many bytes.
 constexpr std::uint32_t kPackFrom = 4;
 constexpr std::uint32_t kPackBytesMax = 1024;
@@ -106,12 +109,12 @@ std::uint32_t Shard::take_window_budget(std::uint32_t bytes) noexcept {
 // ---- pressure
 
 void Shard::relieve_pressure() noexcept {
-  const auto low = [](const BlockPool& pool) { return pool.available() < pool.count() / 4; };
-  if (starved_sessions_.empty() || link_pool_->available() > 0) {
-    starving_since_ = now_;
-  } else if (now_ - starving_since_ > kStarvingMax) {
+  const auto low = [](const BlockPool& pool) { return pool.available() * 4 < pool.count(); };
+  if (starved_sessions_.empty() || link_pool_->available() > 0) sessions_fed_ = now_;
+  if (starved_edges_.empty() || buffers_->lent() > 0) edges_fed_ = now_;
+  if (now_ - sessions_fed_ > kSessionsStarvingMax || now_ - edges_fed_ > kEdgesStarvingMax) {
     sacrifice_holder();
-    starving_since_ = now_;
+    sessions_fed_ = edges_fed_ = now_;
   }
   if ((!low(*link_pool_) && !low(*edge_pool_)) || now_ - relieved_ < kReliefInterval) return;
   relieved_ = now_;
