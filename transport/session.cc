@@ -18,6 +18,7 @@ constexpr std::uint32_t kBatchBytesLong = 240 * 1024;
 // How long after a small frame batches stay short.
 constexpr Duration kInteractiveMemory = Duration::milliseconds(200);
 constexpr std::uint32_t kInteractiveBytes = 1024;
+constexpr Duration kRoundTripMin = Duration::microseconds(500);
 // So many probes are sent while a peer may be silent: a lost one is sent again by TCP once others follow it.
 constexpr std::int64_t kProbesUnheard = 4;
 // A probe timer that fires later than this was kept from running.
@@ -262,7 +263,9 @@ void Session::go_away(ResetCode code) noexcept {
 }
 
 void Session::put_credits() noexcept {
-  const Duration round_trip{figures_.rtt_min_ns};
+  // As it is under load: credit that is granted waits for a turn at both ends. That of an idle link nearby is so short
+  // that no window would ever be taken within it.
+  const Duration round_trip = std::max(Duration::nanoseconds(figures_.rtt_ns), kRoundTripMin);
   while (!credits_.empty() && control_.bytes() < kControlBytesMax / 2) {
     Stream& stream = credits_.front();
     credits_.pop_front();
