@@ -13,12 +13,14 @@ inline constexpr std::uint64_t kRegressionSeeds[] = {
     635,
 };
 
-// Of networks (1: a cost that is lowered; 4: windows that are not given back).
+// Of networks (1: a cost that is lowered; 4: windows that are not given back; 100013: with all buffers in the hands of
+// applications that write before they read).
 inline constexpr std::uint64_t kNetworkSeeds[] = {
     1,
     2,
     3,
     4,
+    100013,
 };
 
 }  // namespace fairlead::sim
