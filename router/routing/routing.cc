@@ -335,7 +335,8 @@ std::vector<RouterLink> Routing::links() const {
   return links;
 }
 
-// The one that was used until now stays for a while: until the news of the other has travelled, connections come over it.
+// The one that was used until now stays for a while: until the news of the other has travelled, connections come over
+// it.
 void Routing::choose_uplink(std::uint32_t link) {
   if (link != uplink_) {
     left_uplink_ = std::exchange(uplink_, link);
