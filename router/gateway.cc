@@ -106,6 +106,14 @@ std::optional<TraceReport> Gateway::trace_report(std::uint64_t id) const {
   });
 }
 
+std::uint64_t Gateway::begin_survey() {
+  return impl_->transport->on_control([&](Transport&) { return impl_->router.begin_survey(); });
+}
+
+std::optional<NetworkSurvey> Gateway::survey(std::uint64_t id) const {
+  return impl_->transport->on_control([&](Transport&) { return impl_->router.survey(id); });
+}
+
 int Gateway::status_fd() const {
   return impl_->transport->status_fd();
 }

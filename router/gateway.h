@@ -45,6 +45,10 @@ class Gateway {
   // What it has found out so far; nothing if it was forgotten.
   std::optional<TraceReport> trace_report(std::uint64_t id) const;
 
+  // Asks all interior routers what they measure, and returns its id.
+  std::uint64_t begin_survey();
+  std::optional<NetworkSurvey> survey(std::uint64_t id) const;
+
   // Stops accepting and tells peers to open no more streams; streams that are open go on.
   void drain();
   // True once no application connection is left.

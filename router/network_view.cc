@@ -186,12 +186,58 @@ void Router::add_keys(const RouteTable& table, NetworkView& view) const {
     names[link.router] = {peer.site_id, peer.site_name};
   }
   for (const std::string& key : table.keys()) {
-    std::uint32_t open_here = 0;
-    for (const Connector& connector : connectors_) {
-      if (connector.available && connector.routing_key == key) open_here += connector.load.open();
-    }
-    view.keys[key] = view_of(table, key, names, routing_.self(), open_here);
+    view.keys[key] = view_of(table, key, names, routing_.self(), open_here(key));
   }
+}
+
+std::uint32_t Router::open_here(std::string_view routing_key) const {
+  std::uint32_t open = 0;
+  for (const Connector& connector : connectors_) {
+    if (connector.available && connector.routing_key == routing_key) open += connector.load.open();
+  }
+  return open;
+}
+
+// ---- what is told only when asked
+
+SurveyAnswer Router::survey_here() const {
+  SurveyAnswer answer;
+  answer.router = routing_.self();
+  for (const RouterLink& link : routing_.links()) {
+    const Duration round_trip = transport_->link_round_trip(link.link);
+    if (round_trip > Duration{}) answer.links.push_back({link.router, round_trip});
+  }
+  if (published_ == nullptr) return answer;
+  for (const std::string& key : published_->keys()) {
+    for (const Candidate& candidate : published_->candidates(key)) {
+      const bool here = candidate.via == kNoRouter;
+      const std::uint32_t open = here ? open_here(key) : candidate.load.open();
+      if (open > 0) answer.loads.push_back({key, here ? routing_.self() : candidate.site, open});
+    }
+  }
+  return answer;
+}
+
+std::optional<NetworkSurvey> Router::survey(std::uint64_t id) const {
+  const SurveyReport* report = surveyor_.report(id);
+  if (report == nullptr) return std::nullopt;
+  const SiteNames names = names_of(routing_.topology());
+  const auto id_of = [&](RouterId router) {
+    const auto at = names.find(router);
+    return at == names.end() ? std::string() : at->second.id;
+  };
+  NetworkSurvey survey;
+  survey.done = report->done;
+  for (const auto& [router, answer] : report->answers) {
+    NetworkSurvey::Site site;
+    site.id = id_of(router);
+    for (const SurveyAnswer::Link& link : answer.links)
+      site.links.push_back({id_of(link.router), link.round_trip});
+    for (const SurveyAnswer::Load& load : answer.loads)
+      site.loads.push_back({load.routing_key, id_of(load.site), load.open});
+    if (!site.id.empty()) survey.sites.push_back(std::move(site));
+  }
+  return survey;
 }
 
 }  // namespace fairlead

@@ -10,6 +10,7 @@
 #include "router/routing/link_state.h"
 #include "router/routing/route_table.h"
 #include "router/routing/topology.h"
+#include "transport/base/time.h"
 
 namespace fairlead {
 
@@ -48,6 +49,29 @@ struct NetworkView {
   std::string self_id;
   std::vector<Site> sites;                             // an edge site knows itself only
   std::map<std::string, std::vector<Candidate>> keys;  // cheapest first
+};
+
+// What interior sites measure and tell only when asked. Who did not answer is not there.
+struct NetworkSurvey {
+  struct Link {
+    std::string site_id;  // of the other end
+    Duration round_trip{};
+  };
+
+  struct Load {
+    std::string routing_key;
+    std::string site_id;     // where the connections go to
+    std::uint32_t open = 0;  // none are left out
+  };
+
+  struct Site {
+    std::string id;
+    std::vector<Link> links;
+    std::vector<Load> loads;
+  };
+
+  std::vector<Site> sites;  // without this one
+  bool done = false;        // all have answered, or the time is over
 };
 
 struct SiteName {

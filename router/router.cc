@@ -15,7 +15,8 @@ Router::Router(const TransportOptions& options)
                 .edge = options.edge},
                *this),
       tracer_(options.site_id, options.site_name,
-              value_of(router_id_of(options.site_id)) ^ options.incarnation, *this) {}
+              value_of(router_id_of(options.site_id)) ^ options.incarnation, *this),
+      surveyor_(value_of(router_id_of(options.site_id)) ^ options.incarnation, *this) {}
 
 // ---- connectors
 
@@ -84,21 +85,31 @@ void Router::note_cost(std::uint32_t link) {
 
 void Router::control_message(std::uint32_t link, std::span<const std::uint8_t> message) {
   const Instant now = transport_->now();
-  const bool trace = is_trace(message);
-  const auto taken =
-      trace ? tracer_.receive(link, message, *routing_.table(), now) : routing_.receive(link, message, now);
+  const auto taken = is_trace(message)    ? tracer_.receive(link, message, *routing_.table(), now)
+                     : is_survey(message) ? surveyor_.receive(link, message, *routing_.table(), now)
+                                          : routing_.receive(link, message, now);
   if (!taken) log_warning("router message ignored: {}", taken.error().message);
-  if (trace) return arm_trace();
+  if (is_trace(message) || is_survey(message)) return arm_questions();
   note_cost(link);
   changed_ = true;
 }
 
-// ---- traces
+// ---- questions
 
 std::uint64_t Router::begin_trace(const std::string& routing_key) {
   const std::uint64_t id = tracer_.begin(*routing_.table(), routing_key, transport_->now());
-  arm_trace();
+  arm_questions();
   return id;
+}
+
+std::uint64_t Router::begin_survey() {
+  const std::uint64_t id = surveyor_.begin(*routing_.table(), transport_->now());
+  arm_questions();
+  return id;
+}
+
+void Router::send_survey(std::uint32_t link, std::vector<std::uint8_t> message) {
+  transport_->send_control(link, std::move(message));
 }
 
 void Router::send_trace(std::uint32_t link, std::vector<std::uint8_t> message) {
@@ -111,14 +122,16 @@ void Router::try_server(std::uint32_t connector, std::uint64_t token) {
   });
 }
 
-void Router::on_trace_due(Instant now) noexcept {
+void Router::on_question_due(Instant now) noexcept {
   tracer_.tick(now);
-  arm_trace();
+  surveyor_.tick(now);
+  arm_questions();
 }
 
-void Router::arm_trace() {
-  trace_due_.cancel();
-  if (const Instant due = tracer_.due(); due != Instant::max()) transport_->timers().arm(trace_due_, due);
+void Router::arm_questions() {
+  question_due_.cancel();
+  const Instant due = std::min(tracer_.due(), surveyor_.due());
+  if (due != Instant::max()) transport_->timers().arm(question_due_, due);
 }
 
 // ---- what follows

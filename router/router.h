@@ -6,18 +6,20 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
 
 #include "router/network_view.h"
 #include "router/routing/routing.h"
+#include "router/routing/survey.h"
 #include "router/routing/tracer.h"
 #include "transport/transport.h"
 
 namespace fairlead {
 
-class Router final : public TransportEvents, private RoutingOutbox, private TracerHost {
+class Router final : public TransportEvents, private RoutingOutbox, private TracerHost, private SurveyHost {
  public:
   // Of the site whose transport it will be.
   explicit Router(const TransportOptions& options);
@@ -43,6 +45,10 @@ class Router final : public TransportEvents, private RoutingOutbox, private Trac
 
   const TraceReport* trace_report(std::uint64_t id) const noexcept { return tracer_.report(id); }
 
+  // Asks all interior routers what they measure; its id.
+  std::uint64_t begin_survey();
+  std::optional<NetworkSurvey> survey(std::uint64_t id) const;
+
   // The network as it looks from here.
   NetworkView view();
 
@@ -57,9 +63,12 @@ class Router final : public TransportEvents, private RoutingOutbox, private Trac
   void send(std::uint32_t link, std::vector<std::uint8_t> message) override;
   void send_trace(std::uint32_t link, std::vector<std::uint8_t> message) override;
   void try_server(std::uint32_t connector, std::uint64_t token) override;
+  void send_survey(std::uint32_t link, std::vector<std::uint8_t> message) override;
+  SurveyAnswer survey_here() const override;
+  std::uint32_t open_here(std::string_view routing_key) const;
   void on_due(Instant now) noexcept;
-  void on_trace_due(Instant now) noexcept;
-  void arm_trace();
+  void on_question_due(Instant now) noexcept;
+  void arm_questions();
   void offer_connectors();
   void note_cost(std::uint32_t link);
   void add_own_site(NetworkView& view) const;
@@ -69,13 +78,14 @@ class Router final : public TransportEvents, private RoutingOutbox, private Trac
   Transport* transport_ = nullptr;
   Routing routing_;
   Tracer tracer_;
+  Surveyor surveyor_;
   std::vector<Connector> connectors_;
   std::map<std::uint32_t, bool> early_news_;  // of connectors that are not added yet
   std::shared_ptr<const RouteTable> published_;
   bool changed_ = false;  // since settled()
 
   TimerOf<&Router::on_due> due_{*this};
-  TimerOf<&Router::on_trace_due> trace_due_{*this};
+  TimerOf<&Router::on_question_due> question_due_{*this};  // of traces and surveys
 };
 
 }  // namespace fairlead

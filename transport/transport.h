@@ -108,6 +108,8 @@ class Transport {
   void note_routing_cost(std::uint32_t link, std::uint32_t cost);
   void set_forwarder(std::shared_ptr<const Forwarder> forwarder);
   void send_control(std::uint32_t link, std::vector<std::uint8_t> message);
+  // Smoothed; 0: not measured yet, or no link.
+  Duration link_round_trip(std::uint32_t link) noexcept;
   // Connects to a connector's server once, and tells its address and why it does not answer; empty: it does.
   using ServerTried = std::function<void(std::string server, std::string error, Duration took)>;
   void try_server(std::uint32_t connector, ServerTried done);

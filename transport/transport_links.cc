@@ -199,6 +199,11 @@ LinkRecord* Transport::find_record(std::uint32_t link) noexcept {
   return nullptr;
 }
 
+Duration Transport::link_round_trip(std::uint32_t link) noexcept {
+  const LinkRecord* record = find_record(link);
+  return record == nullptr ? Duration{} : record->snapshot().rtt;
+}
+
 void Transport::link_up(LinkRecord& record) {
   status_changed_ = true;
   events_.link_up({.link = record.id,

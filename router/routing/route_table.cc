@@ -51,6 +51,11 @@ const std::vector<Candidate>& RouteTable::candidates(std::string_view routing_ke
   return at == entries_.end() ? none : at->second.candidates;
 }
 
+std::span<const std::uint32_t> RouteTable::links_to(RouterId neighbour) const noexcept {
+  const auto at = parts_.links.find(neighbour);
+  return at == parts_.links.end() ? std::span<const std::uint32_t>() : std::span(at->second);
+}
+
 std::vector<std::string> RouteTable::keys() const {
   std::vector<std::string> keys;
   for (const auto& entry : entries_)

@@ -15,6 +15,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -75,6 +76,9 @@ class RouteTable final : public Forwarder {
   static std::uint64_t value_of(const Candidate& candidate) noexcept;
 
   const PathTree* paths() const noexcept { return parts_.paths.get(); }
+
+  // The equally cheapest to a neighbour; none if it is none.
+  std::span<const std::uint32_t> links_to(RouterId neighbour) const noexcept;
 
   std::vector<std::string> keys() const;
 

@@ -462,13 +462,12 @@ def provider_killed_under_requests(context):
 
 
 def planned(site, key, *words):
-    """What `route` says, without what only the site itself can know: how many connections are open."""
-    answer = json.loads(site.command("route", key, "-o", "json", *words).stdout)
-    def known(candidates):
-        return [{name: each[name] for name in ("siteName", "cost", "instances", "chosen", "path")}
-                for each in candidates]
-    return {name: known(value) if isinstance(value, list) and name != "changes" else value
-            for name, value in answer.items()}
+    """What `route` says."""
+    return json.loads(site.command("route", key, "-o", "json", *words).stdout)
+
+
+def open_in_all(site, key, *words):
+    return sum(each["open"] for each in planned(site, key, *words)["candidates"])
 
 
 @scenario(GROUP)
@@ -481,7 +480,8 @@ def routes_seen_from_every_site(context):
                                     ("shop", "west", 2), ("shop", "north", 4)):
         mesh.link(dialler, acceptor, cost)
     for key, at in (("db", "east"), ("db", "north"), ("web", "north"), ("till", "shop"), ("db", "shop")):
-        mesh[at].add_connector(key)
+        mesh.serve(key, at, probe=False)
+    port = mesh.listen("db", "east")
     mesh.start()
     west, shop = mesh["west"], mesh["shop"]
 
@@ -491,6 +491,12 @@ def routes_seen_from_every_site(context):
         mesh[name].wait_until(f"{name} to know of all", lambda: [candidates(name, k) for k in ("db", "web", "till")]
                               == [3, 1, 1])
     shop.wait_until("shop to be told", lambda: [candidates("shop", k) for k in ("db", "web", "till")] == [2, 1, 1])
+    mesh.wait_matched("east", "db")
+    held = [mesh.connect(port) for _ in range(7)]
+    for each in held:
+        context.defer(each.close)
+        traffic.echo_once(each, b"held open")
+    mesh["east"].wait_until("what is open to be in its status", lambda: open_in_all(mesh["east"], "db") == 7)
     compared = 0
     for asked in interior:
         for name in interior:
@@ -509,6 +515,14 @@ def routes_seen_from_every_site(context):
     expect_equal(refused.returncode, 1, "exit code of a question that an edge site cannot answer")
     expect(b"west" in refused.stderr and b"north" in refused.stderr, refused.stderr)
 
+    expect_equal(open_in_all(west, "db", "--from", "east"), 7, "what east has open, as west is told")
+    network = json.loads(west.command("network", "status", "-o", "json").stdout)
+    unknown = [(site["name"], link["siteName"]) for site in network["sites"] for link in site["links"]
+               if "rttMicroseconds" not in link]
+    expect_equal(unknown, [], "links without an RTT, of all sites")
+    for each in held:
+        each.close()
+    mesh["east"].wait_until("nothing to be open", lambda: open_in_all(mesh["east"], "db") == 0)
     saved = context.path("network.yaml")
     saved.write_bytes(west.command("network", "status", "-o", "yaml").stdout)
     dearer = planned(west, "db", "--cost", "west/east=9")["after"]

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "router/routing/routing.h"
+#include "router/routing/survey.h"
 #include "router/routing/trace_message.h"
 #include "tests/fuzz/fuzz_target.h"
 #include "transport/wire/frame.h"
@@ -39,15 +40,16 @@ Bytes encode_again(const RouterMessage& message) {
 }
 
 // What was understood must be the same when it is said again.
-void feed_trace(std::span<const std::uint8_t> bytes) {
-  const auto message = decode_trace(bytes);
+template <class Decoded>
+void feed_question(std::span<const std::uint8_t> bytes, const Decoded& message) {
   if (!message) return expect(!message.error().message.empty());
   const Bytes again = std::visit([](const auto& kind) { return encode(kind); }, *message);
   expect(again.size() <= bytes.size() && std::equal(again.begin(), again.end(), bytes.begin()));
 }
 
 void feed_message(std::span<const std::uint8_t> bytes) {
-  if (is_trace(bytes)) return feed_trace(bytes);
+  if (is_trace(bytes)) return feed_question(bytes, decode_trace(bytes));
+  if (is_survey(bytes)) return feed_question(bytes, decode_survey(bytes));
   const auto message = decode_message(bytes);
   if (!message) return expect(!message.error().message.empty());
   const Bytes again = encode_again(*message);

@@ -81,6 +81,10 @@ TEST_F(ControlTest, ATraceIsAnsweredInLines) {
   EXPECT_TRUE(Json::parse(said.substr(first + 1)).contains("error")) << said;
 }
 
+TEST_F(ControlTest, ASurveyOfNobodyElseIsDoneAtOnce) {
+  EXPECT_EQ(ask("{\"command\": \"survey\"}\n"), "{\"done\":true}\n");
+}
+
 TEST_F(ControlTest, OnlyTheUserOfTheGatewayMayConnect) {
   struct stat found {};
   ASSERT_EQ(::stat(socket_.c_str(), &found), 0);

@@ -62,6 +62,15 @@ Json to_json(const TraceHop& hop) {
   return json;
 }
 
+Json to_json(const NetworkSurvey::Site& site) {
+  Json json = {{"siteId", site.id}, {"links", Json::array()}, {"loads", Json::array()}};
+  for (const NetworkSurvey::Link& link : site.links)
+    json["links"].push_back({{"siteId", link.site_id}, {"rttMicroseconds", link.round_trip.microseconds()}});
+  for (const NetworkSurvey::Load& load : site.loads)
+    json["loads"].push_back({{"routingKey", load.routing_key}, {"siteId", load.site_id}, {"open", load.open}});
+  return json;
+}
+
 }  // namespace
 
 struct ControlSocket::Client {
@@ -69,6 +78,7 @@ struct ControlSocket::Client {
   std::string in{};
   std::string out{};
   std::optional<std::uint64_t> trace{};
+  std::optional<std::uint64_t> survey{};
   std::size_t hops_told = 0;
   bool asked = false;
   bool over = false;
@@ -81,9 +91,12 @@ struct ControlSocket::Client {
   void serve(Gateway& gateway) {
     if (!asked) read(gateway);
     if (trace) tell_trace(gateway);
+    if (survey) tell_survey(gateway);
     write();
-    if (asked && !trace && out.empty()) over = true;
+    if (asked && !waiting() && out.empty()) over = true;
   }
+
+  bool waiting() const { return trace || survey; }
 
   void read(Gateway& gateway) {
     char piece[kPieceBytes];
@@ -107,6 +120,10 @@ struct ControlSocket::Client {
       return at != request.end() && at->is_string() ? at->get<std::string>() : std::string();
     };
     if (request.is_discarded()) return say(error_line("the request is no JSON object on a line of its own"));
+    if (text("command") == "survey") {
+      survey = gateway.begin_survey();
+      return;
+    }
     if (text("command") != "trace") return say(error_line(fmt::format("unknown command '{}'", text("command"))));
     if (text("routingKey").empty()) return say(error_line("trace needs a routingKey"));
     trace = gateway.begin_trace(text("routingKey"));
@@ -128,6 +145,15 @@ struct ControlSocket::Client {
     last["done"] = true;
     say(report->error.empty() ? last : error_line(report->error));
     trace.reset();
+  }
+
+  void tell_survey(Gateway& gateway) {
+    const auto found = gateway.survey(*survey);
+    if (found && !found->done) return;
+    for (const NetworkSurvey::Site& site : found ? found->sites : std::vector<NetworkSurvey::Site>())
+      say({{"site", to_json(site)}});
+    say({{"done", true}});
+    survey.reset();
   }
 
   void write() {
@@ -173,7 +199,7 @@ void ControlSocket::add_to(std::vector<pollfd>& fds) const {
 }
 
 bool ControlSocket::waiting() const {
-  return std::ranges::any_of(clients_, [](const auto& client) { return client->trace.has_value(); });
+  return std::ranges::any_of(clients_, [](const auto& client) { return client->waiting(); });
 }
 
 void ControlSocket::accept() {

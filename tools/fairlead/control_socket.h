@@ -5,6 +5,9 @@
 //   {"command": "trace", "routingKey": "db"}
 //     {"hop": {…}}     for each router on the path, as its answer comes in
 //     {"done": true}, or {"error": "…"} instead
+//   {"command": "survey"}
+//     {"site": {…}}    what each interior site measures: round trips of its links, connections that it has open
+//     {"done": true}
 #pragma once
 
 #include <filesystem>

@@ -8,7 +8,9 @@
 #include <fmt/format.h>
 
 #include "router/site/files.h"
+#include "router/site/network_document.h"
 #include "router/site/network_reader.h"
+#include "tools/fairlead/control_socket.h"
 #include "tools/fairlead/report.h"
 #include "tools/fairlead/snapshot.h"
 
@@ -17,6 +19,9 @@ namespace fairlead {
 namespace {
 
 using Json = nlohmann::ordered_json;
+
+// Longer than the gateway waits for answers.
+constexpr int kSurveyTimeoutMs = 3000;
 
 Result<std::string> read_standard_input() {
   std::string text;
@@ -38,9 +43,40 @@ std::variant<NetworkModel, int> parse(const std::string& text, const std::string
   return kExitInvalid;
 }
 
+// What a site has measured on a link stands at both its ends, as cost does.
+void note_round_trip(Json& document, const std::string& from, const std::string& to, std::uint64_t microseconds) {
+  for (Json& site : document.at("sites")) {
+    if (site.at("id") != from && site.at("id") != to) continue;
+    const std::string& other = site.at("id") == from ? to : from;
+    for (Json& link : site.at("links")) {
+      if (link.at("siteId") != other || link.contains("rtt")) continue;
+      link["rtt"] = format_rtt(Duration::microseconds(static_cast<std::int64_t>(microseconds)));
+      link["rttMicroseconds"] = microseconds;
+    }
+  }
+}
+
+void take_survey(const NamespacePaths& paths, LiveNetwork& live) {
+  Json request;
+  request["command"] = "survey";
+  const auto asked = ask_gateway(paths.control_socket(), request, kSurveyTimeoutMs, [&](const Json& answer) {
+    if (!answer.contains("site")) return;
+    const Json& site = answer["site"];
+    const std::string id = text_at(site, "/siteId");
+    for (const Json& link : site.at("links"))
+      note_round_trip(live.document, id, text_at(link, "/siteId"), number_at(link, "/rttMicroseconds"));
+    NetworkModel::Open& open = live.open[id];
+    for (const Json& load : site.at("loads"))
+      open[{text_at(load, "/routingKey"), text_at(load, "/siteId")}] =
+          static_cast<std::uint32_t>(number_at(load, "/open"));
+  });
+  // What is not known is shown as that.
+  if (!asked) fmt::print(stderr, "fairlead: other sites were not asked: {}\n", asked.error().message);
+}
+
 }  // namespace
 
-std::optional<Json> read_live_network(const CommonArguments& common) {
+std::optional<LiveNetwork> read_live_network(const CommonArguments& common, bool survey) {
   const auto paths = find_namespace(common);
   if (!paths) return std::nullopt;
   if (!is_gateway_running(paths->lock())) {
@@ -52,7 +88,9 @@ std::optional<Json> read_live_network(const CommonArguments& common) {
     print_error(snapshot.error());
     return std::nullopt;
   }
-  return std::move(snapshot->at("network"));
+  LiveNetwork live{std::move(snapshot->at("network")), {}};
+  if (survey) take_survey(*paths, live);
+  return live;
 }
 
 std::variant<NetworkModel, int> model_of(const Json& network) {

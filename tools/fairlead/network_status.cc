@@ -133,9 +133,9 @@ std::string text_of(const Json& network, NetworkFormat format) {
 }  // namespace
 
 int print_network_status(const CommonArguments& common, const NetworkStatusArguments& arguments) {
-  const auto network = read_live_network(common);
+  const auto network = read_live_network(common, true);
   if (!network) return kExitFailed;
-  fmt::print("{}", text_of(*network, arguments.format));
+  fmt::print("{}", text_of(network->document, arguments.format));
   return kExitOk;
 }
 

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <map>
 #include <optional>
 #include <set>
 #include <string>
@@ -226,13 +227,20 @@ Result<std::size_t> find_start(const NetworkModel& model, const RouteArguments& 
   return fail(ErrorCode::kInvalid, "the file does not say whose view it is (`self`): say where from with --from SITE");
 }
 
-int print_planned_route(const NetworkModel& model, const RouteArguments& arguments) {
+using OpenBySite = std::map<std::string, NetworkModel::Open>;
+
+// `open`: of other sites that have told.
+int print_planned_route(NetworkModel model, const OpenBySite& open, const RouteArguments& arguments) {
   const auto refuse = [](const std::string& message) {
     print_error({ErrorCode::kInvalid, message});
     return kExitInvalid;
   };
   const auto from = find_start(model, arguments);
   if (!from) return refuse(from.error().message);
+  if (const auto told = open.find(model.sites[*from].id); told != open.end() && *from != model.self) {
+    model.self = *from;
+    model.open = told->second;
+  }
   const auto changes = parse_changes(model, arguments.costs, arguments.without);
   if (!changes) return refuse(changes.error().message);
   NetworkModel changed = model;
@@ -271,18 +279,20 @@ int print_planned_route(const NetworkModel& model, const RouteArguments& argumen
 
 int print_route(const CommonArguments& common, const RouteArguments& arguments) {
   std::variant<NetworkModel, int> model = kExitFailed;
+  OpenBySite open;
   if (!arguments.topology.empty()) {
     model = read_network_file(arguments.topology);
   } else {
-    const auto network = read_live_network(common);
+    auto network = read_live_network(common, !arguments.from.empty());
     if (!network) return kExitFailed;
     if (arguments.from.empty() && arguments.costs.empty() && arguments.without.empty()) {
-      return print_live_route(*network, arguments);
+      return print_live_route(network->document, arguments);
     }
-    model = model_of(*network);
+    model = model_of(network->document);
+    open = std::move(network->open);
   }
   if (const int* code = std::get_if<int>(&model)) return *code;
-  return print_planned_route(std::get<NetworkModel>(model), arguments);
+  return print_planned_route(std::get<NetworkModel>(std::move(model)), open, arguments);
 }
 
 }  // namespace fairlead
