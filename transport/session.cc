@@ -106,7 +106,7 @@ Stream* Session::open_stream(const OpenFrame& open, std::uint8_t flags) noexcept
   Stream* stream = make_stream(id, open.name);
   if (stream == nullptr) return nullptr;
   ours_.generations[slot] = generation;
-  ours_.streams[slot] = stream;
+  ours_.put(slot, *stream);
   if (!free_slots_.empty()) {
     free_slots_.pop_back();
   } else {
@@ -190,7 +190,7 @@ void Session::reopen(Opening& opening, Channel& client, SliceQueue& sent, bool f
 
 void Session::relieve_streams() noexcept {
   for (Table* table : {&ours_, &theirs_}) {
-    for (Stream* stream : table->streams) {
+    for (Stream* stream : table->seen()) {
       if (stream != nullptr) stream->relieve(shard_);
     }
   }
@@ -199,7 +199,7 @@ void Session::relieve_streams() noexcept {
 Stream* Session::stillest_holder() noexcept {
   Stream* stillest = nullptr;
   for (Table* table : {&ours_, &theirs_}) {
-    for (Stream* stream : table->streams) {
+    for (Stream* stream : table->seen()) {
       if (stream == nullptr || stream->queued_bytes() == 0) continue;
       if (stillest == nullptr || stream->moved_at() < stillest->moved_at()) stillest = stream;
     }
@@ -396,7 +396,7 @@ void Session::close() noexcept {
   if (state_ != State::kUp) return;
   state_ = State::kClosing;
   for (Table* table : {&ours_, &theirs_}) {
-    for (Stream* stream : table->streams) {
+    for (Stream* stream : table->seen()) {
       if (stream != nullptr) reset_stream(*stream, ResetCode::kClosing);
     }
   }
@@ -414,7 +414,7 @@ void Session::end() noexcept {
   state_ = State::kEnding;
   probe_.cancel();
   for (Table* table : {&ours_, &theirs_}) {
-    for (Stream* stream : table->streams) {
+    for (Stream* stream : table->seen()) {
       if (stream != nullptr) stream->lose_session(ResetCode::kLinkLost);
     }
   }

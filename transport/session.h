@@ -8,8 +8,10 @@
 //    └──────────────(any error)─────────────────────────────┘
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -137,8 +139,17 @@ class Session final
   struct Table {
     explicit Table(std::uint32_t slots) : streams(slots + 1), generations(slots + 1) {}
 
+    void put(std::uint32_t slot, Stream& stream) noexcept {
+      streams[slot] = &stream;
+      used = std::max(used, slot + 1);
+    }
+
+    // The slots that ever had a stream: walking through all would take longer than there are streams.
+    std::span<Stream* const> seen() const noexcept { return std::span(streams).first(used); }
+
     std::vector<Stream*> streams;
     std::vector<std::uint16_t> generations;
+    std::uint32_t used = 0;
   };
 
   Session(Shard& shard, SessionSeed seed, Block* out, std::unique_ptr<RecordReceiver> receiver);

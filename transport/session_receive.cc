@@ -167,7 +167,7 @@ bool Session::process_open(const FrameHeader& header, std::span<const std::uint8
     put_reset(id, state_ == State::kUp ? ResetCode::kLimit : ResetCode::kClosing);
     return true;
   }
-  theirs_.streams[id.slot()] = stream;
+  theirs_.put(id.slot(), *stream);
   const Strategy strategy = (header.flags & kFlagLowestCost) != 0 ? Strategy::kLowestCost : Strategy::kBalanced;
   const ResetCode refused = shard_.connect_stream(*stream, open, strategy, link_);
   if (refused != ResetCode::kNone) reset_stream(*stream, refused);
