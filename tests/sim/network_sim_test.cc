@@ -7,6 +7,7 @@
 #include <gtest/gtest.h>
 
 #include "tests/sim/network_world.h"
+#include "tests/sim/test_share.h"
 #include "transport/base/log.h"
 
 namespace fairlead::sim {
@@ -102,7 +103,7 @@ class NetworkSimTest : public testing::Test {
 };
 
 TEST_F(NetworkSimTest, TheSameSeedIsTheSameNetwork) {
-  for (const std::uint64_t seed : {11U, 12U, 13U}) {
+  for (std::uint64_t seed = 11; seed < 11 + share_of(3, 1); ++seed) {
     const Verdict first = simulate_network(seed);
     const Verdict second = simulate_network(seed);
     EXPECT_EQ(first.trace_hash, second.trace_hash) << "seed " << seed;
@@ -158,7 +159,7 @@ TEST_F(NetworkSimTest, ASilentLinkIsAvoidedOnceItIsNoticed) {
 // A transit site with little memory, and many clients whose server does not read: what they sent waits behind one of
 // its links, and is more than it can hold. Others through the same site go on, over that link and over another one.
 TEST_F(NetworkSimTest, StalledReadersBehindATransitSiteHoldUpNobody) {
-  constexpr std::uint64_t kSeeds = 6;
+  const std::uint64_t seeds = share_of(6, 2);
   NetworkPlan plan = plain_plan(4);
   for (const unsigned leaf : {0U, 2U, 3U})
     plan.add_line(leaf, 1);
@@ -170,7 +171,7 @@ TEST_F(NetworkSimTest, StalledReadersBehindATransitSiteHoldUpNobody) {
   plan.add_provider(stalling, 2);
   plan.add_provider(beside, 2);
   plan.add_provider(elsewhere, 3);
-  for (plan.seed = 1; plan.seed <= kSeeds; ++plan.seed) {
+  for (plan.seed = 1; plan.seed <= seeds; ++plan.seed) {
     NetworkWorld world(plan);
     come_up(world);
     world.apps(2).sizes().stall_percent = 100;

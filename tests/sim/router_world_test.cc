@@ -6,7 +6,6 @@
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
-#include <cstdlib>
 #include <set>
 #include <string>
 #include <vector>
@@ -15,18 +14,13 @@
 
 #include "tests/sim/router_checks.h"
 #include "tests/sim/router_simulation.h"
+#include "tests/sim/test_share.h"
 
 namespace fairlead::sim {
 namespace {
 
 constexpr Duration kSecond = Duration::seconds(1);
 const std::vector<std::string> kNothing;
-
-// As many as usual, or as large a share of them as the build can bear: less with sanitizers.
-std::uint64_t share_of(std::uint64_t usual) {
-  const char* percent = std::getenv("FAIRLEAD_TEST_PERCENT");
-  return percent == nullptr ? usual : usual * std::strtoul(percent, nullptr, 10) / 100;
-}
 
 // Connected, with this many links altogether, each pair linked at most once.
 void link_at_random(RouterWorld& world, Prng& prng, std::size_t routers, std::size_t links, std::uint64_t cost_max) {
