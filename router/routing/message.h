@@ -13,7 +13,8 @@
 //   on any link
 //     4 cost     u32: what the sender has configured for the link from now on
 //
-// A message of another kind is ignored: a later version may know it.
+// A message of another kind is ignored: a later version may know it. Kinds 7 and 8 are in trace_message.h, 9 and 10 in
+// survey.h.
 #pragma once
 
 #include <cstdint>
