@@ -1,25 +1,11 @@
 #include "router/routing/message.h"
 
+#include "router/routing/message_header.h"
+
 namespace fairlead {
 namespace {
 
-constexpr std::uint8_t kVersion = 1;
-
-enum class Kind : std::uint8_t {
-  kSummary = 1,
-  kRequest = 2,
-  kUpdate = 3,
-  kCost = 4,
-  kOffer = 5,
-  kReach = 6,
-};
-
-ByteWriter begin(Kind kind) {
-  ByteWriter writer;
-  writer.put(kVersion);
-  writer.put(static_cast<std::uint8_t>(kind));
-  return writer;
-}
+using Kind = RouterMessageKind;
 
 Result<RouterMessage> malformed(const char* what) {
   return fail(ErrorCode::kProtocol, std::string("a router message: ") + what);
@@ -95,7 +81,7 @@ Result<RouterMessage> take_reach(ByteReader& reader) {
 }  // namespace
 
 std::vector<std::uint8_t> encode(const SummaryMessage& message) {
-  ByteWriter writer = begin(Kind::kSummary);
+  ByteWriter writer = begin_message(Kind::kSummary);
   writer.put(static_cast<std::uint32_t>(message.lines.size()));
   for (const SummaryLine& line : message.lines) {
     writer.put(value_of(line.router));
@@ -107,7 +93,7 @@ std::vector<std::uint8_t> encode(const SummaryMessage& message) {
 }
 
 std::vector<std::uint8_t> encode(const RequestMessage& message) {
-  ByteWriter writer = begin(Kind::kRequest);
+  ByteWriter writer = begin_message(Kind::kRequest);
   writer.put(static_cast<std::uint32_t>(message.routers.size()));
   for (const RouterId router : message.routers)
     writer.put(value_of(router));
@@ -115,20 +101,20 @@ std::vector<std::uint8_t> encode(const RequestMessage& message) {
 }
 
 std::vector<std::uint8_t> encode(const CostMessage& message) {
-  ByteWriter writer = begin(Kind::kCost);
+  ByteWriter writer = begin_message(Kind::kCost);
   writer.put(message.cost);
   return writer.take();
 }
 
 std::vector<std::uint8_t> encode(const OfferMessage& message) {
-  ByteWriter writer = begin(Kind::kOffer);
+  ByteWriter writer = begin_message(Kind::kOffer);
   writer.put(static_cast<std::uint8_t>(message.active ? 1 : 0));
   put_keys(writer, message.keys);
   return writer.take();
 }
 
 std::vector<std::uint8_t> encode(const ReachMessage& message) {
-  ByteWriter writer = begin(Kind::kReach);
+  ByteWriter writer = begin_message(Kind::kReach);
   const std::size_t count_at = writer.reserve<std::uint16_t>();
   std::uint16_t count = 0;
   for (const auto& [key, reach] : message.keys) {
@@ -146,7 +132,7 @@ std::vector<std::uint8_t> encode(const ReachMessage& message) {
 std::vector<std::vector<std::uint8_t>> encode_updates(std::span<const LinkState* const> states) {
   std::vector<std::vector<std::uint8_t>> messages;
   while (!states.empty()) {
-    ByteWriter writer = begin(Kind::kUpdate);
+    ByteWriter writer = begin_message(Kind::kUpdate);
     const std::size_t count_at = writer.reserve<std::uint32_t>();
     std::uint32_t count = 0;
     while (!states.empty() && (count == 0 || writer.size() < kUpdateBytes)) {
@@ -162,7 +148,7 @@ std::vector<std::vector<std::uint8_t>> encode_updates(std::span<const LinkState*
 
 Result<RouterMessage> decode_message(std::span<const std::uint8_t> bytes) {
   ByteReader reader(bytes);
-  if (reader.take<std::uint8_t>() != kVersion) return malformed("of a version that is not known here");
+  if (reader.take<std::uint8_t>() != kRouterMessageVersion) return malformed("of a version that is not known here");
   const std::uint8_t kind = reader.take<std::uint8_t>();
   if (!reader.ok()) return malformed("cut short");
   switch (static_cast<Kind>(kind)) {
@@ -178,6 +164,11 @@ Result<RouterMessage> decode_message(std::span<const std::uint8_t> bytes) {
       return take_offer(reader);
     case Kind::kReach:
       return take_reach(reader);
+    case Kind::kTrace:
+    case Kind::kTraceAnswer:
+    case Kind::kSurvey:
+    case Kind::kSurveyAnswer:
+      break;  // not routing's
   }
   return UnknownMessage{};
 }

@@ -4,48 +4,31 @@
 #include <array>
 #include <utility>
 
-#include "router/routing/bytes.h"
+#include "router/routing/bounded.h"
+#include "router/routing/message_header.h"
 
 namespace fairlead {
 namespace {
 
-constexpr std::uint8_t kVersion = 1;
-constexpr std::uint8_t kSurvey = 9;
-constexpr std::uint8_t kAnswer = 10;
 constexpr std::size_t kRouterSize = 8;
 
 auto malformed(const char* what) {
   return fail(ErrorCode::kProtocol, std::string("a router message: a survey ") + what);
 }
 
-ByteWriter begin_message(std::uint8_t kind, std::uint64_t id) {
-  ByteWriter writer;
-  writer.put(kVersion);
-  writer.put(kind);
-  writer.put(id);
-  return writer;
-}
-
-// Makes room for one more.
-template <class Map>
-void forget_oldest(Map& map, std::size_t most) {
-  while (map.size() >= most) {
-    map.erase(std::min_element(map.begin(), map.end(),
-                               [](const auto& a, const auto& b) { return a.second.until < b.second.until; }));
-  }
-}
-
 }  // namespace
 
 std::vector<std::uint8_t> encode(const SurveyMessage& message) {
-  ByteWriter writer = begin_message(kSurvey, message.id);
+  ByteWriter writer = begin_message(RouterMessageKind::kSurvey);
+  writer.put(message.id);
   writer.put(static_cast<std::uint8_t>(message.path.size() / kRouterSize));
   writer.put_bytes(message.path);
   return writer.take();
 }
 
 std::vector<std::uint8_t> encode(const SurveyAnswer& answer) {
-  ByteWriter writer = begin_message(kAnswer, answer.id);
+  ByteWriter writer = begin_message(RouterMessageKind::kSurveyAnswer);
+  writer.put(answer.id);
   writer.put(value_of(answer.router));
   const std::size_t links = std::min<std::size_t>(answer.links.size(), UINT16_MAX);
   writer.put(static_cast<std::uint16_t>(links));
@@ -64,14 +47,14 @@ std::vector<std::uint8_t> encode(const SurveyAnswer& answer) {
 }
 
 bool is_survey(std::span<const std::uint8_t> message) noexcept {
-  return message.size() >= 2 && message[0] == kVersion && (message[1] == kSurvey || message[1] == kAnswer);
+  return is_message_of(message, RouterMessageKind::kSurvey) || is_message_of(message, RouterMessageKind::kSurveyAnswer);
 }
 
 Result<std::variant<SurveyMessage, SurveyAnswer>> decode_survey(std::span<const std::uint8_t> bytes) {
   if (!is_survey(bytes)) return malformed("of another kind");
-  ByteReader reader(bytes.subspan(2));
+  ByteReader reader(bytes.subspan(kRouterMessageHeaderSize));
   const std::uint64_t id = reader.take<std::uint64_t>();
-  if (bytes[1] == kSurvey) {
+  if (is_message_of(bytes, RouterMessageKind::kSurvey)) {
     const auto path = reader.take_bytes(reader.take<std::uint8_t>() * kRouterSize);
     if (!reader.ok()) return malformed("cut short");
     return SurveyMessage{id, {path.begin(), path.end()}};
@@ -97,7 +80,7 @@ Result<std::variant<SurveyMessage, SurveyAnswer>> decode_survey(std::span<const 
 // ---- Surveyor
 
 std::uint64_t Surveyor::begin(const RouteTable& table, Instant now) {
-  forget_oldest(own_, kReportsMax);
+  forget_oldest(own_, kReportsMax, &Own::until);
   const std::uint64_t id = next_id_++;
   Own& own = own_[id];
   own.until = now + kTimeout;
@@ -144,7 +127,7 @@ void Surveyor::take(std::uint32_t link, const SurveyMessage& message, const Forw
   // Several of one survey pass here. All answers go back to where the first came from, which is on the way to whoever
   // asked, so that they cannot go round in a circle.
   if (!relayed_.contains(message.id)) {
-    forget_oldest(relayed_, kRelayedMax);
+    forget_oldest(relayed_, kRelayedMax, &Relayed::until);
     relayed_[message.id] = {link, now + kTimeout};
   }
   host_.send_survey(route.links.front(), encode(SurveyMessage{message.id, {route.path.begin(), route.path.end()}}));

@@ -2,14 +2,11 @@
 
 #include <algorithm>
 
-#include "router/routing/bytes.h"
+#include "router/routing/message_header.h"
 
 namespace fairlead {
 namespace {
 
-constexpr std::uint8_t kVersion = 1;
-constexpr std::uint8_t kTrace = 7;
-constexpr std::uint8_t kAnswer = 8;
 constexpr std::size_t kRouterSize = 8;
 
 auto malformed(const char* what) {
@@ -19,9 +16,7 @@ auto malformed(const char* what) {
 }  // namespace
 
 std::vector<std::uint8_t> encode(const TraceMessage& message) {
-  ByteWriter writer;
-  writer.put(kVersion);
-  writer.put(kTrace);
+  ByteWriter writer = begin_message(RouterMessageKind::kTrace);
   writer.put(message.id);
   writer.put(message.hop);
   writer.put_text(message.routing_key);
@@ -31,9 +26,7 @@ std::vector<std::uint8_t> encode(const TraceMessage& message) {
 }
 
 std::vector<std::uint8_t> encode(const TraceAnswer& answer) {
-  ByteWriter writer;
-  writer.put(kVersion);
-  writer.put(kAnswer);
+  ByteWriter writer = begin_message(RouterMessageKind::kTraceAnswer);
   writer.put(answer.id);
   writer.put(answer.hop);
   writer.put(static_cast<std::uint8_t>(answer.state));
@@ -44,13 +37,13 @@ std::vector<std::uint8_t> encode(const TraceAnswer& answer) {
 }
 
 bool is_trace(std::span<const std::uint8_t> message) noexcept {
-  return message.size() >= 2 && message[0] == kVersion && (message[1] == kTrace || message[1] == kAnswer);
+  return is_message_of(message, RouterMessageKind::kTrace) || is_message_of(message, RouterMessageKind::kTraceAnswer);
 }
 
 Result<std::variant<TraceMessage, TraceAnswer>> decode_trace(std::span<const std::uint8_t> bytes) {
   if (!is_trace(bytes)) return malformed("of another kind");
-  ByteReader reader(bytes.subspan(2));
-  if (bytes[1] == kTrace) {
+  ByteReader reader(bytes.subspan(kRouterMessageHeaderSize));
+  if (is_message_of(bytes, RouterMessageKind::kTrace)) {
     TraceMessage message;
     message.id = reader.take<std::uint64_t>();
     message.hop = reader.take<std::uint8_t>();

@@ -3,16 +3,12 @@
 #include <algorithm>
 #include <utility>
 
+#include "router/routing/bounded.h"
+
 namespace fairlead {
 namespace {
 
 constexpr const char* kNoRoute = "no route: nobody who can be reached from here serves the key";
-
-template <class Map, class Less>
-void forget_beyond(Map& map, std::size_t most, Less older) {
-  while (map.size() >= most)
-    map.erase(std::min_element(map.begin(), map.end(), older));
-}
 
 }  // namespace
 
@@ -21,7 +17,7 @@ Tracer::Tracer(std::string site_id, std::string site_name, std::uint64_t first_i
 
 std::uint64_t Tracer::begin(const Forwarder& forwarder, const std::string& routing_key, Instant now) {
   now_ = now;
-  forget_beyond(own_, kReportsMax, [](const auto& a, const auto& b) { return a.second.began < b.second.began; });
+  forget_oldest(own_, kReportsMax, &Own::began);
   const std::uint64_t id = next_id_++;
   Own& own = own_[id];
   own.began = now;
@@ -49,7 +45,7 @@ Result<void> Tracer::receive(std::uint32_t link, std::span<const std::uint8_t> b
 void Tracer::take(std::uint32_t link, TraceMessage message, const Forwarder& forwarder, Instant now) {
   // Ids are drawn far apart. One that is here already is a peer's mistake, and must not lead answers elsewhere.
   if (own_.contains(message.id) || relayed_.contains(message.id)) return;
-  forget_beyond(relayed_, kRelayedMax, [](const auto& a, const auto& b) { return a.second.until < b.second.until; });
+  forget_oldest(relayed_, kRelayedMax, &Relayed::until);
   relayed_[message.id] = {link, 0, message.hop, now + kTimeout};
   RouteQuery query;
   query.routing_key = message.routing_key;
