@@ -63,14 +63,22 @@ void LinkRecord::drop_session(std::uint64_t session_id) {
   sessions.erase(at);
 }
 
+Duration LinkRecord::round_trip() const noexcept {
+  std::int64_t sum_ns = 0;
+  std::int64_t measured = 0;
+  for (const auto& session : sessions) {
+    sum_ns += session.second.figures.rtt_ns;
+    if (session.second.figures.rtt_ns != 0) ++measured;
+  }
+  return {measured == 0 ? 0 : sum_ns / measured};
+}
+
 LinkStatus LinkRecord::snapshot() const {
   LinkStatus result = status;
   result.bytes_in = ended_bytes_in;
   result.bytes_out = ended_bytes_out;
   result.streams_total = ended_streams;
   result.sessions_up = static_cast<std::uint32_t>(sessions.size());
-  std::int64_t rtt_sum_ns = 0;
-  std::int64_t measured = 0;
   std::int64_t rtt_min_ns = 0;
   for (const auto& session : sessions) {
     const SessionFigures& figures = session.second.figures;
@@ -79,11 +87,9 @@ LinkStatus LinkRecord::snapshot() const {
     result.streams += figures.streams_open;
     result.streams_total += figures.streams_total;
     if (figures.rtt_ns == 0) continue;
-    rtt_sum_ns += figures.rtt_ns;
-    ++measured;
     rtt_min_ns = rtt_min_ns == 0 ? figures.rtt_min_ns : std::min(rtt_min_ns, figures.rtt_min_ns);
   }
-  if (measured > 0) result.rtt = {rtt_sum_ns / measured};
+  result.rtt = round_trip();
   result.rtt_min = {rtt_min_ns};
   return result;
 }

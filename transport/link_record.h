@@ -53,6 +53,8 @@ struct LinkRecord {
   // Whether a router message of this session counts. All of a link's come over one session, in order, until the peer
   // has lost it. What comes over that one afterwards was under way for too long: newer ones may have been handled.
   bool take_message_of(std::uint64_t session_id);
+  // Of its sessions, smoothed; 0: not measured yet.
+  Duration round_trip() const noexcept;
   // `status` with the figures of the sessions added up.
   LinkStatus snapshot() const;
 };

@@ -201,7 +201,7 @@ LinkRecord* Transport::find_record(std::uint32_t link) noexcept {
 
 Duration Transport::link_round_trip(std::uint32_t link) noexcept {
   const LinkRecord* record = find_record(link);
-  return record == nullptr ? Duration{} : record->snapshot().rtt;
+  return record == nullptr ? Duration{} : record->round_trip();
 }
 
 void Transport::link_up(LinkRecord& record) {

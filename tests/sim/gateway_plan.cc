@@ -56,10 +56,7 @@ WorldPlan WorldPlan::draw(std::uint64_t seed) {
   const unsigned sessions = std::max(plan.sides[0].shards, plan.sides[1].shards);
   for (SidePlan& side : plan.sides)
     side.link_blocks = std::max(side.link_blocks, 4 * ((sessions + side.shards - 1) / side.shards));
-  plan.sizes.bytes_max = pick(prng, {std::uint64_t{2'000}, std::uint64_t{50'000}, std::uint64_t{300'000}});
-  plan.sizes.pause_max = pick(prng, {Duration::milliseconds(5), Duration::milliseconds(200)});
-  plan.sizes.stall_percent = pick(prng, {0U, 5U, 25U});
-  plan.sizes.abort_percent = pick(prng, {0U, 10U, 40U});
+  plan.sizes = draw_sizes(prng, 300'000);
   plan.flows = 4 + static_cast<unsigned>(prng.below(28));
   plan.flows_within = pick(prng, {Duration::milliseconds(10), Duration::seconds(1), Duration::seconds(5)});
   if (plan.calm) return plan;
@@ -70,9 +67,7 @@ WorldPlan WorldPlan::draw(std::uint64_t seed) {
 }
 
 std::string WorldPlan::describe() const {
-  std::string text =
-      fmt::format("seed {}: {}{}, {} flows of at most {} B, stalls {} %, aborts {} %\n", seed, calm ? "calm" : "stormy",
-                  tight ? " and tight" : "", flows, sizes.bytes_max, sizes.stall_percent, sizes.abort_percent);
+  std::string text = sim::describe(seed, calm, tight, flows, sizes);
   for (const SidePlan& side : sides)
     text += "  site: " + sim::describe(side) + "\n";
   text += sim::describe(faults);

@@ -155,10 +155,7 @@ NetworkPlan NetworkPlan::draw(std::uint64_t seed) {
     for (Provider& provider : plan.providers)
       provider.probe = prng.below(3) != 0;
   }
-  plan.sizes.bytes_max = pick(prng, {std::uint64_t{2'000}, std::uint64_t{50'000}, std::uint64_t{200'000}});
-  plan.sizes.pause_max = pick(prng, {Duration::milliseconds(5), Duration::milliseconds(200)});
-  plan.sizes.stall_percent = pick(prng, {0U, 5U, 25U});
-  plan.sizes.abort_percent = pick(prng, {0U, 10U, 40U});
+  plan.sizes = draw_sizes(prng, 200'000);
   plan.flows = 6 + static_cast<unsigned>(prng.below(30));
   plan.flows_within = pick(prng, {Duration::milliseconds(10), Duration::seconds(1), Duration::seconds(5)});
   draw_events(prng, plan);
@@ -176,9 +173,7 @@ unsigned NetworkPlan::add_provider(unsigned key, unsigned site, bool probe) {
 }
 
 std::string NetworkPlan::describe() const {
-  std::string text =
-      fmt::format("seed {}: {}{}, {} flows of at most {} B, stalls {} %, aborts {} %\n", seed, calm ? "calm" : "stormy",
-                  tight ? " and tight" : "", flows, sizes.bytes_max, sizes.stall_percent, sizes.abort_percent);
+  std::string text = sim::describe(seed, calm, tight, flows, sizes);
   for (unsigned number = 0; number < sites.size(); ++number) {
     const Site& site = sites[number];
     text += fmt::format("  site {}{} after {} ms: {}\n", number, site.edge ? ", edge," : "",

@@ -8,6 +8,15 @@ Duration draw_duration(Prng& prng, Duration most) noexcept {
   return {static_cast<std::int64_t>(prng.below(static_cast<std::uint64_t>(most.ns)))};
 }
 
+FlowSizes draw_sizes(Prng& prng, std::uint64_t largest) {
+  FlowSizes sizes;
+  sizes.bytes_max = pick(prng, {std::uint64_t{2'000}, std::uint64_t{50'000}, largest});
+  sizes.pause_max = pick(prng, {Duration::milliseconds(5), Duration::milliseconds(200)});
+  sizes.stall_percent = pick(prng, {0U, 5U, 25U});
+  sizes.abort_percent = pick(prng, {0U, 10U, 40U});
+  return sizes;
+}
+
 void calm_down(Faults& faults) noexcept {
   faults.connect_refused = faults.connect_slow = faults.connect_lost = 0;
   faults.reset = faults.silence = faults.tiny_send_buffer = 0;
@@ -27,6 +36,12 @@ void apply(const SidePlan& side, SitePlan& site) {
   site.options.edge_blocks = side.edge_blocks;
   site.options.link_blocks = side.link_blocks;
   site.options.small_blocks = side.small_blocks;
+}
+
+std::string describe(std::uint64_t seed, bool calm, bool tight, unsigned flows, const FlowSizes& sizes) {
+  return fmt::format("seed {}: {}{}, {} flows of at most {} B, stalls {} %, aborts {} %\n", seed,
+                     calm ? "calm" : "stormy", tight ? " and tight" : "", flows, sizes.bytes_max, sizes.stall_percent,
+                     sizes.abort_percent);
 }
 
 std::string describe(const SidePlan& side) {

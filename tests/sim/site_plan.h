@@ -7,6 +7,7 @@
 #include <string>
 
 #include "tests/sim/faults.h"
+#include "tests/sim/flow_script.h"
 #include "tests/sim/gateway_site.h"
 #include "transport/base/prng.h"
 #include "transport/base/time.h"
@@ -49,12 +50,16 @@ T pick(Prng& prng, const T (&values)[N]) {
 }
 
 Duration draw_duration(Prng& prng, Duration most) noexcept;
+// `largest`: of the most bytes that a flow may have, the largest choice.
+FlowSizes draw_sizes(Prng& prng, std::uint64_t largest);
 // Takes away what an application must not notice.
 void calm_down(Faults& faults) noexcept;
 
 // Into the options of a site.
 void apply(const SidePlan& side, SitePlan& site);
 
+// The first line of what a plan says of itself.
+std::string describe(std::uint64_t seed, bool calm, bool tight, unsigned flows, const FlowSizes& sizes);
 std::string describe(const SidePlan& side);
 std::string describe(const Faults& faults);
 std::string describe(const Disaster& disaster);

@@ -206,6 +206,56 @@ class Bench {
   std::vector<Sent> log_;
 };
 
+// What machines beside Routing say to each other over Bench's wires: kept apart from its messages, carried in order.
+class SideWires {
+ public:
+  struct Sent {
+    std::size_t from = 0;
+    std::uint32_t link = 0;
+    std::vector<std::uint8_t> message;
+  };
+
+  explicit SideWires(Bench& bench) : bench_(bench) {}
+
+  void connect(std::size_t a, std::size_t b) {
+    ends_.emplace_back(a, b);
+    bench_.connect(a, b);
+  }
+
+  void send(std::size_t from, std::uint32_t link, std::vector<std::uint8_t> message) {
+    sent_.push_back({from, link, std::move(message)});
+  }
+
+  // Each message takes `time`; deliver(to, link, message).
+  template <class Deliver>
+  void carry(Deliver deliver, Duration time = {}) {
+    for (; !sent_.empty(); ++carried) {
+      const Sent sent = std::move(sent_.front());
+      sent_.pop_front();
+      bench_.now = bench_.now + time;
+      const auto& [a, b] = ends_[sent.link - 1];
+      deliver(sent.from == a ? b : a, sent.link, sent.message);
+    }
+  }
+
+  // Messages that are under way.
+  std::size_t waiting() const { return sent_.size(); }
+
+  std::size_t carried = 0;
+
+ private:
+  Bench& bench_;
+  std::vector<std::pair<std::size_t, std::size_t>> ends_;  // by link id minus one
+  std::deque<Sent> sent_;
+};
+
+inline std::vector<std::uint8_t> path_to(std::initializer_list<std::size_t> routers) {
+  ByteWriter writer;
+  for (const std::size_t router : routers)
+    writer.put(value_of(router_of(router)));
+  return writer.take();
+}
+
 inline std::vector<std::uint8_t> update_of(const LinkState& state) {
   const LinkState* states[] = {&state};
   return encode_updates(states).front();

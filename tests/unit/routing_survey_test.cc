@@ -1,7 +1,6 @@
 // Surveys over a few routers whose tables come from the routing protocol itself.
 #include "router/routing/survey.h"
 
-#include <deque>
 #include <memory>
 #include <set>
 #include <utility>
@@ -24,24 +23,13 @@ class Surveyed {
     nodes_.push_back(std::make_unique<Node>(*this, nodes_.size()));
   }
 
-  void connect(std::size_t a, std::size_t b) {
-    wires_.emplace_back(a, b);
-    bench.connect(a, b);
-  }
-
   std::uint64_t begin(std::size_t at) {
     bench.pass(kMoment);
     return nodes_[at]->surveyor.begin(*bench.routing(at).table(), bench.now);
   }
 
   void carry() {
-    while (!sent_.empty()) {
-      const Sent sent = std::move(sent_.front());
-      sent_.pop_front();
-      ++carried;
-      const auto& [a, b] = wires_[sent.link - 1];
-      deliver(sent.from == a ? b : a, sent.link, sent.message);
-    }
+    wires.carry([this](std::size_t to, std::uint32_t link, const auto& message) { deliver(to, link, message); });
   }
 
   void deliver(std::size_t to, std::uint32_t link, const std::vector<std::uint8_t>& message) {
@@ -51,12 +39,10 @@ class Surveyed {
 
   Surveyor& surveyor(std::size_t node) { return nodes_[node]->surveyor; }
 
-  std::size_t waiting() const { return sent_.size(); }
-
   Bench bench;
+  SideWires wires{bench};
   std::set<std::size_t> lost;  // routers that hear nothing
   std::size_t refused = 0;
-  std::size_t carried = 0;
 
  private:
   struct Node final : SurveyHost {
@@ -64,7 +50,7 @@ class Surveyed {
         : world(owner), number(own_number), surveyor(1000 * own_number + 1, *this) {}
 
     void send_survey(std::uint32_t link, std::vector<std::uint8_t> message) override {
-      world.sent_.push_back({number, link, std::move(message)});
+      world.wires.send(number, link, std::move(message));
     }
 
     // A link with the number of milliseconds that the router has.
@@ -81,15 +67,7 @@ class Surveyed {
     Surveyor surveyor;
   };
 
-  struct Sent {
-    std::size_t from;
-    std::uint32_t link;
-    std::vector<std::uint8_t> message;
-  };
-
   std::vector<std::unique_ptr<Node>> nodes_;
-  std::vector<std::pair<std::size_t, std::size_t>> wires_;  // by link id minus one
-  std::deque<Sent> sent_;
 };
 
 class SurveyTest : public testing::Test {
@@ -99,7 +77,7 @@ class SurveyTest : public testing::Test {
     for (int i = 0; i < 6; ++i)
       world_.add();
     for (std::size_t i = 0; i < 6; ++i)
-      world_.connect(i, (i + 1) % 6);
+      world_.wires.connect(i, (i + 1) % 6);
   }
 
   const SurveyReport& report(std::size_t at, std::uint64_t id) { return *world_.surveyor(at).report(id); }
@@ -123,7 +101,7 @@ TEST_F(SurveyTest, EveryRouterAnswersForItself) {
     EXPECT_EQ(answer.loads[0].routing_key, "key");
   }
   // There and back over 1, 1, 2, 2 and 3 links.
-  EXPECT_EQ(world_.carried, 18U);
+  EXPECT_EQ(world_.wires.carried, 18U);
   EXPECT_EQ(world_.refused, 0U);
 }
 
@@ -143,10 +121,10 @@ TEST_F(SurveyTest, WhoDoesNotAnswerIsNotWaitedForForLong) {
 
 TEST_F(SurveyTest, AnEdgeSiteAsksNobody) {
   world_.add(true);
-  world_.connect(6, 0);
+  world_.wires.connect(6, 0);
   const std::uint64_t id = world_.begin(6);
   EXPECT_TRUE(report(6, id).done);
-  EXPECT_EQ(world_.waiting(), 0U);
+  EXPECT_EQ(world_.wires.waiting(), 0U);
 }
 
 TEST_F(SurveyTest, APeerCannotMakeItEndless) {
@@ -161,11 +139,9 @@ TEST_F(SurveyTest, APeerCannotMakeItEndless) {
   EXPECT_EQ(report(2, id).answers.size(), 5U) << "more answers than questions";
   answer.id = id + 1;
   world_.deliver(2, 2, encode(answer));
-  EXPECT_EQ(world_.waiting(), 0U) << "an answer that nobody asked for goes nowhere";
+  EXPECT_EQ(world_.wires.waiting(), 0U) << "an answer that nobody asked for goes nowhere";
   for (std::uint64_t i = 0; i < 3 * Surveyor::kRelayedMax; ++i) {
-    ByteWriter path;
-    path.put(value_of(router_of(1)));
-    world_.deliver(2, 3, encode(SurveyMessage{1'000'000 + i, path.take()}));
+    world_.deliver(2, 3, encode(SurveyMessage{1'000'000 + i, path_to({1})}));
   }
   world_.carry();
   EXPECT_EQ(world_.refused, 0U);

@@ -1,7 +1,6 @@
 // Traces over a few routers whose tables come from the routing protocol itself.
 #include "router/routing/tracer.h"
 
-#include <deque>
 #include <memory>
 #include <string>
 #include <utility>
@@ -26,11 +25,6 @@ class Traced {
     nodes_.push_back(std::make_unique<Node>(*this, number));
   }
 
-  std::size_t connect(std::size_t a, std::size_t b, std::uint32_t cost = 1) {
-    wires_.emplace_back(a, b);
-    return bench.connect(a, b, cost, cost);
-  }
-
   TraceReport trace(std::size_t from, const std::string& key) {
     bench.pass(kMoment);
     const std::uint64_t id = nodes_[from]->tracer.begin(*bench.routing(from).table(), key, bench.now);
@@ -42,32 +36,18 @@ class Traced {
   }
 
   void carry() {
-    while (!sent_.empty()) {
-      const Sent sent = std::move(sent_.front());
-      sent_.pop_front();
-      bench.now = bench.now + kWireTime;
-      const auto& [a, b] = wires_[sent.link - 1];
-      deliver(sent.from == a ? b : a, sent.link, sent.message);
-    }
+    wires.carry([this](std::size_t to, std::uint32_t link, const auto& message) { deliver(to, link, message); },
+                kWireTime);
   }
 
   void deliver(std::size_t to, std::uint32_t link, const std::vector<std::uint8_t>& message) {
     if (!nodes_[to]->tracer.receive(link, message, *bench.routing(to).table(), bench.now)) ++refused;
   }
 
-  std::vector<std::uint8_t> path_to(std::initializer_list<std::size_t> routers) const {
-    ByteWriter writer;
-    for (const std::size_t router : routers)
-      writer.put(value_of(router_of(router)));
-    return writer.take();
-  }
-
-  // Messages that are under way.
-  std::size_t waiting() const { return sent_.size(); }
-
   Tracer& tracer(std::size_t node) { return nodes_[node]->tracer; }
 
   Bench bench;
+  SideWires wires{bench};
   std::string server_error;
   std::size_t refused = 0;
   std::size_t tried = 0;
@@ -81,7 +61,7 @@ class Traced {
           tracer(site_of(own_number), "name-" + std::to_string(own_number), 1000 * own_number + 1, *this) {}
 
     void send_trace(std::uint32_t link, std::vector<std::uint8_t> message) override {
-      if (number != world.lose_at) world.sent_.push_back({number, link, std::move(message)});
+      if (number != world.lose_at) world.wires.send(number, link, std::move(message));
     }
 
     void try_server(std::uint32_t, std::uint64_t token) override {
@@ -95,15 +75,7 @@ class Traced {
     Tracer tracer;
   };
 
-  struct Sent {
-    std::size_t from;
-    std::uint32_t link;
-    std::vector<std::uint8_t> message;
-  };
-
   std::vector<std::unique_ptr<Node>> nodes_;
-  std::vector<std::pair<std::size_t, std::size_t>> wires_;  // by link id minus one
-  std::deque<Sent> sent_;
 };
 
 std::string sites_of(const TraceReport& report) {
@@ -120,7 +92,7 @@ class TracerTest : public testing::Test {
     for (int i = 0; i < 4; ++i)
       world_.add();
     for (std::size_t i = 0; i < 3; ++i)
-      world_.connect(i, i + 1);
+      world_.wires.connect(i, i + 1);
     world_.bench.routing(3).set_connectors(connectors_of({{"key", 1}}), world_.bench.now);
   }
 
@@ -185,8 +157,8 @@ TEST_F(TracerTest, WhatIsLostEndsWithTheTime) {
 TEST_F(TracerTest, AnEdgeSitesPathIsDecidedByItsInteriorRouter) {
   world_.add(true);  // 4
   world_.add(true);  // 5
-  world_.connect(4, 0);
-  world_.connect(5, 3);
+  world_.wires.connect(4, 0);
+  world_.wires.connect(5, 3);
   world_.bench.routing(5).set_connectors(connectors_of({{"at-edge", 1}}), world_.bench.now);
   const TraceReport report = world_.trace(4, "at-edge");
   EXPECT_EQ(sites_of(report), "name-4 name-0 name-1 name-2 name-3 name-5");
@@ -213,16 +185,16 @@ TEST_F(TracerTest, APeerCannotMakeUpAnswers) {
   EXPECT_EQ(world_.tracer(0).report(id)->hops.size(), 1U);
   // To a router in between, from the wrong side.
   world_.carry();
-  const TraceMessage message{77, 1, "key", world_.path_to({2, 3})};
+  const TraceMessage message{77, 1, "key", path_to({2, 3})};
   world_.deliver(1, 1, encode(message));
-  EXPECT_EQ(world_.waiting(), 2U) << "its answer, and the message passed on";
+  EXPECT_EQ(world_.wires.waiting(), 2U) << "its answer, and the message passed on";
   world_.deliver(1, 2, encode(message));
-  EXPECT_EQ(world_.waiting(), 2U) << "an id that is in use";
+  EXPECT_EQ(world_.wires.waiting(), 2U) << "an id that is in use";
   answer.id = 77;
   world_.deliver(1, 1, encode(answer));
-  EXPECT_EQ(world_.waiting(), 2U);
+  EXPECT_EQ(world_.wires.waiting(), 2U);
   world_.deliver(1, 2, encode(answer));
-  EXPECT_EQ(world_.waiting(), 3U) << "from the right side it is carried back";
+  EXPECT_EQ(world_.wires.waiting(), 3U) << "from the right side it is carried back";
   world_.carry();
   EXPECT_EQ(world_.refused, 0U);
   EXPECT_TRUE(world_.tracer(0).report(id)->done);
