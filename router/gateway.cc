@@ -42,10 +42,12 @@ Result<std::unique_ptr<Gateway>> Gateway::start(const TransportOptions& options)
   for (const std::string& sentence : features->lacking) {
     log_info("Linux {} lacks {}", features->release, sentence);
   }
+  const KernelTlsFeatures tls = probe_kernel_tls(live_kernel());
+  if (!tls.lacking.empty()) log_info("Linux {}: no kernel TLS: {}", features->release, tls.lacking);
   TransportOptions complete = options;
   if (complete.incarnation == 0) complete.incarnation = new_incarnation();
   auto impl = std::make_unique<Impl>(complete);
-  auto transport = Transport::open(live_kernel(), complete, *features, impl->router);
+  auto transport = Transport::open(live_kernel(), complete, *features, tls, impl->router);
   if (!transport) return std::unexpected(transport.error());
   impl->transport = std::move(*transport);
   impl->router.attach(*impl->transport);

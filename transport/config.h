@@ -12,6 +12,7 @@
 #include "transport/base/time.h"
 #include "transport/forwarder.h"
 #include "transport/routing_keys.h"
+#include "transport/tls/record.h"
 
 namespace fairlead {
 
@@ -26,6 +27,13 @@ struct HostPort {
 
 // "host:port", with brackets around an IPv6 literal.
 std::string to_string(const HostPort& endpoint);
+
+// Where records of links are protected.
+enum class RecordProtection : std::uint8_t {
+  kAuto,    // in the kernel, as far as it can, else in user space
+  kKernel,  // in the kernel or not at all
+  kUser,
+};
 
 struct TransportOptions {
   unsigned shards = 1;
@@ -52,6 +60,8 @@ struct TransportOptions {
   std::uint32_t edge_blocks = 1024;     // 64 KiB each, per shard
   std::uint32_t link_blocks = 512;      // 256 KiB each, per shard
   std::uint32_t small_blocks = 65'536;  // 4 KiB each, per shard
+  std::uint64_t records_per_key = kRecordsPerKey;  // of a session and direction; then the key is replaced
+  RecordProtection record_protection = RecordProtection::kAuto;
   bool pin_threads = true;
   bool edge = false;  // an edge site: dials interior sites, accepts no links, carries nothing through
 };
@@ -62,6 +72,7 @@ struct LinkConfig {
   std::vector<HostPort> endpoints;  // tried in order, each at all its addresses
   std::shared_ptr<const Credentials> credentials;
   bool present_certificate = true;  // false: noClientAuth
+  std::optional<RecordProtection> record_protection;  // none: the site's
 };
 
 struct AccessConfig {
@@ -102,6 +113,12 @@ struct LastError {
   std::int64_t since_unix_s = 0;  // first of an uninterrupted row of the same error
 };
 
+// Who protects the records of one direction.
+struct Protection {
+  std::string by;       // "kernel (software)", "kernel (NIC)" or "user space"; empty: not known yet
+  std::string why_not;  // there is no better one; empty: there is none
+};
+
 struct LinkStatus {
   std::string name;  // outgoing: of the resource; incoming: of the access that took it, and perhaps others
   bool incoming = false;
@@ -123,9 +140,8 @@ struct LinkStatus {
   std::string tls_version;  // "TLSv1.3"
   std::string cipher;       // "TLS_AES_128_GCM_SHA256"
   std::string tls_group;
-  std::string tx_protection;  // "user space", later "kernel"
-  std::string rx_protection;
-  std::string protection_reason;  // why not a better one
+  Protection send_protection;
+  Protection receive_protection;
   bool peer_authenticated = false;
   std::string peer_subject;  // common name of the peer's certificate
   std::int64_t peer_certificate_expires_unix_s = 0;

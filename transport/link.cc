@@ -101,8 +101,12 @@ void Link::dial_target(std::uint16_t index, const Target& target) {
                                                           make_hello(index)));
 }
 
+RecordProtection Link::protection() const noexcept {
+  return config_.record_protection.value_or(transport_.options().record_protection);
+}
+
 Hello Link::make_hello(std::uint16_t index) const {
-  Hello hello = transport_.make_hello();
+  Hello hello = transport_.make_hello(protection());
   hello.session_index = index;
   hello.cost = config_.cost;
   hello.link_id = link_id_;
@@ -131,9 +135,11 @@ void Link::pending_ready(PendingSession& pending) {
     // The peer restarted between two of our dials; the sessions to its old life are about to end.
     return pending_failed(pending, {ErrorCode::kReset, "another router answered at " + record_.status.url});
   }
+  if (auto adopted = transport_.adopt(record_, pending, protection()); !adopted) {
+    return pending_failed(pending, adopted.error());
+  }
   slots_[index] = Slot::kUp;
   record_.note_peer(peer, pending.tls());
-  transport_.adopt(record_, pending);
   record_.failures.erase(session_place(index));
   if (!first) return;
   up_since_ = transport_.now();

@@ -75,6 +75,7 @@ class Link final : public PendingSession::Owner {
   void set_error(const std::string& place, const Error& error);
   unsigned up_count() const noexcept;
   Hello make_hello(std::uint16_t index) const;
+  RecordProtection protection() const noexcept;
 
   Transport& transport_;
   LinkConfig config_;

@@ -15,8 +15,6 @@ void LinkRecord::note_peer(const Hello& hello, const HandshakeResult& tls) {
   status.tls_version = "TLSv1.3";
   status.cipher = name_of(tls.suite);
   status.tls_group = tls.group;
-  status.tx_protection = status.rx_protection = "user space";
-  status.protection_reason = "this version protects records in user space only";
   status.peer_authenticated = tls.peer_certificate.has_value();
   status.peer_subject = tls.peer_certificate ? tls.peer_certificate->subject : std::string();
   status.peer_certificate_expires_unix_s = tls.peer_certificate ? tls.peer_certificate->not_after_unix_s : 0;

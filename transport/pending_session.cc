@@ -199,11 +199,21 @@ void PendingSession::finish_when_sent() {
 
 // ---- bytes
 
+// Records are taken one by one, to the byte: what comes behind HELLO is the session's, and the kernel can open it only
+// from the beginning of a record.
+std::size_t PendingSession::receive_size() const noexcept {
+  if (state_ == State::kHandshake || lingering_) return buffer_.size();
+  if (state_ != State::kHello || peer_hello_seen_) return 0;
+  if (received_.size() < kRecordHeader) return kRecordHeader - received_.size();
+  const std::size_t record = RecordOpener::peek(received_.data(), received_.size()).value_or(kRecordMax);
+  return std::min(record - received_.size(), buffer_.size());
+}
+
 void PendingSession::arm_receive() noexcept {
-  const bool wanted = state_ == State::kHandshake || (state_ == State::kHello && !peer_hello_seen_) || lingering_;
-  if (receive_.in_flight() || !wanted) return;
+  const std::size_t size = receive_size();
+  if (receive_.in_flight() || size == 0) return;
   transport_.ring().submit(
-      receive_, [&](io_uring_sqe* sqe) { io_uring_prep_recv(sqe, socket_.fd(), buffer_.data(), buffer_.size(), 0); });
+      receive_, [&](io_uring_sqe* sqe) { io_uring_prep_recv(sqe, socket_.fd(), buffer_.data(), size, 0); });
 }
 
 void PendingSession::on_receive(Completion done) noexcept {

@@ -104,6 +104,7 @@ class PendingSession {
   void on_send(Completion done) noexcept;
   void on_deadline(Instant now) noexcept;
 
+  std::size_t receive_size() const noexcept;
   void arm_receive() noexcept;
   void send_queued() noexcept;
   void start_handshake();

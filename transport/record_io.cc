@@ -8,12 +8,8 @@ namespace fairlead {
 // ---- SealingSender
 
 void SealingSender::seal(std::uint8_t* plaintext, std::uint32_t size) noexcept {
-  // One key must not protect too many records; the renewal costs one small record.
-  if (sealer_->needs_key_update()) [[unlikely]]
-    put_key_update();
   end_ +=
       static_cast<std::uint32_t>(sealer_->seal(ContentType::kApplicationData, plaintext, size, out_->data() + end_));
-  ++records_;
 }
 
 void SealingSender::seal_staging() noexcept {
@@ -60,25 +56,26 @@ bool OpeningReceiver::preload(const std::uint8_t* bytes, std::size_t size) noexc
 }
 
 bool OpeningReceiver::make_room() noexcept {
-  const std::uint32_t partial = end_ - begin_;
   if (block_->references == 1) {
     // Nobody else holds any of it: begin again at the front, in memory that is still in the cache.
-    if (begin_ > 0) {
-      if (partial > 0) std::memmove(block_->data(), block_->data() + begin_, partial);
-      begin_ = 0;
-      end_ = partial;
-    }
+    if (kept_begin() > 0) move_kept(block_);
     return true;
   }
   if (block_->capacity - end_ >= kRoomMin) return true;
   Block* fresh = pool_.take();
   if (fresh == nullptr) return false;
-  if (partial > 0) std::memcpy(fresh->data(), block_->data() + begin_, partial);
+  move_kept(fresh);
   BlockPool::release(block_);
   block_ = fresh;
-  begin_ = 0;
-  end_ = partial;
   return true;
+}
+
+void OpeningReceiver::move_kept(Block* to) noexcept {
+  const std::uint32_t from = kept_begin();
+  if (end_ > from) std::memmove(to->data(), block_->data() + from, end_ - from);
+  begin_ -= from;
+  end_ -= from;
+  partial_begin_ = 0;
 }
 
 RecordReceiver::Next OpeningReceiver::next(Run& run) noexcept {
@@ -95,6 +92,7 @@ RecordReceiver::Next OpeningReceiver::next(Run& run) noexcept {
         if (!post_handshake_.application_data()) return end_with(RecordFault::kMessage);
         if (opened->size == 0) continue;
         run = {opened->data, static_cast<std::uint32_t>(opened->size), block_};
+        join_partial(run);
         return Next::kFrames;
       case ContentType::kHandshake:
         if (const Next next = next_handshake(*opened); next != Next::kFrames) return next;
@@ -106,6 +104,22 @@ RecordReceiver::Next OpeningReceiver::next(Run& run) noexcept {
         continue;
     }
   }
+}
+
+// A frame that spans records becomes whole again: its beginning moves up, over the tag and header between them.
+void OpeningReceiver::join_partial(Run& run) noexcept {
+  if (partial_ > 0) {
+    std::memmove(run.data - partial_, block_->data() + partial_begin_, partial_);
+    run.data -= partial_;
+    run.size += partial_;
+    partial_ = 0;
+  }
+  run_end_ = static_cast<std::uint32_t>(run.data - block_->data()) + run.size;
+}
+
+void OpeningReceiver::put_back(std::uint32_t bytes) noexcept {
+  partial_begin_ = run_end_ - bytes;
+  partial_ = bytes;
 }
 
 // kFrames: go on with the next record.

@@ -1,7 +1,6 @@
 // How a session's frames become TLS records on its socket and back. RecordSender and RecordReceiver are the seam
 // between the two kinds of record protection: in user space (here: records are sealed into, and opened in, the
-// session's own blocks) and in the kernel (the same frames as plaintext, gathered and scattered). On the wire they are
-// the same.
+// session's own blocks) and in the kernel (kernel_records.h). To the peer they are the same.
 //
 // Owner: Session. One shard's thread. No allocation after construction.
 #pragma once
@@ -38,23 +37,25 @@ class RecordSender {
   virtual void put_data(const FrameHeader& header, Slice payload) noexcept = 0;
   // TLS close_notify: nothing may be put after it.
   virtual void put_close_notify() noexcept = 0;
-  // Answers the peer's request for new keys in our direction (RFC 8446 4.6.3).
+  // Goes over to the next key, and tells the peer so (RFC 8446 4.6.3): first in its batch, and if can_update_key().
   virtual void put_key_update() noexcept = 0;
   // Ends the batch.
   virtual void flush() noexcept = 0;
 
   virtual std::uint32_t pending_bytes() const noexcept = 0;
-  virtual void prepare_send(io_uring_sqe* sqe, int fd) const noexcept = 0;
-  virtual void sent(std::uint32_t bytes) noexcept = 0;
+  virtual void prepare_send(io_uring_sqe* sqe, int fd) noexcept = 0;
+  // 0, or -errno: then nothing more can be sent.
+  virtual int sent(std::uint32_t bytes) noexcept = 0;
 
-  virtual std::string_view name() const noexcept = 0;
-  virtual std::uint64_t records() const noexcept = 0;
+  virtual bool can_update_key() const noexcept = 0;
+  // That the present key protects, with those of the batch; never fewer than there are.
+  virtual std::uint64_t records_of_key() const noexcept = 0;
 };
 
 class RecordReceiver {
  public:
   enum class Next : std::uint8_t {
-    kFrames,    // a run of plaintext: whole frames, if the peer keeps to the protocol
+    kFrames,    // a run of plaintext: frames, the last of which may not be whole
     kNeedMore,  // receive more bytes
     kClosed,    // the peer sent close_notify
     kError,     // error() says what is wrong; the session ends
@@ -70,15 +71,20 @@ class RecordReceiver {
 
   // Makes room for the next receive. False: no block to be had now.
   virtual bool make_room() noexcept = 0;
-  virtual void prepare_receive(io_uring_sqe* sqe, int fd, bool wait_first) const noexcept = 0;
+  virtual void prepare_receive(io_uring_sqe* sqe, int fd, bool wait_first) noexcept = 0;
   virtual void received(std::uint32_t bytes) noexcept = 0;
   virtual Next next(Run& run) noexcept = 0;
+  // The last bytes of the run that next() gave are the beginning of a frame: the next run begins with them. They are
+  // fewer than the largest frame has.
+  virtual void put_back(std::uint32_t bytes) noexcept = 0;
   // Set when the peer asked for a KeyUpdate of ours; reading it resets it.
   virtual bool take_key_update_request() noexcept = 0;
 
   // Why next() said kError.
   virtual Error error() const = 0;
-  virtual std::string_view name() const noexcept = 0;
+
+  // What a receive failed with, in words.
+  virtual Error error_of_receive(int errno_value) const { return error_from_errno(errno_value, "connection to the peer"); }
 };
 
 // Records sealed in user space. Payloads of more than kCopyMax bytes are sealed straight from where they were received;
@@ -107,18 +113,19 @@ class SealingSender final : public RecordSender {
 
   std::uint32_t pending_bytes() const noexcept override { return end_ - begin_; }
 
-  void prepare_send(io_uring_sqe* sqe, int fd) const noexcept override {
+  void prepare_send(io_uring_sqe* sqe, int fd) noexcept override {
     io_uring_prep_send(sqe, fd, out_->data() + begin_, end_ - begin_, MSG_NOSIGNAL);
   }
 
-  void sent(std::uint32_t bytes) noexcept override {
+  int sent(std::uint32_t bytes) noexcept override {
     begin_ += bytes;
     if (begin_ == end_) begin_ = end_ = 0;
+    return 0;
   }
 
-  std::string_view name() const noexcept override { return "user space"; }
+  bool can_update_key() const noexcept override { return true; }
 
-  std::uint64_t records() const noexcept override { return records_; }
+  std::uint64_t records_of_key() const noexcept override { return sealer_->records(); }
 
  private:
   void seal(std::uint8_t* plaintext, std::uint32_t size) noexcept;
@@ -129,7 +136,6 @@ class SealingSender final : public RecordSender {
   std::uint32_t begin_ = 0;
   std::uint32_t end_ = 0;
   std::uint32_t staged_ = 0;
-  std::uint64_t records_ = 0;
   // One byte more than a record's plaintext: sealing puts the content type behind it.
   alignas(64) std::uint8_t staging_[kPlaintextMax + 1];
 };
@@ -152,7 +158,7 @@ class OpeningReceiver final : public RecordReceiver {
 
   bool make_room() noexcept override;
 
-  void prepare_receive(io_uring_sqe* sqe, int fd, bool wait_first) const noexcept override {
+  void prepare_receive(io_uring_sqe* sqe, int fd, bool wait_first) noexcept override {
     io_uring_prep_recv(sqe, fd, block_->data() + end_, block_->capacity - end_, 0);
     if (wait_first) sqe->ioprio |= IORING_RECVSEND_POLL_FIRST;
   }
@@ -160,12 +166,11 @@ class OpeningReceiver final : public RecordReceiver {
   void received(std::uint32_t bytes) noexcept override { end_ += bytes; }
 
   Next next(Run& run) noexcept override;
+  void put_back(std::uint32_t bytes) noexcept override;
 
   bool take_key_update_request() noexcept override { return std::exchange(key_update_requested_, false); }
 
   Error error() const override;
-
-  std::string_view name() const noexcept override { return "user space"; }
 
  private:
   // A receive into less than this is not worth its system call: the rest moves to a fresh block.
@@ -174,6 +179,10 @@ class OpeningReceiver final : public RecordReceiver {
   Next end_with(RecordFault fault) noexcept;
   Next next_handshake(const RecordOpener::Opened& opened) noexcept;
   Next next_alert(const RecordOpener::Opened& opened) noexcept;
+  // Where what has to be kept begins.
+  std::uint32_t kept_begin() const noexcept { return partial_ > 0 ? partial_begin_ : begin_; }
+  void move_kept(Block* to) noexcept;
+  void join_partial(Run& run) noexcept;
 
   std::unique_ptr<RecordOpener> opener_;
   PostHandshake post_handshake_;
@@ -181,6 +190,10 @@ class OpeningReceiver final : public RecordReceiver {
   Block* block_;
   std::uint32_t begin_ = 0;
   std::uint32_t end_ = 0;
+  std::uint32_t run_end_ = 0;  // of the last run that was given
+  // The beginning of a frame, opened; the record with its rest comes behind it, after the tag of its own record.
+  std::uint32_t partial_begin_ = 0;
+  std::uint32_t partial_ = 0;
   bool key_update_requested_ = false;
   std::optional<RecordFault> fault_;
   std::uint8_t alert_ = 0;  // if not fault_: the peer's

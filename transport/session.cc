@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cerrno>
 
+#include "transport/kernel_records.h"
 #include "transport/shard.h"
 
 namespace fairlead {
@@ -29,6 +30,30 @@ constexpr std::uint32_t kControlPartBytes = 2048;
 
 }  // namespace
 
+namespace {
+
+std::unique_ptr<RecordSender> make_sender(Shard& shard, SessionSeed& seed, Block* out) {
+  if (!seed.kernel_sends) return std::make_unique<SealingSender>(std::move(seed.sealer), out);
+  const KernelKey key(shard.kernel(), seed.socket.fd(), TlsDirection::kSend, seed.sealer->suite(),
+                      seed.sealer->secret(), seed.kernel_rekeys);
+  return std::make_unique<KernelSender>(key, out);
+}
+
+// `preloaded`: false if more came early than fits.
+std::unique_ptr<RecordReceiver> make_receiver(Shard& shard, SessionSeed& seed, Block* in, bool& preloaded) {
+  const auto role = seed.dialled ? PostHandshake::Role::kClient : PostHandshake::Role::kServer;
+  if (!seed.kernel_receives) {
+    auto receiver = std::make_unique<OpeningReceiver>(std::move(seed.opener), role, shard.link_pool(), in);
+    preloaded = receiver->preload(seed.early.data(), seed.early.size());
+    return receiver;
+  }
+  const KernelKey key(shard.kernel(), seed.socket.fd(), TlsDirection::kReceive, seed.opener->suite(),
+                      seed.opener->secret(), seed.kernel_rekeys);
+  return std::make_unique<KernelReceiver>(key, role, shard.link_pool(), in);
+}
+
+}  // namespace
+
 std::unique_ptr<Session> Session::open(Shard& shard, SessionSeed seed) {
   Block* out = shard.link_pool().take();
   Block* in = shard.link_pool().take();
@@ -37,11 +62,10 @@ std::unique_ptr<Session> Session::open(Shard& shard, SessionSeed seed) {
     if (in != nullptr) BlockPool::release(in);
     return nullptr;
   }
-  const std::vector<std::uint8_t> early = std::move(seed.early);
-  const auto role = seed.dialled ? PostHandshake::Role::kClient : PostHandshake::Role::kServer;
-  auto receiver = std::make_unique<OpeningReceiver>(std::move(seed.opener), role, shard.link_pool(), in);
-  const bool preloaded = receiver->preload(early.data(), early.size());
-  std::unique_ptr<Session> session(new Session(shard, std::move(seed), out, std::move(receiver)));
+  bool preloaded = true;
+  auto sender = make_sender(shard, seed, out);
+  auto receiver = make_receiver(shard, seed, in, preloaded);
+  std::unique_ptr<Session> session(new Session(shard, std::move(seed), std::move(sender), std::move(receiver)));
   session->early_too_long_ = !preloaded;
   return session;
 }
@@ -52,16 +76,18 @@ void Session::start() noexcept {
   arm_receive();
 }
 
-Session::Session(Shard& shard, SessionSeed seed, Block* out, std::unique_ptr<RecordReceiver> receiver)
+Session::Session(Shard& shard, SessionSeed seed, std::unique_ptr<RecordSender> sender,
+                 std::unique_ptr<RecordReceiver> receiver)
     : shard_(shard),
       socket_(std::move(seed.socket)),
-      sender_(std::make_unique<SealingSender>(std::move(seed.sealer), out)),
+      sender_(std::move(sender)),
       receiver_(std::move(receiver)),
       control_(shard.slice_nodes()),
       router_messages_(shard.slice_nodes()),
       ours_(std::min({shard.options().streams_per_session_max, seed.peer_streams_max, StreamId::kSlotsMax - 1})),
       theirs_(std::min(shard.options().streams_per_session_max, StreamId::kSlotsMax - 1)),
       dialled_(seed.dialled),
+      peer_takes_key_updates_(seed.peer_takes_key_updates),
       id_(seed.session_id),
       link_(seed.link),
       peer_initial_window_bytes_(seed.peer_initial_window_bytes),
@@ -309,10 +335,18 @@ void Session::put_streams() noexcept {
   }
 }
 
+// One key must not protect too many records; the renewal costs one small record.
+void Session::renew_key() noexcept {
+  const bool due = sender_->records_of_key() >= shard_.options().records_per_key;
+  if (!due && !std::exchange(key_update_wanted_, false)) [[likely]]
+    return;
+  if (sender_->can_update_key() && peer_takes_key_updates_) sender_->put_key_update();
+}
+
 void Session::flush() noexcept {
   if (state_ == State::kEnding || state_ == State::kEnded || send_.in_flight() || write_shut_) return;
   if (sender_->pending_bytes() == 0) {
-    if (std::exchange(key_update_wanted_, false)) sender_->put_key_update();
+    renew_key();
     put_credits();
     if (state_ != State::kUp && state_ != State::kClosing) return;  // put_frame() may end the session
     if (put_control_frames()) put_streams();
@@ -329,7 +363,7 @@ void Session::flush() noexcept {
 void Session::on_send(Completion done) noexcept {
   if (state_ == State::kEnding) return join();
   if (done.res > 0) {
-    sender_->sent(done.bytes());
+    if (const int r = sender_->sent(done.bytes()); r < 0) return fail_with_errno(-r);
   } else {
     switch (-done.res) {
       case EINTR:
@@ -386,6 +420,10 @@ void Session::fail_with_errno(int errno_value) noexcept {
 void Session::fail_with_received() noexcept {
   ++shard_.counters().protocol_errors;
   fail(receiver_->error());
+}
+
+void Session::fail_with_receive(int errno_value) noexcept {
+  fail(receiver_->error_of_receive(errno_value));
 }
 
 void Session::fail_silent(Duration silence) noexcept {

@@ -40,6 +40,10 @@ struct SessionSeed {
   std::unique_ptr<RecordSealer> sealer;
   std::unique_ptr<RecordOpener> opener;
   std::vector<std::uint8_t> early;  // received behind the peer's HELLO
+  bool kernel_sends = false;        // the socket has the key of this direction, and makes the records
+  bool kernel_receives = false;
+  bool kernel_rekeys = false;
+  bool peer_takes_key_updates = true;
   std::uint32_t peer_initial_window_bytes = 0;
   std::uint32_t peer_streams_max = 0;
 };
@@ -77,10 +81,6 @@ class Session final
   std::uint32_t link() const noexcept { return link_; }
 
   const SessionFigures& figures() const noexcept { return figures_; }
-
-  std::string_view sender_name() const noexcept { return sender_->name(); }
-
-  std::string_view receiver_name() const noexcept { return receiver_->name(); }
 
   // Whether new streams may be opened on it.
   bool takes_streams() const noexcept { return state_ == State::kUp && !peer_going_away_; }
@@ -152,7 +152,8 @@ class Session final
     std::uint32_t used = 0;
   };
 
-  Session(Shard& shard, SessionSeed seed, Block* out, std::unique_ptr<RecordReceiver> receiver);
+  Session(Shard& shard, SessionSeed seed, std::unique_ptr<RecordSender> sender,
+          std::unique_ptr<RecordReceiver> receiver);
 
   void on_receive(Completion done) noexcept;
   void on_send(Completion done) noexcept;
@@ -173,6 +174,7 @@ class Session final
                  std::span<const std::uint8_t> payload) noexcept;
   [[gnu::cold, gnu::noinline]] void fail_unread() noexcept;
   void put_reset(StreamId id, ResetCode code) noexcept;
+  void renew_key() noexcept;
   void put_credits() noexcept;
   bool put_control_frames() noexcept;
   bool put_queue(SliceQueue& queue) noexcept;
@@ -186,6 +188,7 @@ class Session final
   [[gnu::cold, gnu::noinline]] void fail(ErrorCode code, std::string_view message) noexcept;
   [[gnu::cold, gnu::noinline]] void fail_with_errno(int errno_value) noexcept;
   [[gnu::cold, gnu::noinline]] void fail_with_received() noexcept;
+  [[gnu::cold, gnu::noinline]] void fail_with_receive(int errno_value) noexcept;
   [[gnu::cold, gnu::noinline]] void fail_silent(Duration silence) noexcept;
   void end() noexcept;
   void join() noexcept;
@@ -216,6 +219,7 @@ class Session final
   bool close_notify_put_ = false;
   bool write_shut_ = false;  // close_notify left, and FIN behind it; the peer's is awaited
   bool key_update_wanted_ = false;
+  bool peer_takes_key_updates_;
   bool early_too_long_ = false;
   std::uint64_t id_;
   std::uint32_t link_;

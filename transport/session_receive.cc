@@ -38,7 +38,7 @@ void Session::on_receive(Completion done) noexcept {
       wait_first_ = true;
       return shard_.starve(*this);  // tried again with the next turn
     default:
-      return fail_with_errno(-done.res);
+      return fail_with_receive(-done.res);
   }
 }
 
@@ -68,7 +68,12 @@ bool Session::process_run(const RecordReceiver::Run& run) noexcept {
   std::uint32_t left = run.size;
   while (left > 0) {
     FrameHeader header;
-    if (const FrameCheck check = check_frame({at, left}, header); check != FrameCheck::kOk) {
+    const FrameCheck check = check_frame({at, left}, header);
+    if (check == FrameCheck::kNeedMore) {
+      receiver_->put_back(left);
+      return true;
+    }
+    if (check != FrameCheck::kOk) {
       protocol_error(name_of(check));
       return false;
     }

@@ -21,8 +21,9 @@ constexpr int kBacklog = 4096;
 }  // namespace
 
 Result<std::unique_ptr<Transport>> Transport::open(Kernel& kernel, const TransportOptions& options,
-                                                   const KernelFeatures& features, TransportEvents& events) {
-  std::unique_ptr<Transport> transport(new Transport(kernel, options, features, events));
+                                                   const KernelFeatures& features, const KernelTlsFeatures& tls,
+                                                   TransportEvents& events) {
+  std::unique_ptr<Transport> transport(new Transport(kernel, options, features, tls, events));
   auto ring = Ring::open(kernel, kControlRingEntries);
   if (!ring) return std::unexpected(ring.error());
   transport->ring_ = std::move(*ring);
@@ -45,10 +46,12 @@ Result<std::unique_ptr<Transport>> Transport::open(Kernel& kernel, const Transpo
   return transport;
 }
 
-Transport::Transport(Kernel& kernel, const TransportOptions& options, KernelFeatures features, TransportEvents& events)
+Transport::Transport(Kernel& kernel, const TransportOptions& options, KernelFeatures features, KernelTlsFeatures tls,
+                     TransportEvents& events)
     : kernel_(kernel),
       options_(options),
       features_(std::move(features)),
+      kernel_tls_(std::move(tls)),
       events_(events),
       now_(kernel.now()),
       timers_(now_),

@@ -24,6 +24,7 @@
 #include "transport/config.h"
 #include "transport/forwarder.h"
 #include "transport/health_probe.h"
+#include "transport/kernel_tls.h"
 #include "transport/link.h"
 #include "transport/link_record.h"
 #include "transport/mailbox.h"
@@ -69,7 +70,8 @@ class TransportEvents {
 class Transport {
  public:
   static Result<std::unique_ptr<Transport>> open(Kernel& kernel, const TransportOptions& options,
-                                                 const KernelFeatures& features, TransportEvents& events);
+                                                 const KernelFeatures& features, const KernelTlsFeatures& tls,
+                                                 TransportEvents& events);
   ~Transport();
   Transport(const Transport&) = delete;
   Transport& operator=(const Transport&) = delete;
@@ -133,14 +135,16 @@ class Transport {
 
   const TransportOptions& options() const noexcept { return options_; }
 
-  Hello make_hello() const;
+  // `protection` is what the session is wanted to have.
+  Hello make_hello(RecordProtection protection) const;
   void add_pending(std::unique_ptr<PendingSession> pending);
   void abandon_pending(const PendingSession::Owner& owner);
   // Forgotten if the link is gone by then.
   void resolve(const HostPort& endpoint, std::uint32_t link, Resolver::Done done);
   Result<Hello> answer_hello(Access& access, PendingSession& pending);
   void adopt_incoming(Access& access, PendingSession& pending);
-  void adopt(LinkRecord& record, PendingSession& pending);
+  // Makes a session of it. On failure nothing has changed.
+  Result<void> adopt(LinkRecord& record, PendingSession& pending, RecordProtection protection);
   void close_sessions(LinkRecord& record);
   void link_up(LinkRecord& record);
   void link_down(LinkRecord& record);
@@ -195,7 +199,8 @@ class Transport {
     std::unique_ptr<HealthProbe> probe;  // null: not probed
   };
 
-  Transport(Kernel& kernel, const TransportOptions& options, KernelFeatures features, TransportEvents& events);
+  Transport(Kernel& kernel, const TransportOptions& options, KernelFeatures features, KernelTlsFeatures tls,
+            TransportEvents& events);
 
   void name_and_pin_shard_thread(std::size_t index);
   void control_loop();
@@ -235,6 +240,7 @@ class Transport {
   Kernel& kernel_;
   const TransportOptions options_;
   const KernelFeatures features_;
+  const KernelTlsFeatures kernel_tls_;
   TransportEvents& events_;
   Instant now_;
   std::unique_ptr<Ring> ring_;

@@ -7,6 +7,7 @@
 #include <netinet/tcp.h>
 
 #include "transport/base/log.h"
+#include "transport/record_protection.h"
 #include "transport/transport.h"
 
 namespace fairlead {
@@ -20,8 +21,9 @@ constexpr int kNotSentLowWater = 64 * 1024;
 
 // ---- links and their sessions
 
-Hello Transport::make_hello() const {
+Hello Transport::make_hello(RecordProtection protection) const {
   Hello hello;
+  if (takes_key_updates(kernel_tls_, protection)) hello.features |= Hello::kFeatureKeyUpdates;
   if (options_.edge) hello.flags |= Hello::kFlagEdge;
   hello.shards = static_cast<std::uint16_t>(options_.shards);
   hello.initial_window_bytes = options_.initial_window_bytes;
@@ -87,7 +89,11 @@ Result<Hello> Transport::answer_hello(Access& access, PendingSession& pending) {
                                          : "this endpoint is for edge sites; others dial inter-router");
   }
   if (auto sessions = check_sessions(peer); !sessions) return std::unexpected(sessions.error());
-  Hello hello = make_hello();
+  const RecordProtection protection = options_.record_protection;
+  if (auto possible = check_protection(kernel_tls_, protection, pending.tls().suite); !possible) {
+    return std::unexpected(possible.error());
+  }
+  Hello hello = make_hello(protection);
   hello.session_index = peer.session_index;
   hello.link_id = peer.link_id;
   return hello;
@@ -138,10 +144,13 @@ void Transport::adopt_incoming(Access& access, PendingSession& pending) {
     link->record.status.sessions_wanted = std::max<std::uint32_t>(peer.shards, options_.shards);
     link->record.note_state(LinkPhase::kUp, kernel_.unix_seconds());
   }
-  link->record.note_peer(peer, pending.tls());
   const bool first = !link->record.up;
-  close_replaced_sessions(link->record, peer.session_index);
-  adopt(link->record, pending);
+  if (!first) close_replaced_sessions(link->record, peer.session_index);
+  if (auto adopted = adopt(link->record, pending, options_.record_protection); !adopted) {
+    if (first) incoming_.pop_back();
+    return access.pending_failed(pending, adopted.error());
+  }
+  link->record.note_peer(peer, pending.tls());
   if (!first) return;
   link->record.up = true;
   log_info("{}: link from site {} at {} is up, {}", access.config().name, peer.site_name, pending.peer(),
@@ -149,7 +158,7 @@ void Transport::adopt_incoming(Access& access, PendingSession& pending) {
   link_up(link->record);
 }
 
-void Transport::adopt(LinkRecord& record, PendingSession& pending) {
+Result<void> Transport::adopt(LinkRecord& record, PendingSession& pending, RecordProtection wanted) {
   SessionSeed seed;
   seed.session_id = next_session_id_++;
   seed.link = record.id;
@@ -161,6 +170,11 @@ void Transport::adopt(LinkRecord& record, PendingSession& pending) {
   seed.early = pending.take_early();
   seed.peer_initial_window_bytes = pending.peer_hello().initial_window_bytes;
   seed.peer_streams_max = pending.peer_hello().streams_max;
+  seed.peer_takes_key_updates = (pending.peer_hello().features & Hello::kFeatureKeyUpdates) != 0;
+  auto protection = protect_records(kernel_, kernel_tls_, wanted, seed);
+  if (!protection) return std::unexpected(protection.error());
+  record.status.send_protection = std::move(protection->send);
+  record.status.receive_protection = std::move(protection->receive);
   seed.socket.set_option(IPPROTO_TCP, TCP_NOTSENT_LOWAT, kNotSentLowWater);
   const unsigned shard = shard_of(seed.index);
   record.sessions[seed.session_id] = {seed.index, shard, {}};
@@ -171,6 +185,7 @@ void Transport::adopt(LinkRecord& record, PendingSession& pending) {
         target.adopt_session(std::move(seed));
         if (draining) target.go_away();
       }));
+  return {};
 }
 
 // A dialler has one session of each index: that it comes with another one means that it has given up the first.

@@ -26,6 +26,7 @@ void Transport::publish_status() {
   status->shards = options_.shards;
   status->kernel_release = features_.release;
   status->kernel_lacking = features_.lacking;
+  if (!kernel_tls_.lacking.empty()) status->kernel_lacking.push_back("kernel TLS: " + kernel_tls_.lacking);
   status->draining = draining_;
   for (const auto& link : links_)
     status->links.push_back(link->status(now_));

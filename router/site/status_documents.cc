@@ -159,9 +159,12 @@ void Builder::add_link_details(Json& status, const LinkStatus& link) const {
   tls["version"] = link.tls_version;
   tls["cipher"] = link.cipher;
   tls["group"] = link.tls_group;
-  tls["protection"]["tx"] = link.tx_protection;
-  tls["protection"]["rx"] = link.rx_protection;
-  if (!link.protection_reason.empty()) tls["protection"]["reason"] = link.protection_reason;
+  const auto describe = [&](const char* direction, const Protection& protection) {
+    tls["protection"][direction] = protection.by;
+    if (!protection.why_not.empty()) tls["protection"][direction + std::string("Reason")] = protection.why_not;
+  };
+  describe("send", link.send_protection);
+  describe("receive", link.receive_protection);
   tls["peerAuthenticated"] = link.peer_authenticated;
   if (!link.peer_subject.empty()) tls["peerSubject"] = link.peer_subject;
   if (link.peer_certificate_expires_unix_s != 0) {

@@ -79,12 +79,21 @@ int Connection::receive(Side side, std::span<const iovec> to, std::size_t bytes_
   return static_cast<int>(done);
 }
 
-int Connection::send(Side side, std::span<const iovec> from, std::size_t bytes_max) {
+int Connection::room(Side side) noexcept {
   End& end = ends_[side];
   if (end.error != 0 || end.send_shut || end.dead) return take_error(end, -EPIPE);
   const std::size_t buffer_bytes = send_buffer_bytes(end);
-  if (end.on_the_way_bytes >= buffer_bytes) return -EAGAIN;
-  std::size_t left = std::min(bytes_max, buffer_bytes - end.on_the_way_bytes);
+  return end.on_the_way_bytes >= buffer_bytes ? -EAGAIN : static_cast<int>(buffer_bytes - end.on_the_way_bytes);
+}
+
+void Connection::push_whole(Side side, std::span<const std::uint8_t> bytes) {
+  push(side, Kind::kData, {bytes.begin(), bytes.end()});
+}
+
+int Connection::send(Side side, std::span<const iovec> from, std::size_t bytes_max) {
+  const int room_bytes = room(side);
+  if (room_bytes <= 0) return room_bytes;
+  std::size_t left = std::min(bytes_max, static_cast<std::size_t>(room_bytes));
   std::size_t done = 0;
   std::vector<std::uint8_t> bytes;
   for (const iovec& piece : from) {

@@ -40,6 +40,11 @@ class Connection : public std::enable_shared_from_this<Connection> {
   // Takes what the send buffer has room for. Returns the bytes taken, -EAGAIN, the connection's error, or -EPIPE.
   int send(Side side, std::span<const iovec> from, std::size_t bytes_max);
 
+  // Bytes that send() would take now, or as it: -EAGAIN, an error.
+  int room(Side side) noexcept;
+  // Sends all, whatever the send buffer holds.
+  void push_whole(Side side, std::span<const std::uint8_t> bytes);
+
   void shut_receive(Side side);
   void shut_send(Side side);
   // The socket of this end is closed: an orderly end, or a reset if bytes are unread or `abort` asks for it.

@@ -23,15 +23,30 @@ GatewaySite::~GatewaySite() {
 
 // ---- a life
 
+namespace {
+
+KernelTlsFeatures tls_features(const SimTlsOptions& tls) {
+  KernelTlsFeatures features;
+  for (KernelTlsFeatures::Suite& suite : features.suites)
+    suite = {tls.present && tls.sends, tls.present && tls.receives};
+  features.rekeys = tls.present && tls.rekeys;
+  if (!tls.present) features.lacking = "this simulated kernel has no TLS";
+  return features;
+}
+
+}  // namespace
+
 bool GatewaySite::start() {
   CHECK(!running());
   if (kernel_.dead()) kernel_.restart();
   kernel_.options().receive_bundles = plan_.receive_bundles;
+  kernel_.options().tls = plan_.tls;
   TransportOptions options = plan_.options;
   options.incarnation = 1'000 * (number_ + 1) + ++lives_;
   router_ = std::make_unique<Router>(options);
   auto opened = Transport::open(
-      kernel_, options, {.receive_bundles = plan_.receive_bundles, .release = "simulated", .lacking = {}}, *router_);
+      kernel_, options, {.receive_bundles = plan_.receive_bundles, .release = "simulated", .lacking = {}},
+      tls_features(plan_.tls), *router_);
   if (!opened) return false;
   transport_ = std::move(*opened);
   router_->attach(*transport_);

@@ -22,6 +22,7 @@ struct SitePlan {
   std::vector<ConnectorConfig> connectors;
   std::size_t links_in = 0;  // that others dial
   bool receive_bundles = true;
+  SimTlsOptions tls{};
 };
 
 class GatewaySite {

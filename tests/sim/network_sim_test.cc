@@ -193,6 +193,34 @@ TEST_F(NetworkSimTest, StalledReadersBehindATransitSiteHoldUpNobody) {
   }
 }
 
+// The same with small blocks for all that waits: it moves there, and nobody has to go.
+TEST_F(NetworkSimTest, WhatStalledReadersHoldAtATransitSiteMovesToSmallBlocks) {
+  NetworkPlan plan = plain_plan(3);
+  plan.add_line(0, 1);
+  plan.add_line(2, 1);
+  plan.sites[1].limits.link_blocks = 24;
+  plan.sites[1].limits.small_blocks = 2'048;
+  const unsigned stalling = plan.add_key(Behaviour::kSink);
+  const unsigned beside = plan.add_key(Behaviour::kEcho);
+  plan.add_provider(stalling, 2);
+  plan.add_provider(beside, 2);
+  NetworkWorld world(plan);
+  come_up(world);
+  world.apps(2).sizes().stall_percent = 100;
+  world.apps(2).sizes().bytes_max = 1'000;
+  std::vector<const FlowEnd*> stalled;
+  for (int i = 0; i < 100; ++i)
+    stalled.push_back(world.start_flow(0, stalling, script_of(1'000'000)));
+  world.run_for(Duration::seconds(3));
+  world.apps(2).sizes().stall_percent = 0;
+  expect_clean(world, {world.start_flow(0, beside, script_of(300'000))});
+  const auto counted = [&](const char* name) { return world.site(1).counter(name); };
+  EXPECT_TRUE(world.run_until(Duration::seconds(1), [&] { return counted("streams_relieved") > 0; }));
+  EXPECT_EQ(counted("streams_sacrificed"), 0U);
+  EXPECT_FALSE(std::any_of(stalled.begin(), stalled.end(), [](const FlowEnd* end) { return end->over; }));
+  expect_rest(world);
+}
+
 // Two ways to the same server. The cheap one gets dear: what runs there stays there, and who comes goes the other way.
 TEST_F(NetworkSimTest, ACostThatChangesMovesNewConnectionsAndNoOther) {
   NetworkPlan plan = plain_plan(4);

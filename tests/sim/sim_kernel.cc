@@ -137,7 +137,7 @@ int SimKernel::open_socket(int family) noexcept {
   return fd;
 }
 
-int SimKernel::set_option(int fd, int level, int name, int value) noexcept {
+int SimKernel::set_option(int fd, int level, int name, std::span<const std::byte> value) noexcept {
   const auto socket = socket_of(fd, "setsockopt");
   return socket ? socket->set_option(level, name, value) : -EBADF;
 }

@@ -2,7 +2,7 @@
 // and control loop) over the network and clock of a SimWorld; sim_world.h says how a harness drives it.
 //
 // It executes the SQEs that liburing's helpers wrote: NOP, ACCEPT, CONNECT, RECV (with buffers of a ring, in bundles,
-// or a plain buffer), SEND, SENDMSG, READ of an eventfd, ASYNC_CANCEL by user_data. Anything else, and any flag it does
+// or a plain buffer), RECVMSG, SEND, SENDMSG, READ of an eventfd, ASYNC_CANCEL by user_data. Anything else, and any flag it does
 // not know, completes with -EINVAL and is a violation: model it here and in tests/conformance before production uses
 // it.
 //
@@ -29,6 +29,7 @@ class SimKernel final : public Kernel {
     bool receive_bundles = true;  // Linux 6.10
     std::size_t descriptors_max = 1'000'000;
     bool may_fall_silent = true;  // whether connections of this host get that fault
+    SimTlsOptions tls{};
   };
 
   SimKernel(SimWorld& world, std::string name) : SimKernel(world, std::move(name), Options{}) {}
@@ -84,7 +85,8 @@ class SimKernel final : public Kernel {
   int register_buffer_ring(io_uring& ring, io_uring_buf_reg& registration) noexcept override;
   int unregister_buffer_ring(io_uring& ring, int group) noexcept override;
   int open_socket(int family) noexcept override;
-  int set_option(int fd, int level, int name, int value) noexcept override;
+  using Kernel::set_option;
+  int set_option(int fd, int level, int name, std::span<const std::byte> value) noexcept override;
   int bind_and_listen(int fd, const Address& address, int backlog) noexcept override;
   int local_address(int fd, Address& address) noexcept override;
   int peer_address(int fd, Address& address) noexcept override;

@@ -5,10 +5,15 @@
 #include <cstring>
 
 #include <fmt/format.h>
+#include <linux/tls.h>
 
 #include "tests/sim/sim_kernel.h"
 #include "tests/sim/sim_ring.h"
 #include "transport/uring/abi.h"
+
+#ifndef SOL_TLS
+#define SOL_TLS 282
+#endif
 
 namespace fairlead::sim {
 namespace {
@@ -42,6 +47,7 @@ SimRing::Tried SimRing::attempt(SimRequest& request) {
     case IORING_OP_ACCEPT:
     case IORING_OP_CONNECT:
     case IORING_OP_RECV:
+    case IORING_OP_RECVMSG:
     case IORING_OP_SEND:
     case IORING_OP_SENDMSG:
     case IORING_OP_READ:
@@ -62,6 +68,8 @@ SimRing::Tried SimRing::attempt(SimRequest& request) {
       return attempt_connect(request);
     case IORING_OP_RECV:
       return attempt_receive(request);
+    case IORING_OP_RECVMSG:
+      return attempt_receive_message(request);
     default:
       return attempt_send(request);
   }
@@ -113,7 +121,38 @@ SimRing::Tried SimRing::attempt_receive(SimRequest& request) {
   const int result = socket.receive(request.vectors, bytes_max);
   if (result == -EAGAIN) return std::nullopt;
   return Outcome{result,
-                 result > 0 && socket.unread() > 0 ? static_cast<std::uint32_t>(IORING_CQE_F_SOCK_NONEMPTY) : 0U};
+                 result > 0 && socket.has_unread() ? static_cast<std::uint32_t>(IORING_CQE_F_SOCK_NONEMPTY) : 0U};
+}
+
+// With room for a TLS record's type, as control data.
+SimRing::Tried SimRing::attempt_receive_message(SimRequest& request) {
+  auto& socket = static_cast<SimSocket&>(*request.file);
+  const io_uring_sqe& sqe = request.sqe;
+  if ((sqe.ioprio & ~IORING_RECVSEND_POLL_FIRST) != 0 || sqe.msg_flags != 0 || sqe.flags != 0) {
+    return reject(request, "a receive flag that is not modelled");
+  }
+  const bool try_now = !request.waiting && (sqe.ioprio & IORING_RECVSEND_POLL_FIRST) == 0;
+  if (!try_now && !socket.readable()) return std::nullopt;
+  std::size_t bytes_max = size_of(request.vectors);
+  if (bytes_max > 1 && world_.chance(world_.faults().short_receive)) bytes_max = 1 + world_.prng().below(bytes_max);
+  std::uint8_t type = 0;
+  const bool has_room = request.message.msg_controllen >= CMSG_SPACE(sizeof type);
+  const int result = socket.receive(request.vectors, bytes_max, has_room ? &type : nullptr);
+  if (result == -EAGAIN) return std::nullopt;
+  // The header of the caller, which it kept where it was.
+  auto* const message = reinterpret_cast<msghdr*>(sqe.addr);
+  message->msg_controllen = 0;
+  if (result >= 0 && type != 0) {
+    message->msg_control = request.message.msg_control;
+    message->msg_controllen = CMSG_SPACE(sizeof type);
+    cmsghdr* const control = CMSG_FIRSTHDR(message);
+    control->cmsg_level = SOL_TLS;
+    control->cmsg_type = TLS_GET_RECORD_TYPE;
+    control->cmsg_len = CMSG_LEN(sizeof type);
+    *CMSG_DATA(control) = type;
+  }
+  return Outcome{result,
+                 result > 0 && socket.has_unread() ? static_cast<std::uint32_t>(IORING_CQE_F_SOCK_NONEMPTY) : 0U};
 }
 
 SimRing::Tried SimRing::receive_into_group(SimRequest& request, BufferGroup& group) {
@@ -152,7 +191,7 @@ SimRing::Tried SimRing::receive_into_group(SimRequest& request, BufferGroup& gro
     ++group.head;
   }
   std::uint32_t flags = buffer_flags(first);
-  if (socket.unread() > 0) flags |= IORING_CQE_F_SOCK_NONEMPTY;
+  if (socket.has_unread()) flags |= IORING_CQE_F_SOCK_NONEMPTY;
   return Outcome{result, flags};
 }
 
@@ -165,7 +204,7 @@ SimRing::Tried SimRing::attempt_send(SimRequest& request) {
   if (request.waiting && !socket.writable()) return std::nullopt;
   std::size_t bytes_max = size_of(request.vectors);
   if (bytes_max > 1 && world_.chance(world_.faults().short_send)) bytes_max = 1 + world_.prng().below(bytes_max);
-  const int result = socket.send(request.vectors, bytes_max);
+  const int result = socket.send(request.vectors, bytes_max, request.type);
   if (result == -EAGAIN) return std::nullopt;
   return Outcome{result};
 }

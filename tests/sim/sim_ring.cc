@@ -137,11 +137,14 @@ void SimRing::attach(SimRequest& request) {
       std::memcpy(&request.address.storage, reinterpret_cast<const void*>(sqe.addr),
                   std::min<std::size_t>(request.address.size, sizeof request.address.storage));
       break;
-    case IORING_OP_SENDMSG: {
-      const auto* message = reinterpret_cast<const msghdr*>(sqe.addr);
-      request.vectors.assign(message->msg_iov, message->msg_iov + message->msg_iovlen);
+    case IORING_OP_SENDMSG:
+    case IORING_OP_RECVMSG:
+      request.message = *reinterpret_cast<const msghdr*>(sqe.addr);
+      request.vectors.assign(request.message.msg_iov, request.message.msg_iov + request.message.msg_iovlen);
+      if (sqe.opcode == IORING_OP_SENDMSG) {
+        if (const cmsghdr* control = CMSG_FIRSTHDR(&request.message)) request.type = *CMSG_DATA(control);
+      }
       break;
-    }
     case IORING_OP_SEND:
     case IORING_OP_RECV:
       request.vectors.push_back({reinterpret_cast<void*>(sqe.addr), sqe.len});

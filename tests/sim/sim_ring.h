@@ -42,6 +42,8 @@ struct SimRequest final : FileWaiter {
   Instant since{};
   std::shared_ptr<SimFile> file;
   std::vector<iovec> vectors;
+  msghdr message{};        // SENDMSG and RECVMSG
+  std::uint8_t type = 23;  // SENDMSG: of the TLS records
   Address address;
   bool ready = false;        // on the ring's list of those to try
   bool waiting = false;      // tried once; from now on only when the file is ready
@@ -102,6 +104,7 @@ class SimRing {
   Tried attempt_accept(SimRequest& request);
   Tried attempt_connect(SimRequest& request);
   Tried attempt_receive(SimRequest& request);
+  Tried attempt_receive_message(SimRequest& request);
   Tried receive_into_group(SimRequest& request, BufferGroup& group);
   Tried attempt_send(SimRequest& request);
   Tried attempt_read(SimRequest& request);

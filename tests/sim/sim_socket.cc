@@ -2,14 +2,20 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstring>
 #include <utility>
 
 #include <fmt/format.h>
+#include <linux/tls.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 
 #include "tests/sim/ipv4.h"
 #include "tests/sim/sim_kernel.h"
+
+#ifndef SOL_TLS
+#define SOL_TLS 282
+#endif
 
 namespace fairlead::sim {
 
@@ -17,7 +23,15 @@ SimSocket::SimSocket(SimWorld& world, SimKernel& kernel) : SimFile(kernel.host()
 
 SimSocket::~SimSocket() = default;
 
-int SimSocket::set_option(int level, int name, int value) noexcept {
+int SimSocket::set_option(int level, int name, std::span<const std::byte> bytes) noexcept {
+  if (level == SOL_TLS) return set_tls_key(name, bytes);
+  if (level == IPPROTO_TCP && name == TCP_ULP) {
+    return attach_tls({reinterpret_cast<const char*>(bytes.data()), strnlen(
+        reinterpret_cast<const char*>(bytes.data()), bytes.size())});
+  }
+  int value = 0;
+  if (bytes.size() < sizeof value) return -EINVAL;
+  std::memcpy(&value, bytes.data(), sizeof value);
   if (level == SOL_SOCKET && name == SO_REUSEPORT) {
     shares_port_ = value != 0;
   } else if (level == SOL_SOCKET && name == SO_REUSEADDR) {
@@ -29,6 +43,24 @@ int SimSocket::set_option(int level, int name, int value) noexcept {
     return -ENOPROTOOPT;
   }
   return 0;
+}
+
+// ---- kernel TLS
+
+int SimSocket::attach_tls(std::string_view protocol) noexcept {
+  if (protocol != "tls" || !kernel_.options().tls.present) return -ENOENT;
+  if (tls_) return -EEXIST;
+  if (state_ != State::kConnected) return -ENOTCONN;
+  tls_ = std::make_unique<SimTls>(kernel_.options().tls, world_.prng());
+  return 0;
+}
+
+int SimSocket::set_tls_key(int name, std::span<const std::byte> info) noexcept {
+  if (!tls_) return -ENOPROTOOPT;
+  if (name != TLS_TX && name != TLS_RX) return -ENOPROTOOPT;
+  const int result = tls_->set_key(name == TLS_TX, info);
+  wake();  // a receive that waits may find that what has come is a record
+  return result;
 }
 
 // ---- listening
@@ -213,7 +245,7 @@ int SimSocket::shutdown(int how) {
 void SimSocket::released() {
   if (state_ == State::kListening) stop_listening();
   if (connection_) {
-    connection_->close(side_, reset_on_close_);
+    connection_->close(side_, reset_on_close_ || (tls_ && tls_->has_unread()));
     connection_.reset();
   }
   state_ = State::kClosed;
@@ -223,19 +255,24 @@ void SimSocket::released() {
 
 bool SimSocket::readable() const noexcept {
   if (state_ == State::kListening) return has_client();
-  return connection_ ? connection_->readable(side_) : state_ != State::kConnecting;
+  if (!connection_) return state_ != State::kConnecting;
+  return tls_ && tls_->receives() ? tls_->readable(*connection_, side_) : connection_->readable(side_);
 }
 
 bool SimSocket::writable() const noexcept {
   return connection_ ? connection_->writable(side_) : state_ != State::kConnecting;
 }
 
-int SimSocket::receive(std::span<const iovec> to, std::size_t bytes_max) {
-  return connection_ ? connection_->receive(side_, to, bytes_max) : -ENOTCONN;
+int SimSocket::receive(std::span<const iovec> to, std::size_t bytes_max, std::uint8_t* type) {
+  if (!connection_) return -ENOTCONN;
+  if (tls_ && tls_->receives()) return tls_->receive(*connection_, side_, to, bytes_max, type);
+  return connection_->receive(side_, to, bytes_max);
 }
 
-int SimSocket::send(std::span<const iovec> from, std::size_t bytes_max) {
-  return connection_ ? connection_->send(side_, from, bytes_max) : -EPIPE;
+int SimSocket::send(std::span<const iovec> from, std::size_t bytes_max, std::optional<std::uint8_t> type) {
+  if (!connection_) return -EPIPE;
+  if (tls_ && tls_->sends()) return tls_->send(*connection_, side_, from, bytes_max, type.value_or(23));
+  return connection_->send(side_, from, bytes_max);
 }
 
 std::string SimSocket::describe() const {

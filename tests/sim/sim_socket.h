@@ -8,10 +8,13 @@
 #include <cstdint>
 #include <deque>
 #include <memory>
+#include <optional>
 #include <string>
+#include <string_view>
 
 #include "tests/sim/connection.h"
 #include "tests/sim/sim_file.h"
+#include "tests/sim/sim_tls.h"
 #include "transport/uring/kernel.h"
 
 namespace fairlead::sim {
@@ -35,7 +38,7 @@ class SimSocket final : public SimFile, public std::enable_shared_from_this<SimS
 
   bool shares_port() const noexcept { return shares_port_; }
 
-  int set_option(int level, int name, int value) noexcept;
+  int set_option(int level, int name, std::span<const std::byte> value) noexcept;
   int bind_and_listen(const Address& address, int backlog);
   // Starts connecting; the result is connect_result() once it is no longer -EINPROGRESS.
   int start_connect(const Address& address);
@@ -51,10 +54,16 @@ class SimSocket final : public SimFile, public std::enable_shared_from_this<SimS
   bool readable() const noexcept;
   bool writable() const noexcept;
 
-  std::size_t unread() const noexcept { return connection_ ? connection_->unread(side_) : 0; }
+  bool has_unread() const noexcept {
+    return connection_ && (connection_->unread(side_) > 0 || (tls_ && tls_->has_unread()));
+  }
 
-  int receive(std::span<const iovec> to, std::size_t bytes_max);
-  int send(std::span<const iovec> from, std::size_t bytes_max);
+  // `type`: with kernel TLS, room for the record's type (which a receive without it may stumble over).
+  int receive(std::span<const iovec> to, std::size_t bytes_max, std::uint8_t* type = nullptr);
+  // `type`: of the records, with kernel TLS.
+  int send(std::span<const iovec> from, std::size_t bytes_max, std::optional<std::uint8_t> type = std::nullopt);
+
+  bool has_tls() const noexcept { return tls_ != nullptr; }
 
   std::string describe() const override;
 
@@ -63,6 +72,8 @@ class SimSocket final : public SimFile, public std::enable_shared_from_this<SimS
   static constexpr Duration kConnectRetry = Duration::seconds(1);
   static constexpr Duration kConnectGiveUp = Duration::seconds(127);
 
+  int attach_tls(std::string_view protocol) noexcept;
+  int set_tls_key(int name, std::span<const std::byte> info) noexcept;
   void released() override;
   void stop_listening();
   void send_syn(Instant started, Duration latency);
@@ -85,6 +96,7 @@ class SimSocket final : public SimFile, public std::enable_shared_from_this<SimS
   std::size_t backlog_ = 0;
   std::deque<std::shared_ptr<SimSocket>> clients_;  // connected, not yet accepted
   std::shared_ptr<Connection> connection_;
+  std::unique_ptr<SimTls> tls_;
   Connection::Side side_ = Connection::kClient;
 };
 

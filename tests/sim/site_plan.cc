@@ -36,6 +36,9 @@ void apply(const SidePlan& side, SitePlan& site) {
   site.options.edge_blocks = side.edge_blocks;
   site.options.link_blocks = side.link_blocks;
   site.options.small_blocks = side.small_blocks;
+  site.tls = side.tls;
+  site.options.record_protection = side.record_protection;
+  site.options.records_per_key = side.records_per_key;
 }
 
 std::string describe(std::uint64_t seed, bool calm, bool tight, unsigned flows, const FlowSizes& sizes) {
@@ -44,11 +47,22 @@ std::string describe(std::uint64_t seed, bool calm, bool tight, unsigned flows, 
                      sizes.abort_percent);
 }
 
+namespace {
+
+std::string describe_protection(const SidePlan& side) {
+  const bool kernel = side.tls.present && side.record_protection != RecordProtection::kUser;
+  return fmt::format("records sent by {}, received by {}{}, {} a key", kernel && side.tls.sends ? "kernel" : "user",
+                     kernel && side.tls.receives ? "kernel" : "user", side.tls.rekeys ? " (rekeys)" : "",
+                     side.records_per_key);
+}
+
+}  // namespace
+
 std::string describe(const SidePlan& side) {
-  return fmt::format("{} shards, windows {} to {} B (budget {}), streams {}, connections {}, blocks {}/{}/{}{}",
+  return fmt::format("{} shards, windows {} to {} B (budget {}), streams {}, connections {}, blocks {}/{}/{}{}, {}",
                      side.shards, side.initial_window_bytes, side.window_bytes_max, side.window_budget_bytes,
                      side.streams_per_session_max, side.connections_per_shard_max, side.edge_blocks, side.link_blocks,
-                     side.small_blocks, side.receive_bundles ? ", bundles" : "");
+                     side.small_blocks, side.receive_bundles ? ", bundles" : "", describe_protection(side));
 }
 
 std::string describe(const Faults& f) {

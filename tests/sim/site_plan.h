@@ -42,6 +42,9 @@ struct SidePlan {
   std::uint32_t edge_blocks = 256;
   std::uint32_t link_blocks = 64;
   std::uint32_t small_blocks = 4'096;
+  SimTlsOptions tls{};
+  RecordProtection record_protection = RecordProtection::kAuto;
+  std::uint64_t records_per_key = kRecordsPerKey;
 };
 
 template <class T, std::size_t N>

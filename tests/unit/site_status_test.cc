@@ -85,8 +85,8 @@ class StatusTest : public testing::Test {
     link.rtt = Duration::microseconds(412);
     link.tls_version = "TLSv1.3";
     link.cipher = "TLS_AES_128_GCM_SHA256";
-    link.tx_protection = "user space";
-    link.rx_protection = "user space";
+    link.send_protection = {"kernel", ""};
+    link.receive_protection = {"user space", "this kernel has no TLS"};
     link.sessions_up = 2;
     link.sessions_wanted = 2;
     link.streams = 5;

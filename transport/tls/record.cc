@@ -29,8 +29,6 @@ std::span<const std::uint8_t> key_of(CipherSuite suite, const TrafficKeys& keys)
   return std::span(keys.key).first(key_size(suite));
 }
 
-constexpr std::uint8_t kKeyUpdateMessage = 24;
-
 }  // namespace
 
 RecordSealer::RecordSealer(CipherSuite suite, const TrafficSecret& secret, std::uint64_t sequence) noexcept
@@ -64,8 +62,10 @@ std::size_t RecordSealer::seal(ContentType type, std::uint8_t* plaintext, std::s
 }
 
 std::size_t RecordSealer::key_update(std::uint8_t* out, bool request) noexcept {
-  std::uint8_t message[] = {kKeyUpdateMessage, 0, 0, 1, request ? std::uint8_t{1} : std::uint8_t{0}, 0};
-  const std::size_t length = seal(ContentType::kHandshake, message, sizeof message - 1, out);
+  std::uint8_t message[kKeyUpdateMessage.size() + 1];
+  std::memcpy(message, kKeyUpdateMessage.data(), kKeyUpdateMessage.size());
+  if (request) message[kKeyUpdateMessage.size() - 1] = 1;
+  const std::size_t length = seal(ContentType::kHandshake, message, kKeyUpdateMessage.size(), out);
   secret_ = next_generation(suite_, secret_);
   keys_ = derive_keys(suite_, secret_);
   aead_.set_key(key_of(suite_, keys_));

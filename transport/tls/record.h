@@ -8,6 +8,7 @@
 // Each object belongs to one thread. Neither is moved: the expanded AES key within is aligned.
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <expected>
@@ -28,12 +29,14 @@ inline constexpr std::size_t kRecordMax = kRecordHeader + kPlaintextMax + 256;  
 inline constexpr std::size_t kKeyUpdateRecord = kRecordOverhead + 5;
 inline constexpr std::size_t kAlertRecord = kRecordOverhead + 2;
 
-// Records that a key may protect before it has to be replaced. RFC 8446 5.5 allows AES-GCM about 2^24.5; at 2^23 there
-// is time left for the peer, or the session's owner, to act. ChaCha20-Poly1305 has no such limit; it is renewed at the
-// same count, so that one path serves all suites.
+// Records that a key may protect before it is replaced. RFC 8446 5.5 allows AES-GCM about 2^24.5; at 2^23 there is time
+// left for the peer, or the session's owner, to act. ChaCha20-Poly1305 has no such limit; it is renewed at the same
+// count, so that one path serves all suites.
 inline constexpr std::uint64_t kRecordsPerKey = std::uint64_t{1} << 23;
-// Beyond this our sealer does not go at all.
+// A session ends before it goes on with a key beyond this.
 inline constexpr std::uint64_t kRecordsPerKeyMax = std::uint64_t{1} << 24;
+// What is said, as a handshake message, when a key is replaced: KeyUpdate, update_not_requested (RFC 8446 4.6.3).
+inline constexpr std::array<std::uint8_t, 5> kKeyUpdateMessage{24, 0, 0, 1, 0};
 // What a peer may use one key for. Wider than our own limit, so that only a peer that never renews is refused.
 constexpr std::uint64_t peer_records_per_key_max(CipherSuite suite) noexcept {
   return suite == CipherSuite::kChaCha20Poly1305 ? std::uint64_t{1} << 62 : std::uint64_t{1} << 25;
@@ -53,6 +56,7 @@ enum class RecordFault : std::uint8_t {
   kMessage,           // a handshake message that has no place after the handshake
   kMessageMalformed,  // a handshake message or alert that does not fit its format
   kMessageFlood,      // more tickets or key updates than a peer has reason for
+  kKeyUpdate,         // a key update, which this kernel's TLS cannot follow
 };
 
 Error error_of(RecordFault fault);
@@ -65,6 +69,8 @@ class RecordSealer {
   RecordSealer(const RecordSealer&) = delete;
   RecordSealer& operator=(const RecordSealer&) = delete;
 
+  // Beyond kRecordsPerKeyMax records under one key the process is stopped: going on would give away the key.
+  //
   // Writes one record of `size` + kRecordOverhead bytes to `out` and returns that number. `size` <= kPlaintextMax.
   // plaintext[size] must be memory that may be written: the content type stands there during the call, so that header,
   // text and type are one input to the cipher without a copy; the byte that was there is put back.
@@ -78,10 +84,6 @@ class RecordSealer {
   // kAlertRecord bytes each.
   std::size_t alert(std::uint8_t* out, std::uint8_t level, AlertDescription description) noexcept;
   std::size_t close_notify(std::uint8_t* out) noexcept;
-
-  // True when it is time for key_update(). Not obeying for another kRecordsPerKeyMax - kRecordsPerKey records is a bug
-  // that stops the process: going on would give away the key.
-  bool needs_key_update() const noexcept { return sequence_ >= kRecordsPerKey; }
 
   CipherSuite suite() const noexcept { return suite_; }
   std::uint64_t records() const noexcept { return sequence_; }       // under the present key

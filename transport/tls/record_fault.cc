@@ -19,6 +19,7 @@ std::string_view text_of(RecordFault fault) noexcept {
     case RecordFault::kMessage: return "a TLS handshake message that has no place after the handshake";
     case RecordFault::kMessageMalformed: return "a malformed TLS message";
     case RecordFault::kMessageFlood: return "too many TLS tickets or key updates";
+    case RecordFault::kKeyUpdate: return "a TLS key update, which this kernel cannot follow";
   }
   return "a bad TLS record";
 }
@@ -42,6 +43,7 @@ AlertDescription alert_of(RecordFault fault) noexcept {
     case RecordFault::kTooShort:
     case RecordFault::kMessageMalformed: return AlertDescription::kDecodeError;
     case RecordFault::kBadTag: return AlertDescription::kBadRecordMac;
+    case RecordFault::kKeyUpdate:
     case RecordFault::kKeyExhausted: return AlertDescription::kInternalError;
   }
   return AlertDescription::kInternalError;

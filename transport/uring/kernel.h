@@ -50,7 +50,7 @@ class Kernel {
 
   // Sockets: blocking mode (io_uring waits for them itself), close-on-exec.
   virtual int open_socket(int family) noexcept = 0;
-  virtual int set_option(int fd, int level, int name, int value) noexcept = 0;
+  virtual int set_option(int fd, int level, int name, std::span<const std::byte> value) noexcept = 0;
   virtual int bind_and_listen(int fd, const Address& address, int backlog) noexcept = 0;
   virtual int local_address(int fd, Address& address) noexcept = 0;
   virtual int peer_address(int fd, Address& address) noexcept = 0;
@@ -63,6 +63,10 @@ class Kernel {
   // An eventfd: how another thread wakes a ring that has a read of 8 bytes pending on it.
   virtual int open_event() noexcept = 0;
   virtual void signal_event(int fd) noexcept = 0;
+
+  int set_option(int fd, int level, int name, int value) noexcept {
+    return set_option(fd, level, name, std::as_bytes(std::span(&value, 1)));
+  }
 
   virtual Instant now() noexcept = 0;
   virtual std::int64_t unix_seconds() noexcept = 0;

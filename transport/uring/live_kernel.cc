@@ -53,8 +53,10 @@ class LiveKernel final : public Kernel {
 
   int open_socket(int family) noexcept override { return result_of(::socket(family, SOCK_STREAM | SOCK_CLOEXEC, 0)); }
 
-  int set_option(int fd, int level, int name, int value) noexcept override {
-    return result_of(::setsockopt(fd, level, name, &value, sizeof value));
+  using Kernel::set_option;
+
+  int set_option(int fd, int level, int name, std::span<const std::byte> value) noexcept override {
+    return result_of(::setsockopt(fd, level, name, value.data(), static_cast<socklen_t>(value.size())));
   }
 
   int bind_and_listen(int fd, const Address& address, int backlog) noexcept override {

@@ -22,6 +22,8 @@ struct Hello {
   static constexpr std::uint16_t kFlagBegin = 0x0001;
   // Flag: the sender is an edge site. Only diallers are.
   static constexpr std::uint16_t kFlagEdge = 0x0002;
+  // Feature: the sender follows a TLS KeyUpdate of the peer. Without it a session lives as long as its first keys.
+  static constexpr std::uint64_t kFeatureKeyUpdates = 0x1;
 
   std::uint8_t version_min = kVersion;
   std::uint8_t version_max = kVersion;
@@ -33,7 +35,7 @@ struct Hello {
   std::uint32_t streams_max = 0;           // that the peer may have open
   std::uint64_t link_id = 0;  // chosen by the dialler for each run of a link: sessions with it belong together
   std::uint64_t incarnation = 0;  // of the process: random, or later than the last
-  std::uint64_t features = 0;     // bits of optional protocol parts; none is defined in version 1
+  std::uint64_t features = 0;     // bits of optional protocol parts
   std::string site_id;
   std::string site_name;
 
