@@ -390,7 +390,14 @@ void Session::on_probe(Instant now) noexcept {
   if (const Duration late = now - probe_.deadline(); late > kLateMax) last_heard_ = last_heard_ + late;
   // Nor does time in which we had no memory to listen.
   if (!receive_.in_flight()) last_heard_ = now;
-  if (now >= give_up_at()) return fail_silent(now - last_heard_);
+  if (now >= give_up_at()) {
+    // On a slow way a record may take longer to come than a peer may be silent, and the kernel keeps it until it is
+    // whole.
+    if (const int ago_ms = socket_.milliseconds_since_data(); ago_ms >= 0) {
+      last_heard_ = std::max(last_heard_, now - Duration::milliseconds(ago_ms));
+    }
+    if (now >= give_up_at()) return fail_silent(now - last_heard_);
+  }
   std::uint8_t payload[8];
   wire::store<std::uint64_t>(payload, static_cast<std::uint64_t>(now.ns));
   if (state_ == State::kUp) put_frame(FrameType::kPing, 0, 0, payload);

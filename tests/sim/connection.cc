@@ -205,6 +205,7 @@ void Connection::arrive_data(Side from, const std::vector<std::uint8_t>& bytes) 
   if (struck) size = static_cast<std::size_t>(strike_at_bytes_ - end.arrived_bytes);
   end.arrived_bytes += size;
   to.received.append({bytes.data(), size});
+  to.last_data = world_.now();
   wake(to);
   if (!struck) return;
   world_.trace({strike_resets_ ? "reset on the way" : "silence on the way", to.host,

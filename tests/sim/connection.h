@@ -30,6 +30,9 @@ class Connection : public std::enable_shared_from_this<Connection> {
 
   static Side other(Side side) noexcept { return side == kClient ? kServer : kClient; }
 
+  // When bytes last arrived at this end.
+  Instant last_data(Side side) const noexcept { return ends_[side].last_data; }
+
   bool readable(Side side) const noexcept;
   bool writable(Side side) const noexcept;
 
@@ -76,6 +79,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
     bool send_shut = false;
     // What has come to this end.
     ByteQueue received;
+    Instant last_data{};
     bool finished = false;  // the other's FIN is here
     bool receive_shut = false;
     bool dead = false;  // reset, or given up

@@ -56,6 +56,9 @@ WorldPlan WorldPlan::draw(std::uint64_t seed) {
   const unsigned sessions = std::max(plan.sides[0].shards, plan.sides[1].shards);
   for (SidePlan& side : plan.sides)
     side.link_blocks = std::max(side.link_blocks, 4 * ((sessions + side.shards - 1) / side.shards));
+  Prng protection(seed ^ 0x746c73);
+  for (SidePlan& side : plan.sides)
+    draw_protection(protection, side);
   plan.sizes = draw_sizes(prng, 300'000);
   plan.flows = 4 + static_cast<unsigned>(prng.below(28));
   plan.flows_within = pick(prng, {Duration::milliseconds(10), Duration::seconds(1), Duration::seconds(5)});

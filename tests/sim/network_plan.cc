@@ -149,6 +149,9 @@ NetworkPlan NetworkPlan::draw(std::uint64_t seed) {
     plan.sites[number] = {draw_limits(prng, plan.tight), number >= interior, draw_duration(prng, Duration::seconds(2))};
   }
   draw_lines(prng, plan, interior);
+  Prng protection(seed ^ 0x746c73);
+  for (NetworkPlan::Site& site : plan.sites)
+    draw_protection(protection, site.limits);
   make_room_for_sessions(plan);
   draw_services(prng, plan);
   if (prng.below(3) == 0) {

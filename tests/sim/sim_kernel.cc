@@ -165,6 +165,11 @@ int SimKernel::peer_address(int fd, Address& address) noexcept {
   return 0;
 }
 
+int SimKernel::milliseconds_since_data(int fd) noexcept {
+  const auto socket = socket_of(fd, "TCP_INFO");
+  return socket ? socket->milliseconds_since_data() : -EBADF;
+}
+
 int SimKernel::shutdown(int fd, int how) noexcept {
   const auto socket = socket_of(fd, "shutdown");
   if (!socket) return -EBADF;

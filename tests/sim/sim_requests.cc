@@ -22,6 +22,8 @@ constexpr std::uint32_t buffer_flags(std::uint16_t id) noexcept {
   return IORING_CQE_F_BUFFER | static_cast<std::uint32_t>(id) << IORING_CQE_BUFFER_SHIFT;
 }
 
+constexpr std::uint8_t kApplicationData = 23;
+
 std::size_t size_of(std::span<const iovec> vectors) noexcept {
   std::size_t size = 0;
   for (const iovec& piece : vectors)
@@ -203,7 +205,9 @@ SimRing::Tried SimRing::attempt_send(SimRequest& request) {
   }
   if (request.waiting && !socket.writable()) return std::nullopt;
   std::size_t bytes_max = size_of(request.vectors);
-  if (bytes_max > 1 && world_.chance(world_.faults().short_send)) bytes_max = 1 + world_.prng().below(bytes_max);
+  // A TLS record that is no data has a few bytes, which fit or do not.
+  const bool may_be_short = bytes_max > 1 && request.type == kApplicationData;
+  if (may_be_short && world_.chance(world_.faults().short_send)) bytes_max = 1 + world_.prng().below(bytes_max);
   const int result = socket.send(request.vectors, bytes_max, request.type);
   if (result == -EAGAIN) return std::nullopt;
   return Outcome{result};

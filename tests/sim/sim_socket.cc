@@ -253,6 +253,10 @@ void SimSocket::released() {
 
 // ---- bytes
 
+int SimSocket::milliseconds_since_data() const noexcept {
+  return connection_ ? static_cast<int>((world_.now() - connection_->last_data(side_)).milliseconds()) : -ENOTCONN;
+}
+
 bool SimSocket::readable() const noexcept {
   if (state_ == State::kListening) return has_client();
   if (!connection_) return state_ != State::kConnecting;

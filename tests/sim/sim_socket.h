@@ -51,6 +51,7 @@ class SimSocket final : public SimFile, public std::enable_shared_from_this<SimS
 
   std::shared_ptr<SimSocket> take_client();
 
+  int milliseconds_since_data() const noexcept;
   bool readable() const noexcept;
   bool writable() const noexcept;
 

@@ -17,6 +17,15 @@ FlowSizes draw_sizes(Prng& prng, std::uint64_t largest) {
   return sizes;
 }
 
+void draw_protection(Prng& prng, SidePlan& side) {
+  side.tls.present = prng.below(4) != 0;
+  side.tls.sends = prng.below(4) != 0;
+  side.tls.receives = prng.below(4) != 0;
+  side.tls.rekeys = prng.below(2) == 0;
+  if (prng.below(4) == 0) side.record_protection = RecordProtection::kUser;
+  side.records_per_key = pick(prng, {std::uint64_t{8}, std::uint64_t{50}, std::uint64_t{500}, kRecordsPerKey});
+}
+
 void calm_down(Faults& faults) noexcept {
   faults.connect_refused = faults.connect_slow = faults.connect_lost = 0;
   faults.reset = faults.silence = faults.tiny_send_buffer = 0;

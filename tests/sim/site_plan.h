@@ -55,6 +55,8 @@ T pick(Prng& prng, const T (&values)[N]) {
 Duration draw_duration(Prng& prng, Duration most) noexcept;
 // `largest`: of the most bytes that a flow may have, the largest choice.
 FlowSizes draw_sizes(Prng& prng, std::uint64_t largest);
+// What the kernel offers of TLS, what is wanted of it, and how soon keys are used up.
+void draw_protection(Prng& prng, SidePlan& side);
 // Takes away what an application must not notice.
 void calm_down(Faults& faults) noexcept;
 

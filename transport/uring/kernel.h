@@ -54,6 +54,8 @@ class Kernel {
   virtual int bind_and_listen(int fd, const Address& address, int backlog) noexcept = 0;
   virtual int local_address(int fd, Address& address) noexcept = 0;
   virtual int peer_address(int fd, Address& address) noexcept = 0;
+  // How long ago bytes of the peer last arrived (TCP_INFO), in milliseconds; read or not.
+  virtual int milliseconds_since_data(int fd) noexcept = 0;
   virtual int shutdown(int fd, int how) noexcept = 0;
   virtual void close(int fd) noexcept = 0;
   // Closes with a reset (RST) instead of an orderly end, so that the other side cannot take a cut stream for a whole

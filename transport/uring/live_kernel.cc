@@ -1,7 +1,10 @@
+#include <algorithm>
 #include <cerrno>
+#include <cstdint>
 #include <ctime>
 
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sys/eventfd.h>
 #include <sys/random.h>
 #include <sys/syscall.h>
@@ -72,6 +75,13 @@ class LiveKernel final : public Kernel {
   int peer_address(int fd, Address& address) noexcept override {
     address.size = sizeof address.storage;
     return result_of(::getpeername(fd, address.get(), &address.size));
+  }
+
+  int milliseconds_since_data(int fd) noexcept override {
+    tcp_info info{};
+    socklen_t size = sizeof info;
+    if (::getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &size) < 0) return -errno;
+    return static_cast<int>(std::min<std::uint32_t>(info.tcpi_last_data_recv, INT32_MAX));
   }
 
   int shutdown(int fd, int how) noexcept override { return result_of(::shutdown(fd, how)); }
