@@ -15,6 +15,12 @@ Result<std::shared_ptr<const Credentials>> load(const std::string& owner, const 
   return loaded;
 }
 
+// As validated.
+RecordProtection record_protection(const std::string& name) {
+  if (name == "kernel") return RecordProtection::kKernel;
+  return name == "user" ? RecordProtection::kUser : RecordProtection::kAuto;
+}
+
 Result<void> add_accesses(const Resources& resources, CredentialsStore& store, GatewayConfig& config) {
   for (const RouterAccess& access : resources.router_accesses) {
     const auto credentials = load(label(access), store.server_bundle(access, resources.site()->default_issuer,
@@ -44,6 +50,7 @@ Result<void> add_links(const Resources& resources, CredentialsStore& store, Gate
     }
     link_config.credentials = std::move(*credentials);
     link_config.present_certificate = !link.no_client_auth;
+    if (link.record_protection) link_config.record_protection = record_protection(*link.record_protection);
     config.links.push_back(std::move(link_config));
   }
   return {};
@@ -67,6 +74,8 @@ Result<GatewayConfig> make_gateway_config(const Resources& resources, Credential
   config.site_name = resources.site()->metadata.name;
   config.edge = resources.site()->edge;
   config.link_timeout = resources.site()->link_timeout;
+  config.record_protection = record_protection(resources.site()->record_protection);
+  config.records_per_key = resources.site()->records_per_key.value_or(kRecordsPerKey);
   if (auto added = add_accesses(resources, store, config); !added) return std::unexpected(added.error());
   if (auto added = add_links(resources, store, config); !added) return std::unexpected(added.error());
   for (const Listener& listener : resources.listeners) {

@@ -15,6 +15,8 @@ struct GatewayConfig {
   std::string site_name;
   bool edge = false;
   Duration link_timeout{};
+  RecordProtection record_protection = RecordProtection::kAuto;
+  std::uint64_t records_per_key = kRecordsPerKey;
   std::vector<AccessConfig> accesses;
   std::vector<ListenerConfig> listeners;
   std::vector<ConnectorConfig> connectors;

@@ -8,6 +8,7 @@
 
 #include "router/site/base64.h"
 #include "router/site/names.h"
+#include "transport/tls/record.h"
 
 namespace fairlead {
 
@@ -21,6 +22,8 @@ constexpr std::uint32_t kWeightMax = std::numeric_limits<std::int32_t>::max();
 // Shorter ones would take a busy machine for a dead one.
 constexpr Duration kLinkTimeoutMin = Duration::milliseconds(100);
 constexpr Duration kLinkTimeoutMax = Duration::seconds(60);
+// Fewer would renew keys for every handful of packets.
+constexpr std::uint32_t kRecordsPerKeyMin = 16;
 constexpr std::uint32_t kCostMax = std::numeric_limits<std::int32_t>::max();
 
 // Reports what a check of names.h found about a field that is there.
@@ -44,6 +47,10 @@ std::string read_host(FieldReader& reader, Check check) {
   std::string host = reader.required_text("host");
   check_text(reader, "host", host, check);
   return host;
+}
+
+std::optional<std::string> read_record_protection(FieldReader& spec) {
+  return spec.choice("recordProtection", {"auto", "kernel", "user"});
 }
 
 std::string read_routing_key(FieldReader& spec) {
@@ -207,6 +214,8 @@ void read_site(DocumentContext& context, FieldReader& spec, Site& site) {
   if (auto issuer = spec.text("defaultIssuer")) site.default_issuer = *issuer;
   check_text(spec, "defaultIssuer", site.default_issuer, check_bundle_name);
   if (const auto timeout = spec.duration("linkTimeout", kLinkTimeoutMin, kLinkTimeoutMax)) site.link_timeout = *timeout;
+  site.record_protection = read_record_protection(spec).value_or("auto");
+  site.records_per_key = spec.number("recordsPerKey", kRecordsPerKeyMin, kRecordsPerKey);
   if (spec.flag("ha").value_or(false)) {
     spec.error("ha", fmt::format("found true; allowed is false: {}", kKubernetesOnly));
   }
@@ -219,6 +228,7 @@ void read_link(DocumentContext& context, FieldReader& spec, Link& link) {
   read_link_credentials(spec, link);
   link.cost = spec.number("cost", 1, kCostMax).value_or(1);
   link.no_client_auth = spec.flag("noClientAuth").value_or(false);
+  link.record_protection = read_record_protection(spec);
   if (spec.has("endpoints") && (spec.has("interRouter") || spec.has("edge"))) {
     spec.error("endpoints", "is there together with interRouter or edge, the older spelling; keep one of them");
   }

@@ -51,6 +51,8 @@ struct Site {
   bool edge = false;
   std::string default_issuer{kSiteCaName};
   Duration link_timeout = Duration::milliseconds(400);  // a link that is silent for longer is lost
+  std::string record_protection = "auto";               // or kernel, or user
+  std::optional<std::uint32_t> records_per_key;
 
   bool accepts_links() const { return link_access != "none"; }
 
@@ -74,6 +76,7 @@ struct Link {
   std::uint32_t cost = 1;
   std::vector<LinkEndpoint> endpoints;
   bool no_client_auth = false;
+  std::optional<std::string> record_protection;  // none: the site's
 };
 
 struct RouterAccessRole {

@@ -232,14 +232,13 @@ TEST_P(RecordsOfEverySuite, AlertsAreRecordsToo) {
   EXPECT_EQ(Bytes(opened->data, opened->data + opened->size), (Bytes{1, 0}));
 }
 
-TEST(RecordSealer, AsksForANewKeyInTimeAndNeverGoesBeyondItsLimit) {
+TEST(RecordSealer, CountsItsRecordsAndNeverGoesBeyondTheLimit) {
   RecordSealer sealer(CipherSuite::kAes128Gcm, secret_for(CipherSuite::kAes128Gcm), kRecordsPerKey - 1);
   Bytes out(kKeyUpdateRecord);
-  EXPECT_FALSE(sealer.needs_key_update());
   sealer.close_notify(out.data());
-  EXPECT_TRUE(sealer.needs_key_update());
+  EXPECT_EQ(sealer.records(), kRecordsPerKey);
   sealer.key_update(out.data(), false);
-  EXPECT_FALSE(sealer.needs_key_update());
+  EXPECT_EQ(sealer.records(), 0U);
 
   RecordSealer stubborn(CipherSuite::kAes128Gcm, secret_for(CipherSuite::kAes128Gcm), kRecordsPerKeyMax);
   EXPECT_DEATH(stubborn.close_notify(out.data()), "kRecordsPerKeyMax");

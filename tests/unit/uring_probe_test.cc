@@ -29,10 +29,11 @@ class RefusingKernel final : public Kernel {
   int register_buffer_ring(io_uring&, io_uring_buf_reg&) noexcept override { return -ENOSYS; }
   int unregister_buffer_ring(io_uring&, int) noexcept override { return -ENOSYS; }
   int open_socket(int) noexcept override { return -ENOSYS; }
-  int set_option(int, int, int, int) noexcept override { return -ENOSYS; }
+  int set_option(int, int, int, std::span<const std::byte>) noexcept override { return -ENOSYS; }
   int bind_and_listen(int, const Address&, int) noexcept override { return -ENOSYS; }
   int local_address(int, Address&) noexcept override { return -ENOSYS; }
   int peer_address(int, Address&) noexcept override { return -ENOSYS; }
+  int milliseconds_since_data(int) noexcept override { return -ENOSYS; }
   int shutdown(int, int) noexcept override { return -ENOSYS; }
   void close(int) noexcept override {}
   void close_with_reset(int) noexcept override {}

@@ -96,6 +96,8 @@ Result<std::unique_ptr<Gateway>> start_gateway(const GatewayConfig& config, cons
   options.site_name = config.site_name;
   options.edge = config.edge;
   options.silent_limit = config.link_timeout;
+  options.record_protection = config.record_protection;
+  options.records_per_key = config.records_per_key;
   auto gateway = Gateway::start(options);
   if (!gateway) return gateway;
   const auto give_up = Clock::now() + kPortsFreeWithin;
