@@ -27,6 +27,9 @@ class Access final : public PendingSession::Owner {
 
   const AccessStatus& status() const noexcept { return status_; }
 
+  // For connections from now on.
+  void set_credentials(std::shared_ptr<const Credentials> credentials) { config_.credentials = std::move(credentials); }
+
   void close() noexcept;
 
   bool closed() const noexcept { return closing_ && !accept_.in_flight(); }

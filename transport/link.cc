@@ -23,7 +23,8 @@ std::string session_place(std::uint16_t index) {
 }  // namespace
 
 Link::Link(Transport& transport, std::uint32_t id, LinkConfig config)
-    : transport_(transport), config_(std::move(config)), link_id_(transport.prng().next()), slots_(1, Slot::kDown) {
+    : transport_(transport), config_(std::move(config)), link_id_(transport.prng().next()), slots_(1, Slot::kDown),
+      renewals_(1, Renewal::kNone) {
   record_.id = id;
   record_.status.name = config_.name;
   record_.status.cost = config_.cost;
@@ -49,18 +50,21 @@ unsigned Link::up_count() const noexcept {
 
 void Link::dial() {
   if (closing_ || transport_.draining()) return;
-  if (up_count() > 0) {
-    for (std::uint16_t index = 0; index < slots_.size(); ++index) {
-      if (slots_[index] == Slot::kDown) dial_target(index, current_);
-    }
-    return;
-  }
+  if (up_count() > 0) return dial_missing();
   if (resolving_ || slots_[0] != Slot::kDown) return;
   record_.note_state(LinkPhase::kConnecting, transport_.kernel().unix_seconds());
   next_endpoint_ = 0;
   targets_.clear();
   next_target_ = 0;
   resolve_next_endpoint();
+}
+
+// Of a link that is up.
+void Link::dial_missing() {
+  for (std::uint16_t index = 0; index < slots_.size(); ++index) {
+    if (slots_[index] == Slot::kDown) dial_target(index, current_);
+    if (slots_[index] == Slot::kUp && renewals_[index] == Renewal::kWanted) dial_target(index, current_, true);
+  }
 }
 
 void Link::resolve_next_endpoint() {
@@ -83,7 +87,7 @@ void Link::endpoint_resolved(Result<std::vector<Address>> addresses) {
   dial_target(0, current_);
 }
 
-void Link::dial_target(std::uint16_t index, const Target& target) {
+void Link::dial_target(std::uint16_t index, const Target& target, bool replace) {
   const int fd = transport_.kernel().open_socket(target.address.family());
   ++record_.status.dials;
   if (fd < 0) {
@@ -91,14 +95,21 @@ void Link::dial_target(std::uint16_t index, const Target& target) {
     const Error error = error_from_errno(-fd, "socket for link " + config_.name);
     return index == 0 && up_count() == 0 ? attempt_failed(to_string(target.address), error) : back_off();
   }
-  slots_[index] = Slot::kDialling;
+  Hello hello = make_hello(index);
+  if (replace) {
+    hello.flags |= Hello::kFlagReplace;
+    renewals_[index] = Renewal::kDialling;
+  } else {
+    slots_[index] = Slot::kDialling;
+    renewals_[index] = Renewal::kNone;
+  }
   ClientHandshakeOptions tls;
   tls.host = target.endpoint.host;
   tls.peer = to_string(target.address);
   tls.present_certificate = config_.present_certificate;
   transport_.add_pending(std::make_unique<PendingSession>(transport_, *this, Socket(transport_.kernel(), fd),
                                                           target.address, config_.credentials, std::move(tls),
-                                                          make_hello(index)));
+                                                          std::move(hello)));
 }
 
 RecordProtection Link::protection() const noexcept {
@@ -118,24 +129,34 @@ Result<Hello> Link::answer_hello(PendingSession&) {
   return fail(ErrorCode::kProtocol, "unexpected HELLO");
 }
 
-void Link::pending_ready(PendingSession& pending) {
-  const std::uint16_t index = pending.hello().session_index;
+// What is wrong with a peer that came through HELLO.
+std::optional<Error> Link::why_not_ready(const PendingSession& pending) const {
   const Hello& peer = pending.peer_hello();
+  const Hello& hello = pending.hello();
   if (peer.site_id == transport_.options().site_id) {
-    return pending_failed(pending, {ErrorCode::kInvalid, "link " + config_.name + " leads back to this very site"});
+    return Error{ErrorCode::kInvalid, "link " + config_.name + " leads back to this very site"};
   }
-  if (peer.session_index != index || peer.link_id != link_id_) {
-    return pending_failed(pending, {ErrorCode::kProtocol, record_.status.url + " answered for another session"});
+  const bool same_purpose = ((peer.flags ^ hello.flags) & Hello::kFlagReplace) == 0;
+  if (peer.session_index != hello.session_index || peer.link_id != link_id_ || !same_purpose) {
+    return Error{ErrorCode::kProtocol, record_.status.url + " answered for another session"};
   }
   if ((peer.flags & Hello::kFlagEdge) != 0) {
-    return pending_failed(pending, {ErrorCode::kProtocol, "an edge site accepted the link, which it never does"});
+    return Error{ErrorCode::kProtocol, "an edge site accepted the link, which it never does"};
   }
-  const bool first = up_count() == 0;
-  if (!first && peer.incarnation != record_.peer_incarnation) {
+  if (up_count() > 0 && peer.incarnation != record_.peer_incarnation) {
     // The peer restarted between two of our dials; the sessions to its old life are about to end.
-    return pending_failed(pending, {ErrorCode::kReset, "another router answered at " + record_.status.url});
+    return Error{ErrorCode::kReset, "another router answered at " + record_.status.url};
   }
-  if (auto adopted = transport_.adopt(record_, pending, protection()); !adopted) {
+  return std::nullopt;
+}
+
+void Link::pending_ready(PendingSession& pending) {
+  if (auto error = why_not_ready(pending)) return pending_failed(pending, *error);
+  if ((pending.hello().flags & Hello::kFlagReplace) != 0) return replacement_ready(pending);
+  const std::uint16_t index = pending.hello().session_index;
+  const Hello& peer = pending.peer_hello();
+  const bool first = up_count() == 0;
+  if (auto adopted = transport_.adopt(record_, pending, protection(), std::nullopt); !adopted) {
     return pending_failed(pending, adopted.error());
   }
   slots_[index] = Slot::kUp;
@@ -148,6 +169,7 @@ void Link::pending_ready(PendingSession& pending) {
   const std::uint16_t wanted =
       std::max<std::uint16_t>(peer.shards, static_cast<std::uint16_t>(transport_.options().shards));
   slots_.resize(wanted, Slot::kDown);
+  renewals_.resize(wanted, Renewal::kNone);
   record_.status.sessions_wanted = wanted;
   record_.going_away = false;
   record_.cost_told = pending.hello().cost;  // it may have changed meanwhile
@@ -158,10 +180,50 @@ void Link::pending_ready(PendingSession& pending) {
   dial();
 }
 
+// ---- fresh connections for sessions that are up
+
+void Link::set_credentials(std::shared_ptr<const Credentials> credentials) {
+  config_.credentials = std::move(credentials);
+  for (std::uint16_t index = 0; index < slots_.size(); ++index) {
+    if (renewals_[index] == Renewal::kDialling) renewals_[index] = Renewal::kStale;
+    renew(index);
+  }
+}
+
+void Link::renew(std::uint16_t index) {
+  if (closing_ || index >= slots_.size() || slots_[index] != Slot::kUp || renewals_[index] != Renewal::kNone) return;
+  renewals_[index] = Renewal::kWanted;
+  dial();
+}
+
+void Link::replacement_ready(PendingSession& pending) {
+  const std::uint16_t index = pending.hello().session_index;
+  const auto session = record_.session_at(index);
+  if (slots_[index] != Slot::kUp || !session) return;  // it was lost meanwhile
+  if (auto adopted = transport_.adopt(record_, pending, protection(), session); !adopted) {
+    return replacement_failed(index, adopted.error());
+  }
+  record_.note_peer(pending.peer_hello(), pending.tls());
+  record_.failures.erase(session_place(index));
+  failures_ = 0;
+  const bool again = renewals_[index] == Renewal::kStale;
+  renewals_[index] = Renewal::kNone;
+  if (again) renew(index);
+}
+
+// The session goes on as it is until another try succeeds.
+void Link::replacement_failed(std::uint16_t index, const Error& error) {
+  if (slots_[index] != Slot::kUp) return;
+  renewals_[index] = Renewal::kWanted;
+  set_error(session_place(index), {error.code, "fresh connection: " + error.message});
+  back_off();
+}
+
 // ---- failing
 
 void Link::pending_failed(PendingSession& pending, const Error& error) {
   const std::uint16_t index = pending.hello().session_index;
+  if ((pending.hello().flags & Hello::kFlagReplace) != 0) return closing_ ? void() : replacement_failed(index, error);
   slots_[index] = Slot::kDown;
   if (closing_) return;
   if (up_count() > 0) {
@@ -207,7 +269,10 @@ void Link::on_redial(Instant) noexcept {
 }
 
 void Link::session_ended(std::uint16_t index, const Error& error) {
-  if (index < slots_.size()) slots_[index] = Slot::kDown;
+  if (index < slots_.size()) {
+    slots_[index] = Slot::kDown;
+    renewals_[index] = Renewal::kNone;
+  }
   if (closing_) return;
   if (up_count() > 0) {
     set_error(session_place(index), error);

@@ -13,6 +13,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -42,6 +43,11 @@ class Link final : public PendingSession::Owner {
 
   void set_cost(std::uint32_t cost) noexcept { config_.cost = record_.status.cost = cost; }
 
+  // For connections from now on; those of sessions that are up are replaced.
+  void set_credentials(std::shared_ptr<const Credentials> credentials);
+  // Dials a connection to take the place of that of a session; one that is being dialled does for it.
+  void renew(std::uint16_t index);
+
   // Dials whatever is missing.
   void dial();
   void close();
@@ -60,6 +66,14 @@ class Link final : public PendingSession::Owner {
     kUp,        // a session on its shard
   };
 
+  // Of the connection of a session that is up.
+  enum class Renewal : std::uint8_t {
+    kNone,
+    kWanted,    // to be dialled
+    kDialling,  // a PendingSession works on it
+    kStale,     // ... with credentials that are replaced meanwhile
+  };
+
   // What a dial tries next.
   struct Target {
     HostPort endpoint;
@@ -68,7 +82,11 @@ class Link final : public PendingSession::Owner {
 
   void resolve_next_endpoint();
   void endpoint_resolved(Result<std::vector<Address>> addresses);
-  void dial_target(std::uint16_t index, const Target& target);
+  void dial_missing();
+  void dial_target(std::uint16_t index, const Target& target, bool replace = false);
+  std::optional<Error> why_not_ready(const PendingSession& pending) const;
+  void replacement_ready(PendingSession& pending);
+  void replacement_failed(std::uint16_t index, const Error& error);
   void attempt_failed(const std::string& place, const Error& error);
   void back_off();
   void on_redial(Instant now) noexcept;
@@ -82,6 +100,7 @@ class Link final : public PendingSession::Owner {
   LinkRecord record_;
   std::uint64_t link_id_;        // as told to the peer: of this run, from the first session to the last
   std::vector<Slot> slots_;      // by session index
+  std::vector<Renewal> renewals_;
   std::vector<Target> targets_;  // of the endpoint being tried
   std::size_t next_target_ = 0;
   std::size_t next_endpoint_ = 0;

@@ -61,6 +61,14 @@ void LinkRecord::drop_session(std::uint64_t session_id) {
   sessions.erase(at);
 }
 
+std::optional<std::uint64_t> LinkRecord::session_at(std::uint16_t index) const noexcept {
+  // The newest, should one that it replaces not have ended yet.
+  for (auto at = sessions.rbegin(); at != sessions.rend(); ++at) {
+    if (at->second.index == index) return at->first;
+  }
+  return std::nullopt;
+}
+
 Duration LinkRecord::round_trip() const noexcept {
   std::int64_t sum_ns = 0;
   std::int64_t measured = 0;

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 
 #include "transport/config.h"
@@ -50,6 +51,8 @@ struct LinkRecord {
   // Forgets the places that were not tried since the last call: a name may stand for ever new addresses.
   void end_round();
   void drop_session(std::uint64_t session_id);
+  // The id of the session of that index, if it is up.
+  std::optional<std::uint64_t> session_at(std::uint16_t index) const noexcept;
   // Whether a router message of this session counts. All of a link's come over one session, in order, until the peer
   // has lost it. What comes over that one afterwards was under way for too long: newer ones may have been handled.
   bool take_message_of(std::uint64_t session_id);

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cerrno>
 
-#include "transport/kernel_records.h"
 #include "transport/shard.h"
 
 namespace fairlead {
@@ -27,73 +26,42 @@ constexpr Duration kLateMax = Duration::milliseconds(20);
 // Shared by the active streams of a session as their backlog.
 constexpr std::uint64_t kSessionBacklogBytes = 16 * 1024 * 1024;
 constexpr std::uint32_t kControlPartBytes = 2048;
-
-}  // namespace
-
-namespace {
-
-std::unique_ptr<RecordSender> make_sender(Shard& shard, SessionSeed& seed, Block* out) {
-  if (!seed.kernel_sends) return std::make_unique<SealingSender>(std::move(seed.sealer), out);
-  const KernelKey key(shard.kernel(), seed.socket.fd(), TlsDirection::kSend, seed.sealer->suite(),
-                      seed.sealer->secret(), seed.kernel_rekeys);
-  return std::make_unique<KernelSender>(key, out);
-}
-
-// `preloaded`: false if more came early than fits.
-std::unique_ptr<RecordReceiver> make_receiver(Shard& shard, SessionSeed& seed, Block* in, bool& preloaded) {
-  const auto role = seed.dialled ? PostHandshake::Role::kClient : PostHandshake::Role::kServer;
-  if (!seed.kernel_receives) {
-    auto receiver = std::make_unique<OpeningReceiver>(std::move(seed.opener), role, shard.link_pool(), in);
-    preloaded = receiver->preload(seed.early.data(), seed.early.size());
-    return receiver;
-  }
-  const KernelKey key(shard.kernel(), seed.socket.fd(), TlsDirection::kReceive, seed.opener->suite(),
-                      seed.opener->secret(), seed.kernel_rekeys);
-  return std::make_unique<KernelReceiver>(key, role, shard.link_pool(), in);
-}
+// More than one batch can have.
+constexpr std::uint64_t kRecordsPerBatchMax = 4096;
 
 }  // namespace
 
 std::unique_ptr<Session> Session::open(Shard& shard, SessionSeed seed) {
-  Block* out = shard.link_pool().take();
-  Block* in = shard.link_pool().take();
-  if (out == nullptr || in == nullptr) {
-    if (out != nullptr) BlockPool::release(out);
-    if (in != nullptr) BlockPool::release(in);
+  std::unique_ptr<Session> session(new Session(shard, seed));
+  session->connection_ = TlsConnection::open(*session, shard, seed);
+  if (session->connection_ == nullptr) {
+    session->state_ = State::kEnded;
     return nullptr;
   }
-  bool preloaded = true;
-  auto sender = make_sender(shard, seed, out);
-  auto receiver = make_receiver(shard, seed, in, preloaded);
-  std::unique_ptr<Session> session(new Session(shard, std::move(seed), std::move(sender), std::move(receiver)));
-  session->early_too_long_ = !preloaded;
+  session->sends_ = session->receives_ = session->connection_.get();
   return session;
 }
 
 void Session::start() noexcept {
-  if (early_too_long_) return fail(ErrorCode::kProtocol, "the peer sent more with its handshake than one block holds");
+  shard_.timers().arm(probe_, shard_.now() + Duration::milliseconds(1));
   process_received();
-  arm_receive();
+  arm_receive(*receives_);
 }
 
-Session::Session(Shard& shard, SessionSeed seed, std::unique_ptr<RecordSender> sender,
-                 std::unique_ptr<RecordReceiver> receiver)
+Session::Session(Shard& shard, const SessionSeed& seed)
     : shard_(shard),
-      socket_(std::move(seed.socket)),
-      sender_(std::move(sender)),
-      receiver_(std::move(receiver)),
       control_(shard.slice_nodes()),
       router_messages_(shard.slice_nodes()),
       ours_(std::min({shard.options().streams_per_session_max, seed.peer_streams_max, StreamId::kSlotsMax - 1})),
       theirs_(std::min(shard.options().streams_per_session_max, StreamId::kSlotsMax - 1)),
       dialled_(seed.dialled),
       peer_takes_key_updates_(seed.peer_takes_key_updates),
+      peer_moves_(seed.peer_moves),
       id_(seed.session_id),
       link_(seed.link),
       peer_initial_window_bytes_(seed.peer_initial_window_bytes),
       last_heard_(shard.now()) {
   free_slots_.reserve(ours_.streams.size());
-  shard_.timers().arm(probe_, shard_.now() + Duration::milliseconds(1));
 }
 
 Session::~Session() {
@@ -241,7 +209,7 @@ void Session::mark_dirty() noexcept {
 
 void Session::put_frame(FrameType type, std::uint8_t flags, std::uint32_t stream,
                         std::span<const std::uint8_t> payload) noexcept {
-  if (state_ == State::kEnding || state_ == State::kEnded || close_notify_put_) return;
+  if (!alive() || sends_->close_notify_put()) return;
   const std::uint32_t size = kFrameHeaderSize + static_cast<std::uint32_t>(payload.size());
   SliceQueue& queue = type == FrameType::kControl ? router_messages_ : control_;
   if (queue.bytes() + size > (type == FrameType::kControl ? kRouterBytesMax : kControlBytesMax)) return fail_unread();
@@ -302,10 +270,10 @@ void Session::put_credits() noexcept {
 }
 
 bool Session::put_queue(SliceQueue& queue) noexcept {
-  while (!queue.empty() && sender_->room()) {
+  while (!queue.empty() && sends_->sender().room()) {
     // A slice is a run of whole frames of at most one small block, which one record takes.
     const Slice run = queue.take_front(UINT32_MAX);
-    sender_->put_frames(run.data(), run.size());
+    sends_->sender().put_frames(run.data(), run.size());
   }
   return queue.empty();
 }
@@ -315,18 +283,19 @@ bool Session::put_control_frames() noexcept {
 }
 
 std::uint64_t Session::unsent_bytes() const noexcept {
-  return control_.bytes() + router_messages_.bytes() + sender_->pending_bytes();
+  return control_.bytes() + router_messages_.bytes() + sends_->sender().pending_bytes();
 }
 
 void Session::put_streams() noexcept {
+  RecordSender& sender = sends_->sender();
   const bool interactive = shard_.now() - last_interactive_ < kInteractiveMemory && scheduler_.count() > 1;
   const std::uint32_t batch_bytes = interactive ? kBatchBytesShort : kBatchBytesLong;
-  while (sender_->room() && sender_->pending_bytes() < batch_bytes) {
+  while (sender.room() && sender.pending_bytes() < batch_bytes) {
     ScheduleEntry* entry = scheduler_.next();
     if (entry == nullptr) return;
     Stream& stream = static_cast<Stream&>(*entry);
     bool more = false;
-    const std::uint32_t sent = stream.pull(*sender_, more);
+    const std::uint32_t sent = stream.pull(sender, more);
     figures_.bytes_out += sent;
     if (sent > 0) stream.note_moved(shard_.now());
     if (sent > 0 && sent <= kInteractiveBytes && !more) last_interactive_ = shard_.now();
@@ -335,53 +304,46 @@ void Session::put_streams() noexcept {
   }
 }
 
-// One key must not protect too many records; the renewal costs one small record.
+// One key must not protect too many records: it is replaced, which costs one small record, or the whole connection is.
 void Session::renew_key() noexcept {
-  const bool due = sender_->records_of_key() >= shard_.options().records_per_key;
+  RecordSender& sender = sends_->sender();
+  const bool due = sender.records_of_key() >= shard_.options().records_per_key;
   if (!due && !std::exchange(key_update_wanted_, false)) [[likely]]
     return;
-  if (sender_->can_update_key() && peer_takes_key_updates_) sender_->put_key_update();
+  if (sender.can_update_key() && peer_takes_key_updates_) return sender.put_key_update();
+  ask_for_renewal();
+  if (sender.records_of_key() >= kRecordsPerKeyMax - kRecordsPerBatchMax) {
+    fail(ErrorCode::kLimit, "the TLS key is used up, and no fresh connection could take its place");
+  }
 }
 
 void Session::flush() noexcept {
-  if (state_ == State::kEnding || state_ == State::kEnded || send_.in_flight() || write_shut_) return;
-  if (sender_->pending_bytes() == 0) {
-    renew_key();
-    put_credits();
-    if (state_ != State::kUp && state_ != State::kClosing) return;  // put_frame() may end the session
-    if (put_control_frames()) put_streams();
-    if (state_ == State::kClosing && control_.empty() && router_messages_.empty() && !close_notify_put_) {
-      close_notify_put_ = true;
-      sender_->put_close_notify();
-    }
-    sender_->flush();
-  }
-  if (sender_->pending_bytes() == 0) return;
-  shard_.ring().submit(send_, [&](io_uring_sqe* sqe) { sender_->prepare_send(sqe, socket_.fd()); });
+  if (!alive() || sends_->sending() || sends_->write_shut()) return;
+  if (sends_->sender().pending_bytes() == 0) fill_batch();
+  if (alive()) sends_->send();
 }
 
-void Session::on_send(Completion done) noexcept {
+void Session::fill_batch() noexcept {
+  move_sender();
+  renew_key();
+  if (!alive()) return;
+  put_credits();
+  if (!alive()) return;  // put_frame() may end the session
+  if (put_control_frames()) put_streams();
+  if (state_ == State::kClosing && control_.empty() && router_messages_.empty()) sends_->put_close_notify();
+  sends_->sender().flush();
+}
+
+void Session::on_sent(TlsConnection& connection, Completion done) noexcept {
   if (state_ == State::kEnding) return join();
-  if (done.res > 0) {
-    if (const int r = sender_->sent(done.bytes()); r < 0) return fail_with_errno(-r);
-  } else {
-    switch (-done.res) {
-      case EINTR:
-      case EAGAIN:
-      case ENOMEM:
-      case ENOBUFS:
-        break;  // nothing was sent; the next turn tries again
-      default:
-        return fail_with_errno(-done.res);
-    }
+  if (connection.write_shut()) return drop_done();  // given up
+  int error = 0;
+  if (!connection.sent(done, error)) return fail_with_errno(error);
+  if (&connection != sends_) {  // the last that it has to send
+    connection.send();
+    return drop_done();
   }
-  if (close_notify_put_ && sender_->pending_bytes() == 0) {
-    // To close now, with bytes of the peer unread or under way, would make the kernel answer them with a reset, which
-    // takes back what the peer has not read yet. So the peer closes first, or is given up as silent.
-    write_shut_ = true;
-    last_heard_ = shard_.now();
-    return static_cast<void>(socket_.shutdown(SHUT_WR));
-  }
+  if (connection.write_shut()) last_heard_ = shard_.now();  // from now on the peer's end is awaited
   mark_dirty();
 }
 
@@ -389,19 +351,21 @@ void Session::on_probe(Instant now) noexcept {
   // Time in which this thread did not run (a busy machine, a paused VM) says nothing about the peer.
   if (const Duration late = now - probe_.deadline(); late > kLateMax) last_heard_ = last_heard_ + late;
   // Nor does time in which we had no memory to listen.
-  if (!receive_.in_flight()) last_heard_ = now;
+  const bool awaits_connection = move_seen_ && !next_seed_;
+  if (!receives_->receiving() && !awaits_connection) last_heard_ = now;
   if (now >= give_up_at()) {
     // On a slow way a record may take longer to come than a peer may be silent, and the kernel keeps it until it is
     // whole.
-    if (const int ago_ms = socket_.milliseconds_since_data(); ago_ms >= 0) {
+    if (const int ago_ms = receives_->socket().milliseconds_since_data(); ago_ms >= 0) {
       last_heard_ = std::max(last_heard_, now - Duration::milliseconds(ago_ms));
     }
     if (now >= give_up_at()) return fail_silent(now - last_heard_);
   }
+  drop_overdue(now);
   std::uint8_t payload[8];
   wire::store<std::uint64_t>(payload, static_cast<std::uint64_t>(now.ns));
   if (state_ == State::kUp) put_frame(FrameType::kPing, 0, 0, payload);
-  if (state_ == State::kUp || state_ == State::kClosing)
+  if (alive())
     shard_.timers().arm(probe_, std::min(now + shard_.options().silent_limit / kProbesUnheard, give_up_at()));
 }
 
@@ -426,11 +390,11 @@ void Session::fail_with_errno(int errno_value) noexcept {
 
 void Session::fail_with_received() noexcept {
   ++shard_.counters().protocol_errors;
-  fail(receiver_->error());
+  fail(receives_->receiver().error());
 }
 
 void Session::fail_with_receive(int errno_value) noexcept {
-  fail(receiver_->error_of_receive(errno_value));
+  fail(receives_->receiver().error_of_receive(errno_value));
 }
 
 void Session::fail_silent(Duration silence) noexcept {
@@ -458,21 +422,23 @@ void Session::fail(Error error) noexcept {
 void Session::end() noexcept {
   state_ = State::kEnding;
   probe_.cancel();
+  next_seed_.reset();
   for (Table* table : {&ours_, &theirs_}) {
     for (Stream* stream : table->seen()) {
       if (stream != nullptr) stream->lose_session(ResetCode::kLinkLost);
     }
   }
-  shard_.ring().cancel(receive_);
-  shard_.ring().cancel(send_);
+  for_each_connection([](TlsConnection& connection) { connection.cancel(); });
   // Reported once the stack has unwound: the caller may be a stream or a frame of this very session.
   join();
 }
 
 void Session::join() noexcept {
-  if (state_ != State::kEnding || receive_.in_flight() || send_.in_flight()) return;
+  bool over = true;
+  for_each_connection([&](TlsConnection& connection) { over = over && connection.over(); });
+  if (state_ != State::kEnding || !over) return;
   state_ = State::kEnded;
-  socket_.close();
+  for_each_connection([](TlsConnection& connection) { connection.socket().close(); });
   shard_.session_ended(*this, error_);
 }
 

@@ -1,4 +1,5 @@
-// Session: one TCP connection of a link, after its handshake: records in and out, frames, streams.
+// Session: frames and streams over one TLS connection of a link, after its handshake, or over one after the other: a
+// fresh connection can take the place of the old one without any stream noticing (session_move.cc).
 //
 // Owner: the shard (a link has one or more on each). One thread. Everything the session may send now leaves in one send
 // per turn: control frames first, then streams by deficit round robin, sealed into one block. While that send is in
@@ -21,7 +22,7 @@
 #include "transport/record_io.h"
 #include "transport/scheduler.h"
 #include "transport/stream.h"
-#include "transport/uring/op.h"
+#include "transport/tls_connection.h"
 #include "transport/uring/slice_queue.h"
 #include "transport/uring/socket.h"
 #include "transport/uring/timers.h"
@@ -44,6 +45,7 @@ struct SessionSeed {
   bool kernel_receives = false;
   bool kernel_rekeys = false;
   bool peer_takes_key_updates = true;
+  bool peer_moves = true;  // knows MOVE and RENEW
   std::uint32_t peer_initial_window_bytes = 0;
   std::uint32_t peer_streams_max = 0;
 };
@@ -70,6 +72,11 @@ class Session final
  public:
   // Null when the link pool has no blocks left for it.
   static std::unique_ptr<Session> open(Shard& shard, SessionSeed seed);
+  // Another connection to the same end, for this session to go over to.
+  void replace_connection(SessionSeed seed) noexcept;
+  // Asks for one: the dialling end dials, the other asks the peer to. kAnew: one that is under way does not count.
+  enum class Renewal : std::uint8_t { kOnce, kAnew };
+  void ask_for_renewal(Renewal renewal = Renewal::kOnce) noexcept;
   // Once the shard has it in its list: takes what came early, and begins to receive.
   void start() noexcept;
   ~Session();
@@ -108,7 +115,11 @@ class Session final
   // End-of-turn work of the shard.
   void flush() noexcept;
 
-  void resume_receive() noexcept { arm_receive(); }
+  void resume_receive() noexcept;
+
+  // For its connections.
+  void on_received(TlsConnection& connection, Completion done) noexcept;
+  void on_sent(TlsConnection& connection, Completion done) noexcept;
 
   // For streams.
   void activate(Stream& stream) noexcept;
@@ -152,22 +163,41 @@ class Session final
     std::uint32_t used = 0;
   };
 
-  Session(Shard& shard, SessionSeed seed, std::unique_ptr<RecordSender> sender,
-          std::unique_ptr<RecordReceiver> receiver);
+  Session(Shard& shard, const SessionSeed& seed);
 
-  void on_receive(Completion done) noexcept;
-  void on_send(Completion done) noexcept;
   void on_probe(Instant now) noexcept;
   // When a peer that remains silent is dead. A long way takes longer to send a lost probe again.
   Instant give_up_at() const noexcept;
 
-  void arm_receive() noexcept;
+  template <class Visit>
+  void for_each_connection(Visit visit) {
+    if (connection_) visit(*connection_);
+    if (next_) visit(*next_);
+    for (const auto& retired : retired_)
+      visit(*retired);
+  }
+
+  bool alive() const noexcept { return state_ == State::kUp || state_ == State::kClosing; }
+
+  void arm_receive(TlsConnection& connection) noexcept;
   void process_received() noexcept;
   bool process_run(const RecordReceiver::Run& run) noexcept;
   bool process_frame(const FrameHeader& header, std::uint8_t* payload, Block* block) noexcept;
   bool process_open(const FrameHeader& header, std::span<const std::uint8_t> payload) noexcept;
   bool process_stream_frame(const FrameHeader& header, std::uint8_t* payload, Block* block) noexcept;
   bool process_control(const FrameHeader& header, std::span<const std::uint8_t> payload) noexcept;
+  bool process_move() noexcept;
+  bool process_renew() noexcept;
+
+  // session_move.cc
+  bool open_next() noexcept;
+  void move_sender() noexcept;
+  void move_receiver() noexcept;
+  void finish_move() noexcept;
+  void process_retired(TlsConnection& connection, Completion done) noexcept;
+  void drain_retired(TlsConnection& connection) noexcept;
+  void drop_done() noexcept;
+  void drop_overdue(Instant now) noexcept;
   void process_pong(std::uint64_t sent_ns) noexcept;
 
   void put_frame(FrameType type, std::uint8_t flags, std::uint32_t stream,
@@ -175,6 +205,7 @@ class Session final
   [[gnu::cold, gnu::noinline]] void fail_unread() noexcept;
   void put_reset(StreamId id, ResetCode code) noexcept;
   void renew_key() noexcept;
+  void fill_batch() noexcept;
   void put_credits() noexcept;
   bool put_control_frames() noexcept;
   bool put_queue(SliceQueue& queue) noexcept;
@@ -200,9 +231,13 @@ class Session final
       boost::intrusive::constant_time_size<false>>;
 
   Shard& shard_;
-  Socket socket_;
-  std::unique_ptr<RecordSender> sender_;
-  std::unique_ptr<RecordReceiver> receiver_;
+  std::unique_ptr<TlsConnection> connection_;
+  std::unique_ptr<TlsConnection> next_;  // takes over direction by direction; then it is connection_
+  TlsConnection* sends_ = nullptr;       // either of the two
+  TlsConnection* receives_ = nullptr;
+  std::unique_ptr<SessionSeed> next_seed_;                // of a next_ that has to wait
+  std::vector<std::unique_ptr<TlsConnection>> retired_;   // replaced; their ends are still under way
+  Instant retired_at_{};
   Scheduler scheduler_;
   SliceQueue control_;          // control frames, whole ones in each slice
   SliceQueue router_messages_;  // CONTROL frames: behind the others, and with a limit of their own
@@ -214,13 +249,12 @@ class Session final
 
   State state_ = State::kUp;
   bool dialled_;
-  bool wait_first_ = true;
   bool peer_going_away_ = false;
-  bool close_notify_put_ = false;
-  bool write_shut_ = false;  // close_notify left, and FIN behind it; the peer's is awaited
   bool key_update_wanted_ = false;
   bool peer_takes_key_updates_;
-  bool early_too_long_ = false;
+  bool peer_moves_;
+  bool renewal_asked_ = false;
+  bool move_seen_ = false;  // the peer's MOVE: what follows comes over next_
   std::uint64_t id_;
   std::uint32_t link_;
   std::uint32_t peer_initial_window_bytes_;
@@ -231,8 +265,6 @@ class Session final
   std::vector<std::uint8_t> control_message_;     // parts of a router message received so far
   std::uint64_t router_bytes_unhandled_ = 0;      // reported to the control thread, which has not taken them yet
 
-  OpOf<&Session::on_receive> receive_{*this};
-  OpOf<&Session::on_send> send_{*this};
   TimerOf<&Session::on_probe> probe_{*this};
 };
 

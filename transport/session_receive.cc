@@ -11,46 +11,47 @@ constexpr std::uint32_t kRouterMessageBytesMax = 4 * 1024 * 1024;
 
 }  // namespace
 
-void Session::arm_receive() noexcept {
-  if (receive_.in_flight() || (state_ != State::kUp && state_ != State::kClosing)) return;
-  if (!receiver_->make_room()) return shard_.starve(*this);
-  shard_.ring().submit(receive_,
-                       [&](io_uring_sqe* sqe) { receiver_->prepare_receive(sqe, socket_.fd(), wait_first_); });
+void Session::arm_receive(TlsConnection& connection) noexcept {
+  if (alive() && !connection.arm_receive()) shard_.starve(*this);
 }
 
-void Session::on_receive(Completion done) noexcept {
+void Session::resume_receive() noexcept {
+  if (!alive()) return;
+  if (next_seed_) open_next();
+  arm_receive(*receives_);
+  for (const auto& retired : retired_)
+    arm_receive(*retired);
+}
+
+void Session::on_received(TlsConnection& connection, Completion done) noexcept {
   if (state_ == State::kEnding) return join();
-  if (done.res > 0) {
-    wait_first_ = !done.socket_nonempty();
-    if (!write_shut_) last_heard_ = shard_.now();
-    receiver_->received(done.bytes());
-    process_received();
-    if (state_ == State::kEnding) return join();
-    return arm_receive();
+  if (&connection != receives_) return process_retired(connection, done);
+  if (!connection.received(done)) {
+    if (done.res == 0) return fail(ErrorCode::kReset, "the peer closed the connection without a close_notify");
+    return fail_with_receive(-done.res);
   }
-  switch (-done.res) {
-    case 0:
-      return fail(ErrorCode::kReset, "the peer closed the connection without a close_notify");
-    case EINTR:
-    case EAGAIN:
-    case ENOMEM:
-    case ENOBUFS:
-      wait_first_ = true;
-      return shard_.starve(*this);  // tried again with the next turn
-    default:
-      return fail_with_receive(-done.res);
-  }
+  if (done.res < 0) return shard_.starve(*this);  // tried again with the next turn
+  if (!sends_->write_shut()) last_heard_ = shard_.now();
+  process_received();
+  if (state_ == State::kEnding) return join();
+  arm_receive(*receives_);
 }
 
 void Session::process_received() noexcept {
-  while (state_ == State::kUp || state_ == State::kClosing) {
+  if (receives_->early_too_long()) {
+    return fail(ErrorCode::kProtocol, "the peer sent more with its handshake than one block holds");
+  }
+  while (alive()) {
+    RecordReceiver& receiver = receives_->receiver();
     RecordReceiver::Run run;
-    switch (receiver_->next(run)) {
+    switch (receiver.next(run)) {
       case RecordReceiver::Next::kFrames:
         if (!process_run(run)) return;
+        if (move_seen_) [[unlikely]]
+          return move_receiver();
         break;
       case RecordReceiver::Next::kNeedMore:
-        if (receiver_->take_key_update_request()) {
+        if (receiver.take_key_update_request()) {
           key_update_wanted_ = true;
           mark_dirty();
         }
@@ -70,7 +71,7 @@ bool Session::process_run(const RecordReceiver::Run& run) noexcept {
     FrameHeader header;
     const FrameCheck check = check_frame({at, left}, header);
     if (check == FrameCheck::kNeedMore) {
-      receiver_->put_back(left);
+      receives_->receiver().put_back(left);
       return true;
     }
     if (check != FrameCheck::kOk) {
@@ -80,6 +81,10 @@ bool Session::process_run(const RecordReceiver::Run& run) noexcept {
     if (!process_frame(header, at + kFrameHeaderSize, run.block)) return false;
     at += kFrameHeaderSize + header.length;
     left -= kFrameHeaderSize + header.length;
+    if (move_seen_ && left > 0) [[unlikely]] {
+      protocol_error("a frame behind MOVE");
+      return false;
+    }
   }
   return true;
 }
@@ -96,7 +101,7 @@ bool Session::process_frame(const FrameHeader& header, std::uint8_t* payload, Bl
       return process_open(header, bytes);
     case FrameType::kPing:
       put_frame(FrameType::kPong, 0, 0, bytes);
-      return state_ == State::kUp || state_ == State::kClosing;
+      return alive();
     case FrameType::kPong:
       process_pong(wire::load<std::uint64_t>(payload));
       return true;
@@ -105,6 +110,10 @@ bool Session::process_frame(const FrameHeader& header, std::uint8_t* payload, Bl
       return true;
     case FrameType::kControl:
       return process_control(header, bytes);
+    case FrameType::kMove:
+      return process_move();
+    case FrameType::kRenew:
+      return process_renew();
     case FrameType::kHello:
       protocol_error("a second HELLO");
       return false;
@@ -143,9 +152,11 @@ bool Session::process_stream_frame(const FrameHeader& header, std::uint8_t* payl
     case FrameType::kPong:
     case FrameType::kGoAway:
     case FrameType::kControl:
+    case FrameType::kMove:
+    case FrameType::kRenew:
       UNREACHABLE();
   }
-  return state_ == State::kUp || state_ == State::kClosing;
+  return alive();
 }
 
 bool Session::process_open(const FrameHeader& header, std::span<const std::uint8_t> payload) noexcept {

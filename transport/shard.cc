@@ -161,6 +161,7 @@ void Shard::reap_dead() noexcept {
   for (EdgeSocket* edge : dead_edges_)
     edges_.destroy(edge);
   dead_edges_.clear();
+  dead_connections_.clear();
   for (auto& [session, error] : ended_sessions_) {
     transport_.report_session_ended(index_, session->id(), std::move(error));
     std::erase_if(sessions_, [&](const auto& candidate) { return candidate.get() == session; });
@@ -259,13 +260,24 @@ void Shard::adopt_client(std::uint32_t listener_id, const std::string& routing_k
 void Shard::adopt_session(SessionSeed seed) {
   const std::uint64_t id = seed.session_id;
   if (stopping_) return transport_.report_session_ended(index_, id, {ErrorCode::kClosing, "shutting down"});
-  seed.socket.set_option(IPPROTO_TCP, TCP_NODELAY, 1);
   std::unique_ptr<Session> session = Session::open(*this, std::move(seed));
   if (session == nullptr) {
     return transport_.report_session_ended(index_, id, {ErrorCode::kLimit, "no memory left for another session"});
   }
   sessions_.push_back(std::move(session));
   sessions_.back()->start();
+}
+
+void Shard::replace_connection(SessionSeed seed) {
+  for (const auto& session : sessions_) {
+    if (session->id() == seed.session_id) return session->replace_connection(std::move(seed));
+  }
+}
+
+void Shard::renew_session(std::uint64_t session_id) {
+  for (const auto& session : sessions_) {
+    if (session->id() == session_id) return session->ask_for_renewal(Session::Renewal::kAnew);
+  }
 }
 
 void Shard::close_session(std::uint64_t session_id) {
@@ -356,6 +368,10 @@ Shard::Usage Shard::usage() const noexcept {
 void Shard::session_ended(Session& session, const Error& error) noexcept {
   // Taken out of the list at the end of the turn: the caller may be walking through it.
   ended_sessions_.emplace_back(&session, error);
+}
+
+void Shard::report_renewal(Session& session) noexcept {
+  transport_.report_renewal(index_, session.id());
 }
 
 void Shard::report_going_away(Session& session) noexcept {

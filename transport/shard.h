@@ -62,6 +62,7 @@ struct ShardCounters {
   std::uint64_t no_route = 0;               // connections refused because nobody serves their routing key
   std::uint64_t reopened = 0;               // connections offered to another destination before their client noticed
   std::uint64_t handed_over = 0;            // accepted sockets given to another shard that has a session
+  std::uint64_t connections_replaced = 0;   // of sessions, by fresh ones
   std::uint64_t gather_exhausted = 0;       // sends put off to the next turn for want of vectors
 };
 
@@ -131,6 +132,9 @@ class Shard {
   // ---- tasks, run on the shard's thread
 
   void adopt_session(SessionSeed seed);
+  // A fresh connection for the session of that id.
+  void replace_connection(SessionSeed seed);
+  void renew_session(std::uint64_t session_id);
   void close_session(std::uint64_t session_id);
   void send_control(std::uint64_t session_id, std::span<const std::uint8_t> message);
   void control_handled(std::uint64_t session_id, std::uint64_t bytes);
@@ -218,7 +222,11 @@ class Shard {
 
   void reap(Stream& stream) noexcept { dead_streams_.push_back(&stream); }
 
+  void reap(std::unique_ptr<TlsConnection> connection) noexcept { dead_connections_.push_back(std::move(connection)); }
+
   void session_ended(Session& session, const Error& error) noexcept;
+  // It needs a fresh connection, which this end dials.
+  void report_renewal(Session& session) noexcept;
   void report_going_away(Session& session) noexcept;
   void report_control(Session& session, std::vector<std::uint8_t> message);
 
@@ -294,6 +302,7 @@ class Shard {
   ListBy<Session, session_hooks::Starved> starved_sessions_;
   std::vector<EdgeSocket*> dead_edges_;
   std::vector<Stream*> dead_streams_;
+  std::vector<std::unique_ptr<TlsConnection>> dead_connections_;
 
   std::vector<iovec> vectors_;  // of this turn's sends
   std::vector<msghdr> messages_;

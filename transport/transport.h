@@ -106,6 +106,9 @@ class Transport {
   Result<void> add_link(const LinkConfig& config);
   // What this site wants for a link of its own from now on. Returns the link's id, as in LinkNews.
   Result<std::uint32_t> set_link_cost(const std::string& name, std::uint32_t cost);
+  // For connections from now on; those of sessions that are up are replaced, and nothing on them notices.
+  Result<void> set_link_credentials(const std::string& name, std::shared_ptr<const Credentials> credentials);
+  Result<void> set_access_credentials(const std::string& name, std::shared_ptr<const Credentials> credentials);
   // What routing makes of both ends' wishes: for status.
   void note_routing_cost(std::uint32_t link, std::uint32_t cost);
   void set_forwarder(std::shared_ptr<const Forwarder> forwarder);
@@ -143,8 +146,9 @@ class Transport {
   void resolve(const HostPort& endpoint, std::uint32_t link, Resolver::Done done);
   Result<Hello> answer_hello(Access& access, PendingSession& pending);
   void adopt_incoming(Access& access, PendingSession& pending);
-  // Makes a session of it. On failure nothing has changed.
-  Result<void> adopt(LinkRecord& record, PendingSession& pending, RecordProtection protection);
+  // Makes a session of it, or the next connection of the session `replaces`. On failure nothing has changed.
+  Result<void> adopt(LinkRecord& record, PendingSession& pending, RecordProtection protection,
+                     std::optional<std::uint64_t> replaces);
   void close_sessions(LinkRecord& record);
   void link_up(LinkRecord& record);
   void link_down(LinkRecord& record);
@@ -160,6 +164,7 @@ class Transport {
   Mailbox<Transport>& inbox(unsigned shard) noexcept { return *inboxes_[shard]; }
 
   void report_session_ended(unsigned shard, std::uint64_t session_id, Error error);
+  void report_renewal(unsigned shard, std::uint64_t session_id);
   void report_going_away(unsigned shard, std::uint32_t link);
   void report_control(unsigned shard, std::uint32_t link, std::uint64_t session, std::vector<std::uint8_t> message);
   void report_figures(unsigned shard, ShardReport report);
@@ -171,6 +176,7 @@ class Transport {
   // A link that a peer dialled: sessions with one link id from one site.
   struct IncomingLink {
     std::uint64_t peer_link_id = 0;
+    std::string access;  // that it came in by, first
     LinkRecord record;
   };
 
@@ -219,11 +225,14 @@ class Transport {
   void session_ended(std::uint64_t session_id, const Error& error);
   void figures_reported(ShardReport report);
   void client_handed_over(std::uint32_t link, std::uint32_t listener, std::string routing_key, Socket socket);
+  void renewal_wanted(std::uint64_t session_id);
   void going_away(std::uint32_t link);
   void publish_status();
   std::vector<NamedCount> counters() const;
   LinkRecord* find_record(std::uint32_t link) noexcept;
   IncomingLink* find_incoming(const Hello& peer) noexcept;
+  // The session that a peer's HELLO with the replace flag means.
+  std::optional<std::uint64_t> find_replaced(const Hello& peer) noexcept;
   Result<void> check_sessions(const Hello& peer);
   unsigned shard_of(std::uint16_t session_index) const noexcept {
     return session_index % static_cast<unsigned>(shards_.size());

@@ -23,6 +23,7 @@ constexpr int kNotSentLowWater = 64 * 1024;
 
 Hello Transport::make_hello(RecordProtection protection) const {
   Hello hello;
+  hello.features = Hello::kFeatureMove;
   if (takes_key_updates(kernel_tls_, protection)) hello.features |= Hello::kFeatureKeyUpdates;
   if (options_.edge) hello.flags |= Hello::kFlagEdge;
   hello.shards = static_cast<std::uint16_t>(options_.shards);
@@ -88,7 +89,11 @@ Result<Hello> Transport::answer_hello(Access& access, PendingSession& pending) {
                                          ? "an edge site has to dial the edge endpoint, and this is inter-router"
                                          : "this endpoint is for edge sites; others dial inter-router");
   }
-  if (auto sessions = check_sessions(peer); !sessions) return std::unexpected(sessions.error());
+  const bool replace = (peer.flags & Hello::kFlagReplace) != 0;
+  if (replace && !find_replaced(peer)) {
+    return fail(ErrorCode::kReset, "the session whose connection this one replaces is lost here");
+  }
+  if (auto sessions = check_sessions(peer); !sessions && !replace) return std::unexpected(sessions.error());
   const RecordProtection protection = options_.record_protection;
   if (auto possible = check_protection(kernel_tls_, protection, pending.tls().suite); !possible) {
     return std::unexpected(possible.error());
@@ -96,7 +101,13 @@ Result<Hello> Transport::answer_hello(Access& access, PendingSession& pending) {
   Hello hello = make_hello(protection);
   hello.session_index = peer.session_index;
   hello.link_id = peer.link_id;
+  if (replace) hello.flags |= Hello::kFlagReplace;
   return hello;
+}
+
+std::optional<std::uint64_t> Transport::find_replaced(const Hello& peer) noexcept {
+  const IncomingLink* link = find_incoming(peer);
+  return link == nullptr ? std::nullopt : link->record.session_at(peer.session_index);
 }
 
 // What a peer may have of sessions: one for each index below the number of shards of the larger end, in a run of the
@@ -131,10 +142,19 @@ Transport::IncomingLink* Transport::find_incoming(const Hello& peer) noexcept {
 void Transport::adopt_incoming(Access& access, PendingSession& pending) {
   const Hello& peer = pending.peer_hello();
   IncomingLink* link = find_incoming(peer);
+  if ((peer.flags & Hello::kFlagReplace) != 0) {
+    const auto replaced = find_replaced(peer);
+    if (!replaced) return;  // lost meanwhile; the connection ends with `pending`
+    if (auto adopted = adopt(link->record, pending, options_.record_protection, replaced); !adopted) {
+      return access.pending_failed(pending, adopted.error());
+    }
+    return link->record.note_peer(peer, pending.tls());
+  }
   if (link == nullptr) {
     incoming_.push_back(std::make_unique<IncomingLink>());
     link = incoming_.back().get();
     link->peer_link_id = peer.link_id;
+    link->access = access.config().name;
     link->record.id = next_link_++;
     link->record.status.name = access.config().name;
     link->record.status.incoming = true;
@@ -146,7 +166,7 @@ void Transport::adopt_incoming(Access& access, PendingSession& pending) {
   }
   const bool first = !link->record.up;
   if (!first) close_replaced_sessions(link->record, peer.session_index);
-  if (auto adopted = adopt(link->record, pending, options_.record_protection); !adopted) {
+  if (auto adopted = adopt(link->record, pending, options_.record_protection, std::nullopt); !adopted) {
     if (first) incoming_.pop_back();
     return access.pending_failed(pending, adopted.error());
   }
@@ -158,9 +178,10 @@ void Transport::adopt_incoming(Access& access, PendingSession& pending) {
   link_up(link->record);
 }
 
-Result<void> Transport::adopt(LinkRecord& record, PendingSession& pending, RecordProtection wanted) {
+Result<void> Transport::adopt(LinkRecord& record, PendingSession& pending, RecordProtection wanted,
+                              std::optional<std::uint64_t> replaces) {
   SessionSeed seed;
-  seed.session_id = next_session_id_++;
+  seed.session_id = replaces ? *replaces : next_session_id_++;
   seed.link = record.id;
   seed.index = pending.hello().session_index;
   seed.dialled = pending.dialled();
@@ -171,20 +192,61 @@ Result<void> Transport::adopt(LinkRecord& record, PendingSession& pending, Recor
   seed.peer_initial_window_bytes = pending.peer_hello().initial_window_bytes;
   seed.peer_streams_max = pending.peer_hello().streams_max;
   seed.peer_takes_key_updates = (pending.peer_hello().features & Hello::kFeatureKeyUpdates) != 0;
+  seed.peer_moves = (pending.peer_hello().features & Hello::kFeatureMove) != 0;
+  seed.socket.set_option(IPPROTO_TCP, TCP_NODELAY, 1);
+  seed.socket.set_option(IPPROTO_TCP, TCP_NOTSENT_LOWAT, kNotSentLowWater);
   auto protection = protect_records(kernel_, kernel_tls_, wanted, seed);
   if (!protection) return std::unexpected(protection.error());
   record.status.send_protection = std::move(protection->send);
   record.status.receive_protection = std::move(protection->receive);
-  seed.socket.set_option(IPPROTO_TCP, TCP_NOTSENT_LOWAT, kNotSentLowWater);
+  status_changed_ = true;
   const unsigned shard = shard_of(seed.index);
+  if (replaces) {
+    shards_[shard]->mailbox().post(make_task<Shard>(
+        [seed = std::move(seed)](Shard& target) mutable { target.replace_connection(std::move(seed)); }));
+    return {};
+  }
   record.sessions[seed.session_id] = {seed.index, shard, {}};
   session_places_[seed.session_id] = {record.id, shard};
-  status_changed_ = true;
   shards_[shard]->mailbox().post(
       make_task<Shard>([seed = std::move(seed), draining = draining_](Shard& target) mutable {
         target.adopt_session(std::move(seed));
         if (draining) target.go_away();
       }));
+  return {};
+}
+
+// ---- fresh connections for sessions that are up
+
+void Transport::renewal_wanted(std::uint64_t session_id) {
+  const auto place = session_places_.find(session_id);
+  if (place == session_places_.end()) return;
+  for (const auto& link : links_) {
+    if (link->id() == place->second.link) link->renew(link->record().sessions[session_id].index);
+  }
+}
+
+Result<void> Transport::set_link_credentials(const std::string& name, std::shared_ptr<const Credentials> credentials) {
+  const auto at = std::find_if(links_.begin(), links_.end(), [&](const auto& link) { return link->config().name == name; });
+  if (at == links_.end()) return fail(ErrorCode::kNotFound, "there is no link " + name);
+  (*at)->set_credentials(std::move(credentials));
+  return {};
+}
+
+// The other end dials, so it is asked to.
+Result<void> Transport::set_access_credentials(const std::string& name,
+                                               std::shared_ptr<const Credentials> credentials) {
+  const auto at =
+      std::find_if(accesses_.begin(), accesses_.end(), [&](const auto& access) { return access->config().name == name; });
+  if (at == accesses_.end()) return fail(ErrorCode::kNotFound, "there is no router access " + name);
+  (*at)->set_credentials(std::move(credentials));
+  for (const auto& link : incoming_) {
+    if (link->access != name) continue;
+    for (const auto& [id, entry] : link->record.sessions) {
+      shards_[entry.shard]->mailbox().post(
+          make_task<Shard>([session = id](Shard& shard) { shard.renew_session(session); }));
+    }
+  }
   return {};
 }
 

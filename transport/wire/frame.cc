@@ -80,7 +80,7 @@ bool ResetFrame::decode(std::span<const std::uint8_t> payload, ResetFrame& reset
 }
 
 bool known_type(FrameType type) noexcept {
-  return type >= FrameType::kHello && type <= FrameType::kControl;
+  return type >= FrameType::kHello && type <= FrameType::kRenew;
 }
 
 namespace {
@@ -115,6 +115,9 @@ FrameCheck check_known(const FrameHeader& header) noexcept {
       return session_frame(n >= 4 && n <= 4 + kReasonSizeMax);
     case FrameType::kControl:
       return session_frame(n > 0);
+    case FrameType::kMove:
+    case FrameType::kRenew:
+      return session_frame(n == 0);
   }
   return (header.flags & kFlagSkippable) != 0 ? FrameCheck::kOk : FrameCheck::kUnknownType;
 }

@@ -34,6 +34,8 @@ enum class FrameType : std::uint8_t {
   kPong = 8,      // stream 0: the u64 of the ping
   kGoAway = 9,    // stream 0: the sender takes no new streams; u32 code, reason
   kControl = 10,  // stream 0: for the router, opaque here
+  kMove = 11,     // stream 0: the sender's last frame on this connection; it goes on over the one that replaces it
+  kRenew = 12,    // stream 0: the sender asks the end that dialled for a connection that replaces this one
 };
 
 // Flags. The high bit has the same meaning on every type, known or not.

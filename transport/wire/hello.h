@@ -22,8 +22,12 @@ struct Hello {
   static constexpr std::uint16_t kFlagBegin = 0x0001;
   // Flag: the sender is an edge site. Only diallers are.
   static constexpr std::uint16_t kFlagEdge = 0x0002;
+  // Flag: this connection is to take the place of that of the session with its index. Said by both ends.
+  static constexpr std::uint16_t kFlagReplace = 0x0004;
   // Feature: the sender follows a TLS KeyUpdate of the peer. Without it a session lives as long as its first keys.
   static constexpr std::uint64_t kFeatureKeyUpdates = 0x1;
+  // Feature: the sender knows MOVE and RENEW.
+  static constexpr std::uint64_t kFeatureMove = 0x2;
 
   std::uint8_t version_min = kVersion;
   std::uint8_t version_max = kVersion;
