@@ -310,7 +310,10 @@ void Session::renew_key() noexcept {
   const bool due = sender.records_of_key() >= shard_.options().records_per_key;
   if (!due && !std::exchange(key_update_wanted_, false)) [[likely]]
     return;
-  if (sender.can_update_key() && peer_takes_key_updates_) return sender.put_key_update();
+  if (sender.can_update_key() && peer_takes_key_updates_) {
+    ++shard_.counters().keys_updated;
+    return sender.put_key_update();
+  }
   ask_for_renewal();
   if (sender.records_of_key() >= kRecordsPerKeyMax - kRecordsPerBatchMax) {
     fail(ErrorCode::kLimit, "the TLS key is used up, and no fresh connection could take its place");

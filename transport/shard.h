@@ -62,6 +62,7 @@ struct ShardCounters {
   std::uint64_t no_route = 0;               // connections refused because nobody serves their routing key
   std::uint64_t reopened = 0;               // connections offered to another destination before their client noticed
   std::uint64_t handed_over = 0;            // accepted sockets given to another shard that has a session
+  std::uint64_t keys_updated = 0;           // of what sessions send (TLS KeyUpdate)
   std::uint64_t connections_replaced = 0;   // of sessions, by fresh ones
   std::uint64_t gather_exhausted = 0;       // sends put off to the next turn for want of vectors
 };

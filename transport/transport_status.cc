@@ -94,6 +94,7 @@ std::vector<NamedCount> Transport::counters() const {
     sum.streams_sacrificed += c.streams_sacrificed;
     sum.handed_over += c.handed_over;
     sum.gather_exhausted += c.gather_exhausted;
+    sum.keys_updated += c.keys_updated;
     sum.connections_replaced += c.connections_replaced;
     ring.turns += report.ring.turns;
     ring.enters += report.ring.enters;
@@ -121,6 +122,7 @@ std::vector<NamedCount> Transport::counters() const {
           {"reopened", sum.reopened},
           {"handed_over", sum.handed_over},
           {"gather_exhausted", sum.gather_exhausted},
+          {"keys_updated", sum.keys_updated},
           {"connections_replaced", sum.connections_replaced},
           {"handshakes_evicted", handshakes_evicted_},
           {"ring_turns", ring.turns},

@@ -61,6 +61,17 @@ bool GatewaySite::start() {
   return true;
 }
 
+void GatewaySite::set_credentials(const std::shared_ptr<const Credentials>& credentials) {
+  for (LinkConfig& link : plan_.links) {
+    link.credentials = credentials;
+    if (running()) CHECK(transport_->set_link_credentials(link.name, credentials).has_value());
+  }
+  for (AccessConfig& access : plan_.accesses) {
+    access.credentials = credentials;
+    if (running()) CHECK(transport_->set_access_credentials(access.name, credentials).has_value());
+  }
+}
+
 void GatewaySite::drain() {
   draining_ = true;
   transport_->drain();

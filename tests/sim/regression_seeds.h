@@ -10,6 +10,7 @@ inline constexpr std::uint64_t kRegressionSeeds[] = {
     2,
     3,
     41,
+    103,
     635,
 };
 

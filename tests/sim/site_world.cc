@@ -29,19 +29,21 @@ std::string host_literal(const SimKernel& kernel) {
   return text.substr(0, text.find(':'));
 }
 
+std::shared_ptr<const Credentials> fresh_credentials() {
+  static const auto authority = make_ca({.common_name = "simulated", .kind = KeyKind::kEd25519});
+  CHECK(authority.has_value());
+  CertificateRequest request{.common_name = "site", .kind = KeyKind::kEd25519};
+  for (unsigned host = 1; host <= 8; ++host)
+    request.hosts.push_back(fmt::format("10.0.0.{}", host));
+  const auto bundle = make_certificate(*authority, request);
+  CHECK(bundle.has_value());
+  auto loaded = Credentials::load(*bundle);
+  CHECK(loaded.has_value());
+  return *loaded;
+}
+
 std::shared_ptr<const Credentials> shared_credentials() {
-  static const std::shared_ptr<const Credentials> credentials = [] {
-    const auto authority = make_ca({.common_name = "simulated", .kind = KeyKind::kEd25519});
-    CHECK(authority.has_value());
-    CertificateRequest request{.common_name = "site", .kind = KeyKind::kEd25519};
-    for (unsigned host = 1; host <= 8; ++host)
-      request.hosts.push_back(fmt::format("10.0.0.{}", host));
-    const auto bundle = make_certificate(*authority, request);
-    CHECK(bundle.has_value());
-    auto loaded = Credentials::load(*bundle);
-    CHECK(loaded.has_value());
-    return *loaded;
-  }();
+  static const std::shared_ptr<const Credentials> credentials = fresh_credentials();
   return credentials;
 }
 

@@ -48,6 +48,7 @@ class SiteWorld {
   // Rounds of turns until `done()`; false if that does not come within `limit`, or something is wrong.
   bool run_until(Duration limit, const std::function<bool()>& done);
   void run_for(Duration time);
+  void schedule_disaster(const Disaster& disaster);
   // Stalls end; every connection has to be over, and nothing may be left.
   void come_to_rest();
   void stop();
@@ -85,7 +86,6 @@ class SiteWorld {
   void add_apps(unsigned number, const FlowSizes& sizes);
   void schedule(Duration after, std::function<void()> run);
   void start_at(Side& side, Instant when);
-  void schedule_disaster(const Disaster& disaster);
   void kill_side(Side& side, Duration lasts);
   // With everything that was scheduled, until all connections are over that do not stall.
   void live_through_faults();
@@ -136,5 +136,7 @@ std::string host_literal(const SimKernel& kernel);
 // Of all sites, for the addresses of the first eight hosts of a world. Made once: its bytes are random, but their
 // number is not, so replays agree.
 std::shared_ptr<const Credentials> shared_credentials();
+// Others, of the same CA.
+std::shared_ptr<const Credentials> fresh_credentials();
 
 }  // namespace fairlead::sim
