@@ -89,6 +89,24 @@ Result<void> Gateway::set_link_cost(const std::string& link, std::uint32_t cost)
   });
 }
 
+Result<void> Gateway::set_link_credentials(const std::string& link, std::shared_ptr<const Credentials> credentials) {
+  return impl_->transport->on_control(
+      [&](Transport& transport) { return transport.set_link_credentials(link, std::move(credentials)); });
+}
+
+Result<void> Gateway::set_access_credentials(const std::string& access,
+                                             std::shared_ptr<const Credentials> credentials) {
+  return impl_->transport->on_control(
+      [&](Transport& transport) { return transport.set_access_credentials(access, std::move(credentials)); });
+}
+
+void Gateway::note_refused_credentials(const std::string& name, const std::string& why) {
+  impl_->transport->on_control([&](Transport& transport) {
+    transport.note_refused_credentials(name, why);
+    return true;
+  });
+}
+
 std::shared_ptr<const GatewayStatus> Gateway::status() const {
   return impl_->transport->status();
 }

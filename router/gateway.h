@@ -31,6 +31,13 @@ class Gateway {
   // From now on, and told to the other end; streams that are open stay where they are.
   Result<void> set_link_cost(const std::string& link, std::uint32_t cost);
 
+  // For connections from now on. Sessions that are up get fresh connections without their streams noticing; those whose
+  // peer the new ones do not trust, or which they revoke, end.
+  Result<void> set_link_credentials(const std::string& link, std::shared_ptr<const Credentials> credentials);
+  Result<void> set_access_credentials(const std::string& access, std::shared_ptr<const Credentials> credentials);
+  // For status: why newer ones of a link or access are not in use; empty: there are none (any more).
+  void note_refused_credentials(const std::string& name, const std::string& why);
+
   // The newest snapshot; never null. A new one is made at least every 250 ms while something changed, and at once when
   // a link changes state.
   std::shared_ptr<const GatewayStatus> status() const;

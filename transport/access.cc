@@ -13,7 +13,19 @@ Access::Access(Transport& transport, AccessConfig config, Socket socket, std::ui
   status_.role = config_.role;
   status_.port = port;
   status_.listening = true;
+  status_.credentials = describe(*config_.credentials);
   arm();
+}
+
+void Access::set_credentials(std::shared_ptr<const Credentials> credentials) {
+  config_.credentials = std::move(credentials);
+  status_.credentials = describe(*config_.credentials);
+  transport_.mark_status_changed();
+}
+
+void Access::note_refused_credentials(std::string why) {
+  status_.credentials.refused = std::move(why);
+  transport_.mark_status_changed();
 }
 
 void Access::arm() noexcept {

@@ -28,7 +28,9 @@ class Access final : public PendingSession::Owner {
   const AccessStatus& status() const noexcept { return status_; }
 
   // For connections from now on.
-  void set_credentials(std::shared_ptr<const Credentials> credentials) { config_.credentials = std::move(credentials); }
+  void set_credentials(std::shared_ptr<const Credentials> credentials);
+  // Newer ones that are of no use; empty: there are none any more.
+  void note_refused_credentials(std::string why);
 
   void close() noexcept;
 

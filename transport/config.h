@@ -119,6 +119,14 @@ struct Protection {
   std::string why_not;  // there is no better one; empty: there is none
 };
 
+// Of our end of links.
+struct CredentialsStatus {
+  std::string subject;             // of our certificate; empty: none is presented
+  std::int64_t expires_unix_s = 0;
+  std::int64_t ca_expires_unix_s = 0;
+  std::string refused;  // why newer ones are not in use; empty: there are none
+};
+
 struct LinkStatus {
   std::string name;  // outgoing: of the resource; incoming: of the access that took it, and perhaps others
   bool incoming = false;
@@ -140,6 +148,8 @@ struct LinkStatus {
   std::string tls_version;  // "TLSv1.3"
   std::string cipher;       // "TLS_AES_128_GCM_SHA256"
   std::string tls_group;
+  bool post_quantum = false;
+  CredentialsStatus credentials;
   Protection send_protection;
   Protection receive_protection;
   bool peer_authenticated = false;
@@ -156,6 +166,7 @@ struct LinkStatus {
 struct AccessStatus {
   std::string name;
   std::string role;
+  CredentialsStatus credentials;
   std::uint16_t port = 0;
   bool listening = false;
   std::optional<LastError> last_error;  // of listening

@@ -29,6 +29,7 @@ Link::Link(Transport& transport, std::uint32_t id, LinkConfig config)
   record_.status.name = config_.name;
   record_.status.cost = config_.cost;
   record_.status.sessions_wanted = transport_.options().shards;
+  record_.note_credentials(*config_.credentials, config_.present_certificate);
   record_.note_state(LinkPhase::kConnecting, transport_.kernel().unix_seconds());
 }
 
@@ -184,6 +185,8 @@ void Link::pending_ready(PendingSession& pending) {
 
 void Link::set_credentials(std::shared_ptr<const Credentials> credentials) {
   config_.credentials = std::move(credentials);
+  record_.note_credentials(*config_.credentials, config_.present_certificate);
+  transport_.mark_status_changed();
   for (std::uint16_t index = 0; index < slots_.size(); ++index) {
     if (renewals_[index] == Renewal::kDialling) renewals_[index] = Renewal::kStale;
     renew(index);

@@ -1,8 +1,9 @@
 #include "transport/link_record.h"
 
+#include <algorithm>
 #include <utility>
 
-#include <algorithm>
+#include "transport/tls/credentials.h"
 
 namespace fairlead {
 
@@ -15,9 +16,24 @@ void LinkRecord::note_peer(const Hello& hello, const HandshakeResult& tls) {
   status.tls_version = "TLSv1.3";
   status.cipher = name_of(tls.suite);
   status.tls_group = tls.group;
+  status.post_quantum = tls.post_quantum;
   status.peer_authenticated = tls.peer_certificate.has_value();
   status.peer_subject = tls.peer_certificate ? tls.peer_certificate->subject : std::string();
   status.peer_certificate_expires_unix_s = tls.peer_certificate ? tls.peer_certificate->not_after_unix_s : 0;
+}
+
+void LinkRecord::note_credentials(const Credentials& credentials, bool present_certificate) {
+  const bool presents = present_certificate && credentials.has_certificate();
+  status.credentials = describe(credentials);
+  if (!presents) status.credentials.subject.clear();
+  if (!presents) status.credentials.expires_unix_s = 0;
+}
+
+CredentialsStatus describe(const Credentials& credentials) {
+  return {.subject = credentials.certificate().subject,
+          .expires_unix_s = credentials.has_certificate() ? credentials.certificate().not_after_unix_s : 0,
+          .ca_expires_unix_s = credentials.ca().not_after_unix_s,
+          .refused = {}};
 }
 
 void LinkRecord::note_state(LinkPhase state, std::int64_t unix_s) {

@@ -6,6 +6,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "transport/config.h"
 #include "transport/session.h"
@@ -14,11 +15,14 @@
 
 namespace fairlead {
 
+CredentialsStatus describe(const Credentials& credentials);
+
 struct LinkRecord {
   struct SessionEntry {
     std::uint16_t index = 0;
     unsigned shard = 0;
     SessionFigures figures;
+    std::vector<Der> peer_chain{};  // of its connection
     bool overtaken = false;  // router messages came over another one since
   };
 
@@ -43,6 +47,8 @@ struct LinkRecord {
   std::uint64_t ended_streams = 0;
 
   void note_peer(const Hello& hello, const HandshakeResult& tls);
+  // Ours.
+  void note_credentials(const Credentials& credentials, bool present_certificate);
   // `since` changes only where the link comes up or goes down: redials are not worth a new one.
   void note_state(LinkPhase state, std::int64_t unix_s);
   // False if the same error was the last at this place. Then it keeps its `since`, although other places may have

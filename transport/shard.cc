@@ -286,6 +286,12 @@ void Shard::close_session(std::uint64_t session_id) {
   }
 }
 
+void Shard::fail_session(std::uint64_t session_id, const Error& error) {
+  for (const auto& session : sessions_) {
+    if (session->id() == session_id) return session->fail(error);
+  }
+}
+
 void Shard::send_control(std::uint64_t session_id, std::span<const std::uint8_t> message) {
   for (const auto& session : sessions_) {
     if (session->id() == session_id) return session->send_control(message);

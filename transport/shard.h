@@ -137,6 +137,7 @@ class Shard {
   void replace_connection(SessionSeed seed);
   void renew_session(std::uint64_t session_id);
   void close_session(std::uint64_t session_id);
+  void fail_session(std::uint64_t session_id, const Error& error);
   void send_control(std::uint64_t session_id, std::span<const std::uint8_t> message);
   void control_handled(std::uint64_t session_id, std::uint64_t bytes);
   void add_listener(std::uint32_t id, RoutingKeys routing_keys, Strategy strategy, Socket socket);

@@ -109,6 +109,8 @@ class Transport {
   // For connections from now on; those of sessions that are up are replaced, and nothing on them notices.
   Result<void> set_link_credentials(const std::string& name, std::shared_ptr<const Credentials> credentials);
   Result<void> set_access_credentials(const std::string& name, std::shared_ptr<const Credentials> credentials);
+  // For status: newer credentials of a link or access that are not put to use; empty: there are none (any more).
+  void note_refused_credentials(const std::string& name, const std::string& why);
   // What routing makes of both ends' wishes: for status.
   void note_routing_cost(std::uint32_t link, std::uint32_t cost);
   void set_forwarder(std::shared_ptr<const Forwarder> forwarder);
@@ -150,6 +152,8 @@ class Transport {
   Result<void> adopt(LinkRecord& record, PendingSession& pending, RecordProtection protection,
                      std::optional<std::uint64_t> replaces);
   void close_sessions(LinkRecord& record);
+  // Ends the sessions whose peer these credentials do not trust (any more).
+  void drop_untrusted(LinkRecord& record, const Credentials& credentials);
   void link_up(LinkRecord& record);
   void link_down(LinkRecord& record);
 

@@ -8,6 +8,7 @@
 
 #include "transport/base/log.h"
 #include "transport/record_protection.h"
+#include "transport/tls/credentials.h"
 #include "transport/transport.h"
 
 namespace fairlead {
@@ -201,12 +202,14 @@ Result<void> Transport::adopt(LinkRecord& record, PendingSession& pending, Recor
   record.status.receive_protection = std::move(protection->receive);
   status_changed_ = true;
   const unsigned shard = shard_of(seed.index);
+  std::vector<Der> chain = pending.tls().peer_chain;
   if (replaces) {
+    record.sessions[seed.session_id].peer_chain = std::move(chain);
     shards_[shard]->mailbox().post(make_task<Shard>(
         [seed = std::move(seed)](Shard& target) mutable { target.replace_connection(std::move(seed)); }));
     return {};
   }
-  record.sessions[seed.session_id] = {seed.index, shard, {}};
+  record.sessions[seed.session_id] = {seed.index, shard, {}, std::move(chain)};
   session_places_[seed.session_id] = {record.id, shard};
   shards_[shard]->mailbox().post(
       make_task<Shard>([seed = std::move(seed), draining = draining_](Shard& target) mutable {
@@ -229,8 +232,29 @@ void Transport::renewal_wanted(std::uint64_t session_id) {
 Result<void> Transport::set_link_credentials(const std::string& name, std::shared_ptr<const Credentials> credentials) {
   const auto at = std::find_if(links_.begin(), links_.end(), [&](const auto& link) { return link->config().name == name; });
   if (at == links_.end()) return fail(ErrorCode::kNotFound, "there is no link " + name);
+  drop_untrusted((*at)->record(), *credentials);
   (*at)->set_credentials(std::move(credentials));
   return {};
+}
+
+void Transport::note_refused_credentials(const std::string& name, const std::string& why) {
+  for (const auto& link : links_) {
+    if (link->config().name == name) link->record().status.credentials.refused = why;
+  }
+  for (const auto& access : accesses_) {
+    if (access->config().name == name) access->note_refused_credentials(why);
+  }
+  status_changed_ = true;
+}
+
+void Transport::drop_untrusted(LinkRecord& record, const Credentials& credentials) {
+  for (const auto& [id, entry] : record.sessions) {
+    const auto judged = credentials.peer_judge().judge(entry.peer_chain);
+    if (judged) continue;
+    log_warning("link {}: ended: {}", record.status.name, judged.error().message);
+    shards_[entry.shard]->mailbox().post(make_task<Shard>(
+        [session = id, error = judged.error()](Shard& shard) { shard.fail_session(session, error); }));
+  }
 }
 
 // The other end dials, so it is asked to.
@@ -239,6 +263,9 @@ Result<void> Transport::set_access_credentials(const std::string& name,
   const auto at =
       std::find_if(accesses_.begin(), accesses_.end(), [&](const auto& access) { return access->config().name == name; });
   if (at == accesses_.end()) return fail(ErrorCode::kNotFound, "there is no router access " + name);
+  for (const auto& link : incoming_) {
+    if (link->access == name) drop_untrusted(link->record, *credentials);
+  }
   (*at)->set_credentials(std::move(credentials));
   for (const auto& link : incoming_) {
     if (link->access != name) continue;

@@ -33,6 +33,8 @@ std::string_view name_of(ErrorCode code) noexcept {
       return "TlsName";
     case ErrorCode::kTlsExpired:
       return "TlsExpired";
+    case ErrorCode::kTlsRevoked:
+      return "TlsRevoked";
     case ErrorCode::kTlsNoCertificate:
       return "TlsNoCertificate";
     case ErrorCode::kTlsRefused:

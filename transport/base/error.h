@@ -26,6 +26,7 @@ enum class ErrorCode : std::uint8_t {
   kTlsUntrusted,      // peer's certificate is not signed by the CA of the credentials
   kTlsName,           // peer's certificate is valid but not for the host we dialled
   kTlsExpired,        // peer's certificate is expired or not yet valid
+  kTlsRevoked,        // peer's certificate is on the revocation list of the credentials
   kTlsNoCertificate,  // peer presented no client certificate where one is demanded
   kTlsRefused,        // peer refused our certificate (it sent an alert)
   kTlsNotTls,         // what answered does not speak TLS 1.3

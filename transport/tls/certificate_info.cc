@@ -46,17 +46,8 @@ std::string printable(std::string_view text) {
   return result;
 }
 
-// `date` is the whole element, tag and length included.
-std::optional<std::int64_t> unix_time(const byte* date, int size) {
-  const byte* digits = nullptr;
-  byte format = 0;
-  int digits_size = 0;
-  std::tm calendar{};
-  if (date == nullptr || wc_GetDateInfo(date, size, &digits, &format, &digits_size) != 0 ||
-      wc_GetDateAsCalendarTime(digits, digits_size, format, &calendar) != 0) {
-    return std::nullopt;
-  }
-  return timegm(&calendar);
+std::span<const std::uint8_t> element(const byte* date, int size) {
+  return date == nullptr ? std::span<const std::uint8_t>() : std::span(date, static_cast<std::size_t>(size));
 }
 
 std::optional<std::string> ip_text(std::string_view bytes) {
@@ -141,8 +132,8 @@ Result<CertificateInfo> parse_certificate(std::span<const std::uint8_t> der) {
   info.issuer = printable(common_name_in(cert->issuer));
   add_names(cert->altNames, info);
   info.is_ca = cert->isCA != 0;
-  const auto not_before = unix_time(cert->beforeDate, cert->beforeDateLen);
-  const auto not_after = unix_time(cert->afterDate, cert->afterDateLen);
+  const auto not_before = unix_time(element(cert->beforeDate, cert->beforeDateLen));
+  const auto not_after = unix_time(element(cert->afterDate, cert->afterDateLen));
   if (!not_before || !not_after) return fail(ErrorCode::kInvalid, "not a readable certificate: its dates are broken");
   info.not_before_unix_s = *not_before;
   info.not_after_unix_s = *not_after;
@@ -158,6 +149,19 @@ bool is_valid_for_host(const CertificateInfo& certificate, std::string_view host
   if (host.ends_with('.')) host.remove_suffix(1);
   return !host.empty() && std::ranges::any_of(certificate.dns_names,
                                               [host](std::string_view name) { return dns_name_matches(name, host); });
+}
+
+std::optional<std::int64_t> unix_time(std::span<const std::uint8_t> date) {
+  const byte* digits = nullptr;
+  byte format = 0;
+  int digits_size = 0;
+  std::tm calendar{};
+  if (date.empty() ||
+      wc_GetDateInfo(date.data(), static_cast<int>(date.size()), &digits, &format, &digits_size) != 0 ||
+      wc_GetDateAsCalendarTime(digits, digits_size, format, &calendar) != 0) {
+    return std::nullopt;
+  }
+  return timegm(&calendar);
 }
 
 std::string why_not_valid_now(const CertificateInfo& info) {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -31,6 +32,9 @@ Result<CertificateInfo> parse_certificate(std::span<const std::uint8_t> der);
 // Whether the certificate is for `host`, an IP literal (compared with IP names only) or a DNS name (compared with DNS
 // names only, case-insensitively; a whole left-most label "*" stands for one label). The common name is not consulted.
 bool is_valid_for_host(const CertificateInfo& certificate, std::string_view host);
+
+// Of a UTCTime or GeneralizedTime, tag and length included. Nothing if it is not well-formed.
+std::optional<std::int64_t> unix_time(std::span<const std::uint8_t> date);
 
 // "expired on 2026-08-02 10:00:00 UTC", or that it begins later; empty if the certificate is valid now.
 std::string why_not_valid_now(const CertificateInfo& info);

@@ -1,9 +1,11 @@
 #include "transport/tls/credentials.h"
 
+#include <span>
 #include <vector>
 
 #include "transport/base/check.h"
 #include "transport/tls/pem.h"
+#include "transport/tls/secret.h"
 #include "transport/tls/wolfssl.h"
 
 namespace fairlead {
@@ -87,6 +89,21 @@ Result<void> load_ca(WOLFSSL_CTX* context, const std::string& pem) {
   return {};
 }
 
+Result<PeerJudge> make_judge(const PemBundle& bundle) {
+  auto authorities = read_certificates(bundle.ca, "ca.crt");
+  if (!authorities) return std::unexpected(authorities.error());
+  std::vector<Der> ders;
+  for (Certificate& authority : *authorities)
+    ders.push_back(std::move(authority.der));
+  std::vector<RevocationList> lists;
+  if (!bundle.crl.empty()) {
+    auto read = read_revocation_lists(bundle.crl);
+    if (!read) return fail(read.error().code, "ca.crl " + read.error().message);
+    lists = std::move(*read);
+  }
+  return PeerJudge::make(std::move(ders), std::move(lists));
+}
+
 Result<void> load_own(WOLFSSL_CTX* context, const PemBundle& bundle) {
   if (const int result = wolfSSL_CTX_use_certificate_chain_buffer(context, bytes_of(bundle.cert), size_of(bundle.cert));
       result != WOLFSSL_SUCCESS) {
@@ -109,8 +126,13 @@ Result<void> load_own(WOLFSSL_CTX* context, const PemBundle& bundle) {
 
 Result<void> set_policy(WOLFSSL_CTX* context, bool server) {
   constexpr short kRsaBitsMin = 2048;
-  int groups[] = {WOLFSSL_ECC_X25519, WOLFSSL_ECC_SECP256R1, WOLFSSL_ECC_SECP384R1};
-  if (wolfSSL_CTX_set_groups(context, groups, static_cast<int>(std::size(groups))) != WOLFSSL_SUCCESS ||
+  // Refused by a wolfSSL that was built without it (draft-ietf-tls-ecdhe-mlkem).
+  constexpr int kX25519MlKem768 = 4588;
+  int groups[] = {kX25519MlKem768, WOLFSSL_ECC_X25519, WOLFSSL_ECC_SECP256R1, WOLFSSL_ECC_SECP384R1};
+  const auto set_groups = [&](std::span<int> list) {
+    return wolfSSL_CTX_set_groups(context, list.data(), static_cast<int>(list.size())) == WOLFSSL_SUCCESS;
+  };
+  if ((!set_groups(groups) && !set_groups(std::span(groups).subspan(1))) ||
       wolfSSL_CTX_SetMinRsaKey_Sz(context, kRsaBitsMin) != WOLFSSL_SUCCESS) {
     return fail(ErrorCode::kUnsupported, "this wolfSSL lacks a key exchange that we need");
   }
@@ -132,6 +154,19 @@ Result<std::shared_ptr<const Credentials>> Credentials::load(const PemBundle& bu
   return credentials;
 }
 
+std::string Credentials::digest_of(const PemBundle& bundle) {
+  // With their sizes, so that no text can be taken for a part of another.
+  std::string all;
+  for (const std::string* text : {&bundle.ca, &bundle.cert, &bundle.key, &bundle.crl})
+    all.append(std::to_string(text->size())).append(":").append(*text);
+  std::string digest(WC_SHA256_DIGEST_SIZE, '\0');
+  const int result = wc_Sha256Hash(reinterpret_cast<const byte*>(all.data()), static_cast<word32>(all.size()),
+                                   reinterpret_cast<byte*>(digest.data()));
+  CHECK(result == 0);
+  wipe(all.data(), all.size());
+  return digest;
+}
+
 Credentials::~Credentials() {
   for (WOLFSSL_CTX* context : {server_, client_, anonymous_client_}) {
     if (context != nullptr) wolfSSL_CTX_free(context);
@@ -146,6 +181,12 @@ Result<void> Credentials::build(const PemBundle& bundle) {
   }
   auto ca = check_ca(bundle.ca);
   if (!ca) return std::unexpected(ca.error());
+  digest_ = digest_of(bundle);
+  if (auto judge = make_judge(bundle); !judge) {
+    return std::unexpected(judge.error());
+  } else {
+    judge_ = std::move(*judge);
+  }
   ca_ = std::move(*ca);
   has_certificate_ = !bundle.cert.empty();
   if (has_certificate_) {

@@ -3,22 +3,25 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 
 #include "transport/base/error.h"
 #include "transport/tls/certificate_info.h"
+#include "transport/tls/revocation.h"
 
 struct WOLFSSL_CTX;
 
 namespace fairlead {
 
-// PEM texts, under the names that they have in a bundle: ca.crt, tls.crt, tls.key. The last two go together and may
-// both be empty (a dialler that presents no certificate).
+// PEM texts, under the names that they have in a bundle: ca.crt, tls.crt, tls.key, ca.crl. Certificate and key go
+// together and may both be empty (a dialler that presents no certificate); so may the list of what is revoked.
 struct PemBundle {
   std::string ca;
   std::string cert;
   std::string key;
+  std::string crl{};
 };
 
 class Credentials {
@@ -33,6 +36,11 @@ class Credentials {
   bool has_certificate() const noexcept { return has_certificate_; }
   const CertificateInfo& certificate() const noexcept { return certificate_; }  // ours; empty if there is none
   const CertificateInfo& ca() const noexcept { return ca_; }                    // the first in ca.crt
+  // Of all texts of the bundle: the same only for the same bundle.
+  const std::string& digest() const noexcept { return digest_; }
+  static std::string digest_of(const PemBundle& bundle);
+  // For peers that are in already; also what a handshake does not look at.
+  const PeerJudge& peer_judge() const noexcept { return *judge_; }
 
  private:
   friend class Handshake;
@@ -45,6 +53,8 @@ class Credentials {
   bool has_certificate_ = false;
   CertificateInfo certificate_;
   CertificateInfo ca_;
+  std::string digest_;
+  std::optional<PeerJudge> judge_;
   WOLFSSL_CTX* server_ = nullptr;            // null without a certificate
   WOLFSSL_CTX* client_ = nullptr;            // presents the certificate if there is one
   WOLFSSL_CTX* anonymous_client_ = nullptr;  // never presents one

@@ -71,7 +71,9 @@ class Handshake::Impl {
   static int on_receive(WOLFSSL* ssl, char* buffer, int size, void* context);
   static int on_send(WOLFSSL* ssl, char* buffer, int size, void* context);
   static int on_secret(WOLFSSL* ssl, int id, const unsigned char* secret, int size, void* context);
-  static int on_refusal(int accepted, WOLFSSL_X509_STORE_CTX* store);
+  static int on_verified(int accepted, WOLFSSL_X509_STORE_CTX* store);
+  void keep_chain(std::span<const WOLFSSL_BUFFER_INFO> certificates);
+  Result<void> check_revocation();
 
   Result<void> demand_common_protocol();
   Result<Progress> complete();
@@ -115,7 +117,7 @@ Result<void> Handshake::Impl::open(WOLFSSL_CTX* context, const std::vector<Ciphe
   wolfSSL_SSLSetIOSend(ssl_, on_send);
   wolfSSL_SetIOReadCtx(ssl_, this);
   wolfSSL_SetIOWriteCtx(ssl_, this);
-  wolfSSL_set_verify(ssl_, verify_mode, on_refusal);
+  wolfSSL_set_verify(ssl_, verify_mode, on_verified);
   wolfSSL_SetCertCbCtx(ssl_, this);
   std::string alpn = alpn_;
   if (wolfSSL_set_tls13_secret_cb(ssl_, on_secret, this) != WOLFSSL_SUCCESS ||
@@ -160,9 +162,13 @@ int Handshake::Impl::on_secret(WOLFSSL*, int id, const unsigned char* secret, in
   return 0;
 }
 
-int Handshake::Impl::on_refusal(int accepted, WOLFSSL_X509_STORE_CTX* store) {
+int Handshake::Impl::on_verified(int accepted, WOLFSSL_X509_STORE_CTX* store) {
   auto& self = *static_cast<Impl*>(store->userCtx);
-  if (accepted != 0) return accepted;
+  if (accepted != 0) {
+    // The peer's own certificate comes last, when all of the chain is there.
+    if (store->error_depth == 0) self.keep_chain({store->certs, static_cast<std::size_t>(store->totalCerts)});
+    return accepted;
+  }
   Refusal refusal{store->error, std::nullopt};
   if (store->certs != nullptr && store->error_depth >= 0 && store->error_depth < store->totalCerts) {
     const WOLFSSL_BUFFER_INFO& certificate = store->certs[store->error_depth];
@@ -170,6 +176,12 @@ int Handshake::Impl::on_refusal(int accepted, WOLFSSL_X509_STORE_CTX* store) {
   }
   self.refusal_ = std::move(refusal);
   return 0;
+}
+
+void Handshake::Impl::keep_chain(std::span<const WOLFSSL_BUFFER_INFO> certificates) {
+  result_.peer_chain.clear();
+  for (const WOLFSSL_BUFFER_INFO& certificate : certificates)
+    result_.peer_chain.emplace_back(certificate.buffer, certificate.buffer + certificate.length);
 }
 
 Result<Handshake::Progress> Handshake::Impl::feed(std::span<const std::uint8_t> received) {
@@ -208,6 +220,7 @@ Result<Handshake::Progress> Handshake::Impl::complete() {
   if (client_) {
     if (auto good = check_server(); !good) return std::unexpected(std::move(good.error()));
   }
+  if (auto good = check_revocation(); !good) return std::unexpected(std::move(good.error()));
   if (auto collected = collect(); !collected) return std::unexpected(std::move(collected.error()));
   complete_ = true;
   close();
@@ -234,6 +247,15 @@ Result<void> Handshake::Impl::check_server() {
   return {};
 }
 
+// By the lists of our credentials, which wolfSSL was not given: it would refuse whoever has a CA without a list.
+Result<void> Handshake::Impl::check_revocation() {
+  if (!credentials_->peer_judge().has_lists()) return {};
+  auto judged = credentials_->peer_judge().judge(result_.peer_chain);
+  if (judged) return {};
+  say_sealed(AlertDescription::kCertificateRevoked);
+  return fail(judged.error().code, who() + ": " + judged.error().message);
+}
+
 Result<void> Handshake::Impl::collect() {
   const auto suite = cipher_suite_with_id(static_cast<std::uint16_t>(wolfSSL_get_current_cipher_suite(ssl_)));
   // wolfSSL returns 1 here for a number of 0; only a negative value is an error.
@@ -253,6 +275,7 @@ Result<void> Handshake::Impl::collect() {
   result_.alpn = negotiated_alpn().value_or("");
   const char* const group = wolfSSL_get_curve_name(ssl_);
   result_.group = group != nullptr ? group : "";
+  result_.post_quantum = result_.group.find("MLKEM") != std::string::npos;
   return {};
 }
 
@@ -324,13 +347,14 @@ void Handshake::Impl::say_plain(AlertDescription description) {
              static_cast<std::uint8_t>(description)};
 }
 
-// In place of our last flight, under the keys that it would have gone out with: none of it was sent, so this is their
-// first record.
+// A client: in place of its last flight, under the keys that it would have gone out with. A server has said all of its
+// handshake, and goes on with the keys that follow. Either way this is the first record under them.
 void Handshake::Impl::say_sealed(AlertDescription description) {
   output_.clear();
+  const TrafficSecret& secret = client_ ? client_handshake_secret_ : server_secret_;
   const auto suite = cipher_suite_with_id(static_cast<std::uint16_t>(wolfSSL_get_current_cipher_suite(ssl_)));
-  if (!suite || client_handshake_secret_.bytes().size() != hash_size(*suite)) return;
-  RecordSealer sealer(*suite, client_handshake_secret_, 0);
+  if (!suite || secret.bytes().size() != hash_size(*suite)) return;
+  RecordSealer sealer(*suite, secret, 0);
   output_.resize(kAlertRecord);
   output_.resize(sealer.alert(output_.data(), kAlertFatal, description));
 }

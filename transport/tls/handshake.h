@@ -47,8 +47,10 @@ struct HandshakeResult {
   std::uint64_t tx_sequence = 0;
   std::uint64_t rx_sequence = 0;
   std::optional<CertificateInfo> peer_certificate;
+  std::vector<Der> peer_chain;  // as the peer sent it, its own certificate first
   std::string alpn;
   std::string group;                   // of the key exchange, "X25519"
+  bool post_quantum = false;           // a key exchange that a quantum computer does not break
   std::vector<std::uint8_t> leftover;  // received bytes behind the handshake: the beginning of the records
 };
 
