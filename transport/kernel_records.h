@@ -1,6 +1,6 @@
 // KernelSender and KernelReceiver: a session's frames as plaintext, in and out of a socket whose records the kernel
-// protects (kernel_tls.h). Frames are gathered from the buffers they were received into and scattered into the session's
-// blocks, as with a socket without TLS: no pass over the bytes in user space.
+// protects (kernel_tls.h). Frames are gathered from the buffers they were received into and scattered into the
+// session's blocks, as with a socket without TLS: no pass over the bytes in user space.
 //
 // A send of any size is cut into records by the kernel, so frames may span them. Records that are no application data
 // (KeyUpdate, alerts, tickets) travel as control messages of their own, and a receive ends in front of one.
@@ -91,8 +91,8 @@ class KernelSender final : public RecordSender {
   KernelKey key_;
   Block* staging_;
   std::uint32_t staged_ = 0;
-  ControlRecord before_;  // leaves before the frames of the batch
-  ControlRecord after_;   // and after them
+  ControlRecord before_;     // leaves before the frames of the batch
+  ControlRecord after_;      // and after them
   std::uint32_t bytes_ = 0;  // of the frames
   std::uint32_t first_ = 0;  // of the vectors that are not sent yet
   std::uint32_t count_ = 0;

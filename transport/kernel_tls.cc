@@ -67,9 +67,8 @@ class LoopbackConnection {
     if (const int r = kernel_.bind_and_listen(listener_.fd(), address, 1); r < 0) return r;
     if (const int r = kernel_.local_address(listener_.fd(), address); r < 0) return r;
     result_ = -ETIMEDOUT;
-    ring.submit(connect_, [&](io_uring_sqe* sqe) {
-      io_uring_prep_connect(sqe, client_.fd(), address.get(), address.size);
-    });
+    ring.submit(connect_,
+                [&](io_uring_sqe* sqe) { io_uring_prep_connect(sqe, client_.fd(), address.get(), address.size); });
     const Instant deadline = kernel_.now() + kConnectWait;
     while (connect_.in_flight() && kernel_.now() < deadline)
       ring.turn(deadline - kernel_.now());
@@ -143,8 +142,8 @@ KernelTlsFeatures probe_kernel_tls(Kernel& kernel) {
     }
     const KernelTlsFeatures::Suite& offered = features.suites[i];
     if (!offered.send || !offered.receive) {
-      features.lacking += (features.lacking.empty() ? "this kernel does not protect " : ", ") +
-                          std::string(name_of(kDefaultSuites[i]));
+      features.lacking +=
+          (features.lacking.empty() ? "this kernel does not protect " : ", ") + std::string(name_of(kDefaultSuites[i]));
     }
     rekeys = rekeys && (suite_rekeys || !offered.send);
   }

@@ -84,7 +84,9 @@ class RecordReceiver {
   virtual Error error() const = 0;
 
   // What a receive failed with, in words.
-  virtual Error error_of_receive(int errno_value) const { return error_from_errno(errno_value, "connection to the peer"); }
+  virtual Error error_of_receive(int errno_value) const {
+    return error_from_errno(errno_value, "connection to the peer");
+  }
 };
 
 // Records sealed in user space. Payloads of more than kCopyMax bytes are sealed straight from where they were received;
@@ -179,8 +181,10 @@ class OpeningReceiver final : public RecordReceiver {
   Next end_with(RecordFault fault) noexcept;
   Next next_handshake(const RecordOpener::Opened& opened) noexcept;
   Next next_alert(const RecordOpener::Opened& opened) noexcept;
+
   // Where what has to be kept begins.
   std::uint32_t kept_begin() const noexcept { return partial_ > 0 ? partial_begin_ : begin_; }
+
   void move_kept(Block* to) noexcept;
   void join_partial(Run& run) noexcept;
 

@@ -62,8 +62,8 @@ Result<SessionProtection> protect_records(Kernel& kernel, const KernelTlsFeature
   seed.kernel_receives = why_not_receive.empty();
   seed.kernel_rekeys = features.rekeys;
   if (wanted == RecordProtection::kKernel && !(seed.kernel_sends && seed.kernel_receives)) {
-    return fail(ErrorCode::kUnsupported, "recordProtection demands the kernel, but " +
-                                             (seed.kernel_sends ? why_not_receive : why_not_send));
+    return fail(ErrorCode::kUnsupported,
+                "recordProtection demands the kernel, but " + (seed.kernel_sends ? why_not_receive : why_not_send));
   }
   return SessionProtection{protection_of(seed.kernel_sends, std::move(why_not_send)),
                            protection_of(seed.kernel_receives, std::move(why_not_receive))};

@@ -15,8 +15,8 @@ struct SessionProtection {
   Protection receive;
 };
 
-// Hands the keys of `seed` to the kernel, as far as that is wanted and possible, and notes in it what is done. Fails only
-// where the kernel is demanded; then the connection is of no use any more.
+// Hands the keys of `seed` to the kernel, as far as that is wanted and possible, and notes in it what is done. Fails
+// only where the kernel is demanded; then the connection is of no use any more.
 Result<SessionProtection> protect_records(Kernel& kernel, const KernelTlsFeatures& features, RecordProtection wanted,
                                           SessionSeed& seed);
 

@@ -43,8 +43,8 @@ std::unique_ptr<TlsConnection> TlsConnection::open(Session& session, Shard& shar
   bool preloaded = true;
   auto sender = make_sender(shard, seed, out);
   auto receiver = make_receiver(shard, seed, in, preloaded);
-  auto connection = std::make_unique<TlsConnection>(session, shard, std::move(seed.socket), std::move(sender),
-                                                    std::move(receiver));
+  auto connection =
+      std::make_unique<TlsConnection>(session, shard, std::move(seed.socket), std::move(sender), std::move(receiver));
   connection->early_too_long_ = !preloaded;
   return connection;
 }

@@ -230,7 +230,8 @@ void Transport::renewal_wanted(std::uint64_t session_id) {
 }
 
 Result<void> Transport::set_link_credentials(const std::string& name, std::shared_ptr<const Credentials> credentials) {
-  const auto at = std::find_if(links_.begin(), links_.end(), [&](const auto& link) { return link->config().name == name; });
+  const auto at =
+      std::find_if(links_.begin(), links_.end(), [&](const auto& link) { return link->config().name == name; });
   if (at == links_.end()) return fail(ErrorCode::kNotFound, "there is no link " + name);
   drop_untrusted((*at)->record(), *credentials);
   (*at)->set_credentials(std::move(credentials));
@@ -252,16 +253,16 @@ void Transport::drop_untrusted(LinkRecord& record, const Credentials& credential
     const auto judged = credentials.peer_judge().judge(entry.peer_chain);
     if (judged) continue;
     log_warning("link {}: ended: {}", record.status.name, judged.error().message);
-    shards_[entry.shard]->mailbox().post(make_task<Shard>(
-        [session = id, error = judged.error()](Shard& shard) { shard.fail_session(session, error); }));
+    shards_[entry.shard]->mailbox().post(
+        make_task<Shard>([session = id, error = judged.error()](Shard& shard) { shard.fail_session(session, error); }));
   }
 }
 
 // The other end dials, so it is asked to.
 Result<void> Transport::set_access_credentials(const std::string& name,
                                                std::shared_ptr<const Credentials> credentials) {
-  const auto at =
-      std::find_if(accesses_.begin(), accesses_.end(), [&](const auto& access) { return access->config().name == name; });
+  const auto at = std::find_if(accesses_.begin(), accesses_.end(),
+                               [&](const auto& access) { return access->config().name == name; });
   if (at == accesses_.end()) return fail(ErrorCode::kNotFound, "there is no router access " + name);
   for (const auto& link : incoming_) {
     if (link->access == name) drop_untrusted(link->record, *credentials);
@@ -368,10 +369,10 @@ void Transport::client_handed_over(std::uint32_t link, std::uint32_t listener, s
   LinkRecord* record = find_record(link);
   if (record == nullptr || record->sessions.empty()) return socket.close_with_reset();
   const unsigned shard = record->sessions.begin()->second.shard;
-  shards_[shard]->mailbox().post(make_task<Shard>([listener, key = std::move(routing_key),
-                                                   socket = std::move(socket)](Shard& target) mutable {
-    target.adopt_client(listener, key, std::move(socket));
-  }));
+  shards_[shard]->mailbox().post(
+      make_task<Shard>([listener, key = std::move(routing_key), socket = std::move(socket)](Shard& target) mutable {
+        target.adopt_client(listener, key, std::move(socket));
+      }));
 }
 
 }  // namespace fairlead

@@ -41,7 +41,8 @@ Result<std::optional<NamedBundle>> find_in(const std::filesystem::path& director
 Result<std::optional<PemBundle>> read_bundle(const std::filesystem::path& directory) {
   PemBundle bundle;
   for (const auto& [file, text] :
-       {std::pair{"ca.crt", &bundle.ca}, {"tls.crt", &bundle.cert}, {"tls.key", &bundle.key}}) {
+       {std::pair{"ca.crt", &bundle.ca}, {"tls.crt", &bundle.cert}, {"tls.key", &bundle.key},
+        {"ca.crl", &bundle.crl}}) {
     auto contents = read_optional(directory / file);
     if (!contents) return std::unexpected(contents.error());
     *text = std::move(*contents);
@@ -59,7 +60,8 @@ Result<std::optional<NamedBundle>> CredentialSource::find(const std::string& nam
   if (!given || *given) return given;
   const Secret* secret = resources_.find_secret(name);
   if (secret == nullptr) return std::nullopt;
-  PemBundle bundle{value_of(*secret, "ca.crt"), value_of(*secret, "tls.crt"), value_of(*secret, "tls.key")};
+  PemBundle bundle{value_of(*secret, "ca.crt"), value_of(*secret, "tls.crt"), value_of(*secret, "tls.key"),
+                   value_of(*secret, "ca.crl")};
   return NamedBundle{std::move(bundle), label(*secret)};
 }
 

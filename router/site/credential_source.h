@@ -33,7 +33,8 @@ class CredentialSource {
   std::filesystem::path issuers_;
 };
 
-// ca.crt, tls.crt and tls.key of a directory; files that are not there read as empty. Nothing if none of them is there.
+// ca.crt, tls.crt, tls.key and ca.crl of a directory; files that are not there read as empty. Nothing if none of the
+// first three is there.
 Result<std::optional<PemBundle>> read_bundle(const std::filesystem::path& directory);
 
 }  // namespace fairlead

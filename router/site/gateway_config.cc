@@ -15,6 +15,16 @@ Result<std::shared_ptr<const Credentials>> load(const std::string& owner, const 
   return loaded;
 }
 
+Result<std::shared_ptr<const Credentials>> load_of(const RouterAccess& access, const Resources& resources,
+                                                    CredentialsStore& store) {
+  return load(label(access),
+              store.server_bundle(access, resources.site()->default_issuer, CredentialsStore::Renewal::kAsNeeded));
+}
+
+Result<std::shared_ptr<const Credentials>> load_of(const Link& link, CredentialsStore& store) {
+  return load(label(link), store.link_bundle(link));
+}
+
 // As validated.
 RecordProtection record_protection(const std::string& name) {
   if (name == "kernel") return RecordProtection::kKernel;
@@ -23,8 +33,7 @@ RecordProtection record_protection(const std::string& name) {
 
 Result<void> add_accesses(const Resources& resources, CredentialsStore& store, GatewayConfig& config) {
   for (const RouterAccess& access : resources.router_accesses) {
-    const auto credentials = load(label(access), store.server_bundle(access, resources.site()->default_issuer,
-                                                                     CredentialsStore::Renewal::kAsNeeded));
+    const auto credentials = load_of(access, resources, store);
     if (!credentials) return std::unexpected(credentials.error());
     for (const RouterAccessRole& role : access.roles) {
       config.accesses.push_back({.name = access_name(access, role),
@@ -40,7 +49,7 @@ Result<void> add_accesses(const Resources& resources, CredentialsStore& store, G
 
 Result<void> add_links(const Resources& resources, CredentialsStore& store, GatewayConfig& config) {
   for (const Link& link : resources.links) {
-    auto credentials = load(label(link), store.link_bundle(link));
+    auto credentials = load_of(link, store);
     if (!credentials) return std::unexpected(credentials.error());
     LinkConfig link_config;
     link_config.name = link.metadata.name;
@@ -74,6 +83,7 @@ Result<GatewayConfig> make_gateway_config(const Resources& resources, Credential
   config.site_name = resources.site()->metadata.name;
   config.edge = resources.site()->edge;
   config.link_timeout = resources.site()->link_timeout;
+  config.certificate_warning = resources.site()->certificate_warning;
   config.record_protection = record_protection(resources.site()->record_protection);
   config.records_per_key = resources.site()->records_per_key.value_or(kRecordsPerKey);
   if (auto added = add_accesses(resources, store, config); !added) return std::unexpected(added.error());
@@ -90,6 +100,18 @@ Result<GatewayConfig> make_gateway_config(const Resources& resources, Credential
                                  connector.health_probe});
   }
   return config;
+}
+
+std::vector<NamedCredentials> load_all_credentials(const Resources& resources, CredentialsStore& store) {
+  std::vector<NamedCredentials> all;
+  for (const RouterAccess& access : resources.router_accesses) {
+    const auto credentials = load_of(access, resources, store);
+    for (const RouterAccessRole& role : access.roles)
+      all.push_back({access_name(access, role), true, credentials});
+  }
+  for (const Link& link : resources.links)
+    all.push_back({link.metadata.name, false, load_of(link, store)});
+  return all;
 }
 
 }  // namespace fairlead

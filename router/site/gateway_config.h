@@ -17,6 +17,7 @@ struct GatewayConfig {
   Duration link_timeout{};
   RecordProtection record_protection = RecordProtection::kAuto;
   std::uint64_t records_per_key = kRecordsPerKey;
+  Duration certificate_warning{};  // before a certificate expires
   std::vector<AccessConfig> accesses;
   std::vector<ListenerConfig> listeners;
   std::vector<ConnectorConfig> connectors;
@@ -32,5 +33,16 @@ std::string listener_name(const MultiKeyListener& listener);
 // `resources` are validated, with one Site. Makes the CA and server certificates if need be. Endpoints are those of the
 // site's own role.
 Result<GatewayConfig> make_gateway_config(const Resources& resources, CredentialsStore& store);
+
+// The bundle of a link, or of each port of a RouterAccess, under the name that it has in GatewayConfig; or why it is of
+// no use.
+struct NamedCredentials {
+  std::string name;
+  bool of_access = false;
+  Result<std::shared_ptr<const Credentials>> credentials;
+};
+
+// All of them, read anew; server certificates are made anew if need be.
+std::vector<NamedCredentials> load_all_credentials(const Resources& resources, CredentialsStore& store);
 
 }  // namespace fairlead

@@ -22,6 +22,7 @@ constexpr std::uint32_t kWeightMax = std::numeric_limits<std::int32_t>::max();
 // Shorter ones would take a busy machine for a dead one.
 constexpr Duration kLinkTimeoutMin = Duration::milliseconds(100);
 constexpr Duration kLinkTimeoutMax = Duration::seconds(60);
+constexpr Duration kCertificateWarningMax = Duration::seconds(1000LL * 3600);
 // Fewer would renew keys for every handful of packets.
 constexpr std::uint32_t kRecordsPerKeyMin = 16;
 constexpr std::uint32_t kCostMax = std::numeric_limits<std::int32_t>::max();
@@ -214,6 +215,9 @@ void read_site(DocumentContext& context, FieldReader& spec, Site& site) {
   if (auto issuer = spec.text("defaultIssuer")) site.default_issuer = *issuer;
   check_text(spec, "defaultIssuer", site.default_issuer, check_bundle_name);
   if (const auto timeout = spec.duration("linkTimeout", kLinkTimeoutMin, kLinkTimeoutMax)) site.link_timeout = *timeout;
+  if (const auto warning = spec.duration("certificateWarning", Duration{}, kCertificateWarningMax)) {
+    site.certificate_warning = *warning;
+  }
   site.record_protection = read_record_protection(spec).value_or("auto");
   site.records_per_key = spec.number("recordsPerKey", kRecordsPerKeyMin, kRecordsPerKey);
   if (spec.flag("ha").value_or(false)) {

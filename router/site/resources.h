@@ -53,6 +53,7 @@ struct Site {
   Duration link_timeout = Duration::milliseconds(400);  // a link that is silent for longer is lost
   std::string record_protection = "auto";               // or kernel, or user
   std::optional<std::uint32_t> records_per_key;
+  Duration certificate_warning = Duration::seconds(30LL * 24 * 3600);  // so long before one expires
 
   bool accepts_links() const { return link_access != "none"; }
 

@@ -99,6 +99,7 @@ class Builder {
   const ListenerStatus* find_listener(const std::string& name) const;
   std::vector<Condition> listener_conditions(const ListenerStatus* seen, std::string_view matched) const;
   void add_listener_details(Json& status, const ListenerStatus& seen) const;
+  Json credentials_json(const CredentialsStatus& credentials) const;
   Json endpoints(const RouterAccess& access) const;
   std::vector<Condition> access_conditions(const RouterAccess& access) const;
   Condition resolved_condition() const;
@@ -127,6 +128,25 @@ std::vector<Condition> Builder::link_conditions(const LinkStatus* link) const {
   return conditions;
 }
 
+// Of our end. `expiresSoon` is there if it is true.
+Json Builder::credentials_json(const CredentialsStatus& credentials) const {
+  constexpr std::int64_t kDayS = 24LL * 3600;
+  const Site* site = input_.resources.site();
+  const std::int64_t warning_s = (site != nullptr ? *site : Site{}).certificate_warning.milliseconds() / 1000;
+  const auto add = [&](Json& json, const std::string& what, std::int64_t expires_unix_s) {
+    if (expires_unix_s == 0) return;
+    json[what + "Expires"] = format_time(expires_unix_s);
+    json[what + "DaysLeft"] = (expires_unix_s - input_.now_unix_s) / kDayS;
+    if (expires_unix_s - input_.now_unix_s <= warning_s) json["expiresSoon"] = true;
+  };
+  Json json = Json::object();
+  if (!credentials.subject.empty()) json["certificateSubject"] = credentials.subject;
+  add(json, "certificate", credentials.expires_unix_s);
+  add(json, "ca", credentials.ca_expires_unix_s);
+  if (!credentials.refused.empty()) json["refused"] = credentials.refused;
+  return json;
+}
+
 void Builder::add_link_details(Json& status, const LinkStatus& link) const {
   const bool up = link.state == LinkPhase::kUp;
   status["direction"] = link.incoming ? "incoming" : "outgoing";
@@ -148,6 +168,7 @@ void Builder::add_link_details(Json& status, const LinkStatus& link) const {
   status["streams"]["total"] = link.streams_total;
   status["bytes"]["in"] = link.bytes_in;
   status["bytes"]["out"] = link.bytes_out;
+  if (!link.incoming) status["credentials"] = credentials_json(link.credentials);
   if (!up) return;
   // What describes a connection is told only while there is one.
   if (link.rtt.ns > 0) {
@@ -159,6 +180,7 @@ void Builder::add_link_details(Json& status, const LinkStatus& link) const {
   tls["version"] = link.tls_version;
   tls["cipher"] = link.cipher;
   tls["group"] = link.tls_group;
+  tls["keyExchange"] = link.post_quantum ? "post-quantum" : "classical";
   const auto describe = [&](const char* direction, const Protection& protection) {
     tls["protection"][direction] = protection.by;
     if (!protection.why_not.empty()) tls["protection"][direction + std::string("Reason")] = protection.why_not;
@@ -261,6 +283,7 @@ Json Builder::access_document(const RouterAccess& access) {
   for (const RouterAccessRole& role : access.roles) {
     const AccessStatus* seen = find_named(&input_.gateway->accesses, access_name(access, role));
     if (seen == nullptr) continue;
+    json["status"]["credentials"] = credentials_json(seen->credentials);
     accepted += seen->accepted;
     refused += seen->refused;
     if (!seen->last_refused) continue;

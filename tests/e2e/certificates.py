@@ -34,7 +34,7 @@ class Authority:
         stem = f"{name}-{self._serial}"
         self._openssl("req", "-new", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout",
                       f"{stem}.key", "-out", f"{stem}.csr", "-subj", f"/CN={name}")
-        (self.folder / "database").write_text("")
+        (self.folder / "database").touch()
         (self.folder / "serial").write_text(f"{self._serial + 16:02X}\n")
         (self.folder / "ca.conf").write_text(
             "[ca]\ndefault_ca=it\n[it]\ndatabase=database\nserial=serial\nnew_certs_dir=.\ndefault_md=sha256\n"
@@ -45,6 +45,16 @@ class Authority:
                       "-in", f"{stem}.csr", "-out", f"{stem}.crt", "-notext", "-extfile", "extensions",
                       *(until or ["-days", str(VALID_DAYS)]))
         return {"ca.crt": self.certificate, "tls.crt": self._text(f"{stem}.crt"), "tls.key": self._text(f"{stem}.key")}
+
+
+    def revoke(self, *bundles):
+        """The list of revoked certificates, with those of the bundles on it."""
+        for bundle in bundles:
+            (self.folder / "revoked.crt").write_text(bundle["tls.crt"])
+            self._openssl("ca", "-config", "ca.conf", "-cert", "ca.crt", "-keyfile", "ca.key", "-revoke", "revoked.crt")
+        self._openssl("ca", "-config", "ca.conf", "-cert", "ca.crt", "-keyfile", "ca.key", "-gencrl", "-crldays", "7",
+                      "-out", "ca.crl")
+        return self._text("ca.crl")
 
 
 def utc_now():

@@ -10,7 +10,7 @@ import time
 
 import traffic
 from harness import expect, expect_equal, scenario, wait_until
-from traffic import Background, Server, Sink, Source
+from traffic import Background, Server, Sink, Source, scaled
 
 GROUP = "flows"
 MIB = 1024 * 1024
@@ -249,7 +249,7 @@ def connections_10000_short(context):
     """10,000 connections one after the other, 64 at a time: none fails."""
     service = context.group.pair().service()
     start_echo_server(context, service)
-    count, at_a_time = 10_000, 64
+    count, at_a_time = scaled(10_000), 64
     address = (service.client.local, service.port)
 
     async def run_all():
@@ -285,15 +285,16 @@ def one_stream_4_gib(context):
     before = {site: site.snapshot()["counters"] for site in (pair.west, pair.east)}
     server = Server(context, service.server, service.server_port, traffic.sink)
     started = time.monotonic()
+    size = scaled(4 * GIB)
     with service.connect() as client:
-        traffic.upload(client, 4 * GIB)
-    expect_equal(server.check(1), [4 * GIB], "bytes at the server")
-    context.note(f"{4 * GIB * 8 / (time.monotonic() - started) / 1e9:.1f} Gbit/s")
+        traffic.upload(client, size)
+    expect_equal(server.check(1), [size], "bytes at the server")
+    context.note(f"{size * 8 / (time.monotonic() - started) / 1e9:.1f} Gbit/s")
     for site, counters in before.items():
         def counted(name, site=site, counters=counters):
             return site.counter(name) - counters[name]
         wait_until("the status to count the bytes", lambda: counted("edge_bytes_in") + counted("edge_bytes_out") >=
-                   4 * GIB)
+                   size)
         turns, enters = counted("ring_turns"), counted("ring_enters")
         # More than one only when requests fill the submission queue within a turn.
         context.note(f"{site.name} entered the kernel {enters} times in {turns} turns")
@@ -304,7 +305,7 @@ def one_stream_4_gib(context):
 def both_directions_at_once(context):
     """Eight streams, four in each direction of opening, all carrying bulk both ways at the same time."""
     pair = context.group.pair()
-    size = 48 * MIB
+    size = scaled(48 * MIB)
 
     def exchange(connection):
         source = Source(size)

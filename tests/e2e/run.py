@@ -29,9 +29,10 @@ import faults
 import flows
 import life
 import mesh
+import renewal
 import trust
 
-GROUPS = [module.GROUP for module in (applications, flows, life, trust, faults, command_line, mesh)]
+GROUPS = [module.GROUP for module in (applications, flows, life, trust, faults, command_line, mesh, renewal)]
 
 
 class Group:

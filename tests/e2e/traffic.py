@@ -83,6 +83,13 @@ class Server:
         self._listening.close()
 
 
+# ---- amounts
+
+def scaled(amount):
+    """As much of a long test as this machine can bear: FAIRLEAD_E2E_PERCENT of it (less in a virtual machine)."""
+    return amount * int(os.environ.get("FAIRLEAD_E2E_PERCENT", "100")) // 100
+
+
 # ---- bytes with a checksum
 
 class Source:

@@ -22,9 +22,12 @@ constexpr Protector kProtectors[] = {Protector::kUser, Protector::kKernel, Prote
 
 const char* name_of(Protector protector) {
   switch (protector) {
-    case Protector::kUser: return "user space";
-    case Protector::kKernel: return "kernel";
-    case Protector::kOldKernel: return "kernel that cannot replace keys";
+    case Protector::kUser:
+      return "user space";
+    case Protector::kKernel:
+      return "kernel";
+    case Protector::kOldKernel:
+      return "kernel that cannot replace keys";
   }
   return "?";
 }
@@ -150,9 +153,9 @@ TEST_F(RenewalSimTest, AKernelThatIsDemandedAndMissingIsSaidByBothEnds) {
     EXPECT_FALSE(world.site(0).links_up());
     const LinkStatus status = link_of(world, 0);
     ASSERT_TRUE(status.last_error);
-    EXPECT_NE(status.last_error->message.find(
-                  "recordProtection demands the kernel, but this simulated kernel has no TLS"),
-              std::string::npos)
+    EXPECT_NE(
+        status.last_error->message.find("recordProtection demands the kernel, but this simulated kernel has no TLS"),
+        std::string::npos)
         << status.last_error->message;
   }
 }

@@ -1,7 +1,7 @@
-// SimTls: kernel TLS on a simulated socket, as Linux does it (net/tls): each direction is plain until it has a key. From
-// then on what is sent is cut into records, and a receive opens whole records only. It makes its records by itself, from
-// the key as the kernel is given it, so that it is also a second opinion on the sequence numbers and keys that
-// production hands over.
+// SimTls: kernel TLS on a simulated socket, as Linux does it (net/tls): each direction is plain until it has a key.
+// From then on what is sent is cut into records, and a receive opens whole records only. It makes its records by
+// itself, from the key as the kernel is given it, so that it is also a second opinion on the sequence numbers and keys
+// that production hands over.
 //
 //   receive:  connection ──► raw_ (at most one record that is not whole) ──► opened_ ──► the caller
 #pragma once

@@ -73,8 +73,8 @@ class KernelRecordsTest : public testing::Test {
       io_uring_sqe sqe{};
       receiver_->prepare_receive(&sqe, 1, false);
       auto& message = *reinterpret_cast<msghdr*>(sqe.addr);
-      const std::size_t size = std::min({sent.bytes.size() - done, message.msg_iov->iov_len,
-                                         sent.type == 23 ? piece_max : SIZE_MAX});
+      const std::size_t size =
+          std::min({sent.bytes.size() - done, message.msg_iov->iov_len, sent.type == 23 ? piece_max : SIZE_MAX});
       std::memcpy(message.msg_iov->iov_base, sent.bytes.data() + done, size);
       done += size;
       cmsghdr* control = CMSG_FIRSTHDR(&message);
@@ -216,6 +216,7 @@ TEST_F(KernelRecordsTest, WhatIsNoDataIsJudgedAsInUserSpace) {
       {{21, {2}}, "malformed"},
       {{24, {1}}, "content type"},
   };
+
   for (const auto& [sent, what] : cases) {
     receiver_ = std::make_unique<KernelReceiver>(key(kernel_, TlsDirection::kReceive), PostHandshake::Role::kServer,
                                                  *pool_, pool_->take());
@@ -229,7 +230,8 @@ TEST_F(KernelRecordsTest, AKeyUpdateThatTheKernelCannotFollowIsNamed) {
   receive({22, Bytes(kKeyUpdateMessage.begin(), kKeyUpdateMessage.end())}, SIZE_MAX);
   ASSERT_EQ(last_, RecordReceiver::Next::kError);
   EXPECT_EQ(receiver_->error().message, "peer sent a TLS key update, which this kernel cannot follow");
-  EXPECT_EQ(receiver_->error_of_receive(EBADMSG).message, "peer sent a TLS record that was damaged or is not of this session");
+  EXPECT_EQ(receiver_->error_of_receive(EBADMSG).message,
+            "peer sent a TLS record that was damaged or is not of this session");
 }
 
 }  // namespace

@@ -534,46 +534,6 @@ TEST_F(RecordIoTest, CountsTheRecordsOfAKeyAndGoesOnWithTheNext) {
   EXPECT_TRUE(expected_.empty());
 }
 
-// A peer whose records the kernel makes: it cuts what it sends wherever it likes.
-TEST_F(RecordIoTest, JoinsFramesThatSpanRecords) {
-  Prng prng(21);
-  RecordSealer sealer(CipherSuite::kAes128Gcm, test_secret(), 0);
-  for (int round = 0; round < 200; ++round) {
-    Bytes plain;
-    for (std::uint64_t i = 0, count = 1 + prng.below(40); i < count; ++i) {
-      const Bytes payload = random_bytes(prng, prng.below(prng.chance(50) ? 100 : kFramePayloadMax + 1));
-      const FrameHeader header{static_cast<std::uint16_t>(payload.size()), FrameType::kData, 0,
-                               static_cast<std::uint32_t>(1 + i)};
-      const std::size_t at = plain.size();
-      plain.resize(at + kFrameHeaderSize);
-      encode_header(header, plain.data() + at);
-      plain.insert(plain.end(), payload.begin(), payload.end());
-      expected_.push_back({header, payload});
-    }
-    Bytes wire;
-    const std::size_t largest = prng.chance(30) ? 20 : kPlaintextMax;
-    for (std::size_t at = 0; at < plain.size();) {
-      const std::size_t size = std::min<std::size_t>(plain.size() - at, 1 + prng.below(largest));
-      Bytes text(plain.begin() + static_cast<std::ptrdiff_t>(at), plain.begin() + static_cast<std::ptrdiff_t>(at + size));
-      text.push_back(0);
-      wire.resize(wire.size() + size + kRecordOverhead);
-      sealer.seal(ContentType::kApplicationData, text.data(), size, wire.data() + wire.size() - size - kRecordOverhead);
-      at += size;
-      if (sealer.records() % 7 == 0) {
-        wire.resize(wire.size() + kKeyUpdateRecord);
-        sealer.key_update(wire.data() + wire.size() - kKeyUpdateRecord, false);
-      }
-    }
-    for (std::size_t at = 0; at < wire.size();) {
-      const std::size_t size = std::min<std::size_t>(wire.size() - at, 1 + prng.below(100'000));
-      receive(std::span(wire).subspan(at, size));
-      ASSERT_EQ(last_, Next::kNeedMore);
-      at += size;
-    }
-    ASSERT_TRUE(expected_.empty());
-  }
-}
-
 TEST_F(RecordIoTest, EndsWithCloseNotifyBehindEverythingStaged) {
   Prng prng(15);
   put_data(1, kFlagFin, random_bytes(prng, 10));

@@ -15,6 +15,9 @@
 #ifndef ATOMIC_USER
 #error "wolfSSL lacks ATOMIC_USER, through which the record numbers come"
 #endif
+#ifndef WOLFSSL_ALWAYS_VERIFY_CB
+#error "wolfSSL lacks WOLFSSL_ALWAYS_VERIFY_CB, through which the chain of a good peer comes"
+#endif
 #if !defined(HAVE_AESGCM) || !defined(HAVE_CHACHA) || !defined(HAVE_POLY1305)
 #error "wolfSSL lacks AES-GCM or ChaCha20-Poly1305"
 #endif

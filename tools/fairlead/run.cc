@@ -29,6 +29,8 @@
 #include "router/site/status_writer.h"
 #include "tools/fairlead/commands.h"
 #include "tools/fairlead/control_socket.h"
+#include "tools/fairlead/file_watch.h"
+#include "tools/fairlead/live_credentials.h"
 #include "tools/fairlead/log_sink.h"
 #include "tools/fairlead/report.h"
 #include "transport/base/fd.h"
@@ -45,6 +47,9 @@ constexpr std::chrono::milliseconds kStatusInterval{100};
 // How often it is looked whether there is an answer for a command that waits for one.
 constexpr std::chrono::milliseconds kAnswerInterval{5};
 constexpr unsigned kShardsMax = 256;
+// How long nothing has changed below input/ before it is read.
+constexpr std::chrono::milliseconds kFilesSettled{200};
+constexpr std::chrono::hours kCredentialsInterval{1};
 // A gateway that was killed keeps its ports a moment longer than its process lives: the kernel winds up its rings in
 // the background. Whoever restarts it at once must not fail over that.
 constexpr std::chrono::milliseconds kPortsFreeWithin{1500};
@@ -147,12 +152,17 @@ LinkCosts costs_of(const Resources& resources) {
 class Supervisor {
  public:
   Supervisor(Gateway& gateway, StatusWriter& writer, ControlSocket& control, const NamespacePaths& paths,
-             LinkCosts costs, const Fd& signals, unsigned drain_timeout_s)
+             const Resources& resources, const GatewayConfig& config, FileWatch& files, const Fd& signals,
+             unsigned drain_timeout_s)
       : gateway_(gateway),
         writer_(writer),
         control_(control),
         paths_(paths),
-        costs_(std::move(costs)),
+        resources_(resources),
+        config_(config),
+        credentials_(gateway, paths, config),
+        costs_(costs_of(resources)),
+        files_(files),
         signals_(signals),
         drain_timeout_(drain_timeout_s) {}
 
@@ -160,7 +170,8 @@ class Supervisor {
   void run() {
     write_status();
     while (!done()) {
-      std::vector<pollfd> fds = {{signals_.get(), POLLIN, 0}, {gateway_.status_fd(), POLLIN, 0}};
+      std::vector<pollfd> fds = {
+          {signals_.get(), POLLIN, 0}, {gateway_.status_fd(), POLLIN, 0}, {files_.fd(), POLLIN, 0}};
       // A negative descriptor is not polled: between two writes the event waits where it is.
       if (Clock::now() < next_write_) fds[1].fd = -1;
       control_.add_to(fds);
@@ -174,6 +185,10 @@ class Supervisor {
         static_cast<void>(!::read(gateway_.status_fd(), &count, sizeof(count)));
         write_status();
       }
+      // Who writes several files is given the time to write all of them.
+      if ((fds[2].revents & POLLIN) != 0 && files_.take()) reload_at_ = Clock::now() + kFilesSettled;
+      if (reload_at_ && Clock::now() >= *reload_at_) reload("input changed");
+      if (Clock::now() >= next_check_) check_credentials();
       control_.serve(gateway_);
     }
   }
@@ -190,14 +205,15 @@ class Supervisor {
   int timeout_ms() const {
     if (control_.waiting()) return static_cast<int>(kAnswerInterval.count());
     // Draining ends by itself, without a change of status.
-    const bool soon = drain_deadline_ || Clock::now() < next_write_;
-    return soon ? static_cast<int>(kStatusInterval.count()) : -1;
+    if (drain_deadline_ || reload_at_ || Clock::now() < next_write_) return static_cast<int>(kStatusInterval.count());
+    const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(next_check_ - Clock::now());
+    return static_cast<int>(std::max<std::int64_t>(0, left.count()));
   }
 
   void on_signal() {
     signalfd_siginfo info{};
     if (::read(signals_.get(), &info, sizeof(info)) != sizeof(info)) return;
-    if (info.ssi_signo == SIGHUP) return reload_costs();
+    if (info.ssi_signo == SIGHUP) return reload("SIGHUP");
     const char* name = info.ssi_signo == SIGINT ? "SIGINT" : "SIGTERM";
     if (drain_deadline_) {
       log_info("{} again: ending at once", name);
@@ -209,26 +225,46 @@ class Supervisor {
     log_info("{}: draining for at most {} s; a second signal ends at once", name, drain_timeout_.count());
   }
 
-  // Resources are read anew, and validated as a whole; of what changed, the costs of links are applied.
-  void reload_costs() {
-    const auto site = load_namespace(paths_);
-    log_diagnostics(site->diagnostics);
-    if (site->diagnostics.has_errors()) {
-      return log_error("SIGHUP: nothing is changed, because of {} errors in the resources",
-                       site->diagnostics.error_count());
+  // Resources are read anew, and validated as a whole; of what changed, the costs and credentials of links and accesses
+  // are applied. Bundles are judged one by one: one that is of no use does not keep the others back.
+  void reload(const char* why) {
+    reload_at_.reset();
+    auto fresh = load_namespace(paths_);
+    log_diagnostics(fresh->diagnostics);
+    unsigned costs = 0;
+    if (fresh->diagnostics.has_errors()) {
+      log_error("{}: of the resources nothing is changed, because of {} errors", why, fresh->diagnostics.error_count());
+    } else {
+      fresh_ = std::move(fresh);
+      costs = apply_costs(fresh_->resources, why);
     }
+    const unsigned bundles = check_credentials();
+    log_info("{}: {} costs of links and {} credentials changed; all else in the resources takes effect with the next "
+             "start",
+             why, costs, bundles);
+  }
+
+  unsigned apply_costs(const Resources& resources, const char* why) {
     unsigned changed = 0;
-    for (const auto& [name, cost] : costs_of(site->resources)) {
+    for (const auto& [name, cost] : costs_of(resources)) {
       const auto known = costs_.find(name);
       if (known == costs_.end() || known->second == cost) continue;
       if (auto set = gateway_.set_link_cost(name, cost); !set) {
-        log_error("SIGHUP: {}", set.error().message);
+        log_error("{}: {}", why, set.error().message);
         continue;
       }
       log_info("link {}: cost {}, which was {}", name, cost, std::exchange(known->second, cost));
       ++changed;
     }
-    log_info("SIGHUP: {} costs of links changed; all else in the resources takes effect with the next start", changed);
+    return changed;
+  }
+
+  // Also without any change: certificates that the gateway makes are renewed, and what expires soon is said.
+  unsigned check_credentials() {
+    next_check_ = Clock::now() + kCredentialsInterval;
+    const unsigned changed = credentials_.refresh(fresh_ ? fresh_->resources : resources_);
+    credentials_.warn_of_expiry(std::time(nullptr), config_.certificate_warning);
+    return changed;
   }
 
   void write_status() {
@@ -245,13 +281,20 @@ class Supervisor {
   StatusWriter& writer_;
   ControlSocket& control_;
   const NamespacePaths& paths_;
+  const Resources& resources_;  // that the gateway was started with
+  const GatewayConfig& config_;
+  std::unique_ptr<LoadedSite> fresh_;  // the newest without errors, if they changed
+  LiveCredentials credentials_;
   LinkCosts costs_;  // as the gateway has them
+  FileWatch& files_;
   const Fd& signals_;
   const std::chrono::seconds drain_timeout_;
   std::optional<Clock::time_point> drain_deadline_;  // set when the first signal came
   bool stop_at_once_ = false;
   bool write_failed_ = false;
   Clock::time_point next_write_{};
+  std::optional<Clock::time_point> reload_at_;
+  Clock::time_point next_check_{};
 };
 
 int failed(const Error& error) {
@@ -275,6 +318,8 @@ int run_site(const NamespacePaths& paths, const LoadedSite& site, const RunArgum
   if (auto opened = writer.open(); !opened) return failed(opened.error());
   const auto control = ControlSocket::open(paths.control_socket());
   if (!control) return failed(control.error());
+  auto files = FileWatch::open({paths.input_resources(), paths.input_certs(), paths.input_issuers()});
+  if (!files) return failed(files.error());
   auto gateway = start_gateway(*config, arguments);
   if (!gateway) return failed(gateway.error());
 
@@ -284,7 +329,8 @@ int run_site(const NamespacePaths& paths, const LoadedSite& site, const RunArgum
       "started in {} ms",
       config->site_name, paths.name(), (*gateway)->status()->shards, config->listeners.size(),
       config->connectors.size(), config->links.size(), config->accesses.size(), took.count());
-  Supervisor(**gateway, writer, **control, paths, costs_of(site.resources), signals, arguments.drain_timeout_s).run();
+  Supervisor(**gateway, writer, **control, paths, site.resources, *config, *files, signals, arguments.drain_timeout_s)
+      .run();
   gateway->reset();
   if (auto closed = writer.close(std::time(nullptr)); !closed) log_error("{}", closed.error().message);
   log_info("stopped");

@@ -1,9 +1,12 @@
 #include "transport/tls/revocation.h"
 
+#include <algorithm>
 #include <ctime>
+#include <iterator>
 #include <memory>
 #include <optional>
 #include <span>
+#include <utility>
 
 #include "transport/tls/certificate_info.h"
 #include "transport/tls/der.h"
@@ -16,6 +19,7 @@ namespace {
 struct FreeManager {
   void operator()(WOLFSSL_CERT_MANAGER* manager) const noexcept { wolfSSL_CertManagerFree(manager); }
 };
+
 using Manager = std::unique_ptr<WOLFSSL_CERT_MANAGER, FreeManager>;
 
 // wolfSSL counts in long.
@@ -61,35 +65,164 @@ bool is_time(const DerReader::Element& element) noexcept {
   return element.tag == der::kUtcTime || element.tag == der::kGeneralizedTime;
 }
 
-// TBSCertList: version (optional), signature, issuer, thisUpdate, nextUpdate (optional), …
-Result<std::int64_t> next_update_of(const Der& list) {
-  const auto bad = fail(ErrorCode::kCredentials, "not a readable CRL");
-  DerReader outer(list);
-  const auto certificate_list = outer.next();
-  if (!certificate_list || certificate_list->tag != der::kSequence) return bad;
-  DerReader inner(certificate_list->content);
-  const auto body = inner.next();
-  if (!body || body->tag != der::kSequence) return bad;
+// A signature algorithm of CRLs (RFC 5480, 4055, 8410), by its object identifier in DER.
+struct Algorithm {
+  std::string_view oid;
+  wc_HashType hash;
+  wc_SignatureType type;
+};
+
+constexpr Algorithm kAlgorithms[] = {
+    {{"\x2a\x86\x48\xce\x3d\x04\x03\x02", 8}, WC_HASH_TYPE_SHA256, WC_SIGNATURE_TYPE_ECC},
+    {{"\x2a\x86\x48\xce\x3d\x04\x03\x03", 8}, WC_HASH_TYPE_SHA384, WC_SIGNATURE_TYPE_ECC},
+    {{"\x2a\x86\x48\xce\x3d\x04\x03\x04", 8}, WC_HASH_TYPE_SHA512, WC_SIGNATURE_TYPE_ECC},
+    {{"\x2a\x86\x48\x86\xf7\x0d\x01\x01\x0b", 9}, WC_HASH_TYPE_SHA256, WC_SIGNATURE_TYPE_RSA_W_ENC},
+    {{"\x2a\x86\x48\x86\xf7\x0d\x01\x01\x0c", 9}, WC_HASH_TYPE_SHA384, WC_SIGNATURE_TYPE_RSA_W_ENC},
+    {{"\x2a\x86\x48\x86\xf7\x0d\x01\x01\x0d", 9}, WC_HASH_TYPE_SHA512, WC_SIGNATURE_TYPE_RSA_W_ENC},
+};
+constexpr std::string_view kEd25519("\x2b\x65\x70", 3);
+
+std::string_view text_of(std::span<const std::uint8_t> bytes) noexcept {
+  return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
+}
+
+Der copy_of(std::span<const std::uint8_t> bytes) {
+  return {bytes.begin(), bytes.end()};
+}
+
+// CertificateList: TBSCertList, signatureAlgorithm, signatureValue. TBSCertList: version (optional), signature, issuer,
+// thisUpdate, nextUpdate (optional), revokedCertificates (optional), extensions.
+Result<RevocationList> parse_list(const Der& der) {
+  const auto bad = fail(ErrorCode::kCredentials, "is not a readable CRL");
+  DerReader outer(der);
+  const auto whole = outer.next();
+  if (!whole || whole->tag != der::kSequence) return bad;
+  DerReader parts(whole->content);
+  const auto body = parts.next();
+  const auto algorithm = parts.next();
+  const auto signature = parts.next();
+  if (!body || !algorithm || !signature || signature->tag != der::kBitString || signature->content.size() < 2)
+    return bad;
+  const auto oid = DerReader(algorithm->content).next();
+  if (!oid || oid->tag != der::kObjectIdentifier) return bad;
+
+  RevocationList list;
+  list.signed_part = copy_of(body->whole);
+  list.algorithm = copy_of(oid->content);
+  list.signature = copy_of(signature->content.subspan(1));  // behind the number of unused bits
   DerReader fields(body->content);
-  bool after_this_update = false;
-  while (const auto field = fields.next()) {
-    if (!is_time(*field)) {
-      if (after_this_update) return 0;
-      continue;
-    }
-    if (!std::exchange(after_this_update, true)) continue;
+  auto field = fields.next();
+  if (field && field->tag == der::kInteger) field = fields.next();
+  const auto issuer = fields.next();  // behind the algorithm
+  const auto this_update = fields.next();
+  if (!field || !issuer || !this_update || !is_time(*this_update)) return bad;
+  list.issuer = copy_of(issuer->whole);
+  field = fields.next();
+  if (field && is_time(*field)) {
     const auto time = unix_time(field->whole);
     if (!time) return bad;
-    return *time;
+    list.next_update_unix_s = *time;
+    field = fields.next();
   }
-  return after_this_update ? Result<std::int64_t>(0) : bad;
+  if (!field || field->tag != der::kSequence) return list;
+  DerReader revoked(field->content);
+  while (const auto entry = revoked.next()) {
+    const auto serial = DerReader(entry->content).next();
+    if (!serial || serial->tag != der::kInteger) return bad;
+    list.serials.insert(copy_of(serial->content));
+  }
+  return list;
+}
+
+// What of a certificate a list is about.
+struct Identity {
+  Der issuer;
+  Der serial;
+};
+
+std::optional<Identity> identity_of(const Der& certificate) {
+  const auto whole = DerReader(certificate).next();
+  if (!whole) return std::nullopt;
+  const auto body = DerReader(whole->content).next();
+  if (!body) return std::nullopt;
+  DerReader fields(body->content);
+  auto field = fields.next();
+  if (field && field->tag == der::constructed(0)) field = fields.next();  // the version
+  if (!field || field->tag != der::kInteger) return std::nullopt;
+  Der serial = copy_of(field->content);
+  fields.next();  // the algorithm
+  const auto issuer = fields.next();
+  if (!issuer) return std::nullopt;
+  return Identity{copy_of(issuer->whole), std::move(serial)};
+}
+
+// wolfCrypt's sizes are of 32 bits.
+word32 word_size(std::size_t size) noexcept {
+  return static_cast<word32>(size);
+}
+
+bool verify_ed25519(const DecodedCert& authority, const RevocationList& list) {
+  ed25519_key key;
+  int good = 0;
+  if (wc_ed25519_init(&key) != 0) return false;
+  if (wc_ed25519_import_public(authority.publicKey, authority.pubKeySize, &key) == 0) {
+    static_cast<void>(wc_ed25519_verify_msg(list.signature.data(), word_size(list.signature.size()),
+                                            list.signed_part.data(), word_size(list.signed_part.size()), &good, &key));
+  }
+  wc_ed25519_free(&key);
+  return good == 1;
+}
+
+bool verify_with(const Algorithm& algorithm, const void* key, std::size_t key_size, const RevocationList& list) {
+  return wc_SignatureVerify(algorithm.hash, algorithm.type, list.signed_part.data(), word_size(list.signed_part.size()),
+                            list.signature.data(), word_size(list.signature.size()), key, word_size(key_size)) == 0;
+}
+
+bool verify_ecdsa(const Algorithm& algorithm, const DecodedCert& authority, const RevocationList& list) {
+  ecc_key key;
+  word32 at = 0;
+  if (wc_ecc_init(&key) != 0) return false;
+  const bool good = wc_EccPublicKeyDecode(authority.publicKey, &at, &key, authority.pubKeySize) == 0 &&
+                    verify_with(algorithm, &key, sizeof key, list);
+  wc_ecc_free(&key);
+  return good;
+}
+
+bool verify_rsa(const Algorithm& algorithm, const DecodedCert& authority, const RevocationList& list) {
+  RsaKey key;
+  word32 at = 0;
+  if (wc_InitRsaKey(&key, nullptr) != 0) return false;
+  const bool good = wc_RsaPublicKeyDecode(authority.publicKey, &at, &key, authority.pubKeySize) == 0 &&
+                    verify_with(algorithm, &key, sizeof key, list);
+  wc_FreeRsaKey(&key);
+  return good;
+}
+
+bool verify_signature(const DecodedCert& authority, const RevocationList& list) {
+  const std::string_view oid = text_of(list.algorithm);
+  if (oid == kEd25519) return verify_ed25519(authority, list);
+  const auto* const algorithm = std::ranges::find(kAlgorithms, oid, &Algorithm::oid);
+  if (algorithm == std::end(kAlgorithms)) return false;
+  return algorithm->type == WC_SIGNATURE_TYPE_ECC ? verify_ecdsa(*algorithm, authority, list)
+                                                  : verify_rsa(*algorithm, authority, list);
+}
+
+// Whether the CA made the list: by right and by signature.
+bool is_list_of(const Der& authority, const RevocationList& list) {
+  DecodedCert decoded;
+  wc_InitDecodedCert(&decoded, authority.data(), word_size(authority.size()), nullptr);
+  const bool readable = wc_ParseCert(&decoded, CERT_TYPE, NO_VERIFY, nullptr) == 0;
+  const bool may_sign = readable && (!decoded.extKeyUsageSet || (decoded.extKeyUsage & KEYUSE_CRL_SIGN) != 0);
+  const bool made = may_sign && verify_signature(decoded, list);
+  wc_FreeDecodedCert(&decoded);
+  return made;
 }
 
 Result<Der> der_of(std::string_view pem_block) {
   DerBuffer* buffer = nullptr;
   const int result = wc_PemToDer(reinterpret_cast<const byte*>(pem_block.data()), static_cast<long>(pem_block.size()),
                                  CRL_TYPE, &buffer, nullptr, nullptr, nullptr);
-  if (result != 0 || buffer == nullptr) return fail(ErrorCode::kCredentials, "not a CRL in PEM form");
+  if (result != 0 || buffer == nullptr) return fail(ErrorCode::kCredentials, "is not a CRL in PEM form");
   Der der(buffer->buffer, buffer->buffer + buffer->length);
   wc_FreeDer(&buffer);
   return der;
@@ -110,34 +243,22 @@ Result<std::vector<RevocationList>> read_revocation_lists(std::string_view pem) 
   for (const std::string_view block : blocks) {
     auto der = der_of(block);
     if (!der) return std::unexpected(der.error());
-    const auto next_update = next_update_of(*der);
-    if (!next_update) return std::unexpected(next_update.error());
-    lists.push_back({std::move(*der), *next_update});
+    auto list = parse_list(*der);
+    if (!list) return std::unexpected(list.error());
+    lists.push_back(std::move(*list));
   }
   return lists;
 }
 
 namespace {
 
-Result<Manager> make_manager(const std::vector<Der>& authorities, const std::vector<RevocationList>& lists) {
+Result<Manager> make_manager(const std::vector<Der>& authorities) {
   Manager manager(wolfSSL_CertManagerNew());
   if (!manager) return fail(ErrorCode::kLimit, "out of memory for certificates");
   for (const Der& authority : authorities) {
     // One of several may be expired while CAs are rotated.
-    static_cast<void>(wolfSSL_CertManagerLoadCABuffer(manager.get(), authority.data(), size_of(authority),
-                                                      WOLFSSL_FILETYPE_ASN1));
-  }
-  if (lists.empty()) return manager;
-  if (wolfSSL_CertManagerEnableCRL(manager.get(), WOLFSSL_CRL_CHECK) != WOLFSSL_SUCCESS) {
-    return fail(ErrorCode::kUnsupported, "this wolfSSL has no revocation lists");
-  }
-  for (const RevocationList& list : lists) {
-    const int result =
-        wolfSSL_CertManagerLoadCRLBuffer(manager.get(), list.der.data(), size_of(list.der), WOLFSSL_FILETYPE_ASN1);
-    if (result == WOLFSSL_SUCCESS) continue;
-    return fail(ErrorCode::kCredentials, result == ASN_CRL_NO_SIGNER_E || result == ASN_CRL_CONFIRM_E
-                                             ? "ca.crl is not signed by a CA of ca.crt"
-                                             : "ca.crl cannot be used: " + wolfssl_error_text(result));
+    static_cast<void>(
+        wolfSSL_CertManagerLoadCABuffer(manager.get(), authority.data(), size_of(authority), WOLFSSL_FILETYPE_ASN1));
   }
   return manager;
 }
@@ -146,8 +267,8 @@ Result<Manager> make_manager(const std::vector<Der>& authorities, const std::vec
 Result<void> check_age(const std::vector<RevocationList>& lists) {
   for (const RevocationList& list : lists) {
     if (list.next_update_unix_s == 0 || list.next_update_unix_s >= std::time(nullptr)) continue;
-    return fail(ErrorCode::kCredentials, "ca.crl is out of date: its successor was due on " +
-                                             format_date(list.next_update_unix_s));
+    return fail(ErrorCode::kCredentials,
+                "ca.crl is out of date: its successor was due on " + format_date(list.next_update_unix_s));
   }
   return {};
 }
@@ -157,7 +278,10 @@ Result<void> check_age(const std::vector<RevocationList>& lists) {
 Result<PeerJudge> PeerJudge::make(std::vector<Der> authorities, std::vector<RevocationList> lists) {
   ensure_wolfssl();
   if (auto age = check_age(lists); !age) return std::unexpected(age.error());
-  if (auto manager = make_manager(authorities, lists); !manager) return std::unexpected(manager.error());
+  for (const RevocationList& list : lists) {
+    const bool known = std::ranges::any_of(authorities, [&](const Der& ca) { return is_list_of(ca, list); });
+    if (!known) return fail(ErrorCode::kCredentials, "ca.crl is not signed by a CA of ca.crt");
+  }
   PeerJudge judge;
   judge.authorities_ = std::move(authorities);
   judge.lists_ = std::move(lists);
@@ -165,32 +289,36 @@ Result<PeerJudge> PeerJudge::make(std::vector<Der> authorities, std::vector<Revo
 }
 
 Result<void> PeerJudge::judge(const std::vector<Der>& chain) const {
-  if (chain.empty()) return {};  // a peer without a certificate is let in by name of its port
+  if (chain.empty()) return {};  // a peer that was let in without a certificate
   if (auto age = check_age(lists_); !age) return std::unexpected(age.error());
-  auto manager = make_manager(authorities_, lists_);
-  if (!manager) return std::unexpected(manager.error());
-  // What the peer sent to lead from its own certificate to a CA: each is checked before it counts.
-  for (std::size_t i = chain.size() - 1; i > 0; --i) {
-    const auto verify = [&] {
-      return wolfSSL_CertManagerVerifyBuffer(manager->get(), chain[i].data(), size_of(chain[i]), WOLFSSL_FILETYPE_ASN1);
-    };
-    if (const int result = verify(); result == WOLFSSL_SUCCESS || result == CRL_MISSING) {
-      static_cast<void>(wolfSSL_CertManagerLoadCABuffer(manager->get(), chain[i].data(), size_of(chain[i]),
-                                                        WOLFSSL_FILETYPE_ASN1));
+  for (const Der& certificate : chain) {
+    if (is_revoked(certificate)) {
+      return fail(ErrorCode::kTlsRevoked, "certificate " + subject_of(certificate) + " is revoked by ca.crl");
     }
   }
-  const int result = wolfSSL_CertManagerVerifyBuffer(manager->get(), chain[0].data(), size_of(chain[0]),
-                                                     WOLFSSL_FILETYPE_ASN1);
-  switch (result) {
-    case CRL_CERT_REVOKED:
-      return fail(ErrorCode::kTlsRevoked, "certificate " + subject_of(chain[0]) + " is revoked by ca.crl");
-    case ASN_NO_SIGNER_E:
-    case ASN_SIG_CONFIRM_E:
-    case ASN_SELF_SIGNED_E:
-      return fail(ErrorCode::kTlsUntrusted, "certificate " + subject_of(chain[0]) + " is not signed by a CA of ca.crt");
-    default:
-      return {};
+  auto manager = make_manager(authorities_);
+  if (!manager) return std::unexpected(manager.error());
+  const auto verify = [&](const Der& certificate) {
+    return wolfSSL_CertManagerVerifyBuffer(manager->get(), certificate.data(), size_of(certificate),
+                                           WOLFSSL_FILETYPE_ASN1);
+  };
+  // What the peer sent to lead from its own certificate to a CA: each is checked before it counts.
+  for (std::size_t i = chain.size() - 1; i > 0; --i) {
+    if (verify(chain[i]) != WOLFSSL_SUCCESS) continue;
+    static_cast<void>(
+        wolfSSL_CertManagerLoadCABuffer(manager->get(), chain[i].data(), size_of(chain[i]), WOLFSSL_FILETYPE_ASN1));
   }
+  const int result = verify(chain[0]);
+  if (result != ASN_NO_SIGNER_E && result != ASN_SIG_CONFIRM_E && result != ASN_SELF_SIGNED_E) return {};
+  return fail(ErrorCode::kTlsUntrusted, "certificate " + subject_of(chain[0]) + " is not signed by a CA of ca.crt");
+}
+
+bool PeerJudge::is_revoked(const Der& certificate) const {
+  const auto identity = identity_of(certificate);
+  if (!identity) return false;  // then it is no certificate of any CA either
+  return std::ranges::any_of(lists_, [&](const RevocationList& list) {
+    return list.issuer == identity->issuer && list.serials.contains(identity->serial);
+  });
 }
 
 }  // namespace fairlead

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -13,9 +14,15 @@ namespace fairlead {
 
 using Der = std::vector<std::uint8_t>;
 
+// Names and numbers are compared byte by byte, as a CA writes them. (wolfSSL 5.5's own lists do not work in a build
+// without its OpenSSL layer: it never finds their issuer.)
 struct RevocationList {
-  Der der;
+  Der issuer;                           // its name
+  std::set<Der> serials;                // of the certificates that are revoked
   std::int64_t next_update_unix_s = 0;  // 0: none is promised
+  Der signed_part;
+  Der algorithm;  // object identifier
+  Der signature;
 };
 
 // All lists of a PEM text. Their signatures are not checked here.
@@ -33,6 +40,8 @@ class PeerJudge {
   Result<void> judge(const std::vector<Der>& chain) const;
 
  private:
+  bool is_revoked(const Der& certificate) const;
+
   std::vector<Der> authorities_;
   std::vector<RevocationList> lists_;
 };

@@ -13,6 +13,9 @@
 #ifndef WOLFSSL_IP_ALT_NAME
 #error "this wolfSSL is built without WOLFSSL_IP_ALT_NAME: it does not keep the IP addresses that certificates name"
 #endif
+#ifndef WOLFSSL_ALWAYS_VERIFY_CB
+#error "this wolfSSL is built without WOLFSSL_ALWAYS_VERIFY_CB: it does not show the chain of a peer that it accepts"
+#endif
 #if defined(__x86_64__) && !defined(WOLFSSL_AESNI)
 #error "this wolfSSL is built without WOLFSSL_AESNI: its AES is some thirty times too slow"
 #endif
@@ -30,7 +33,9 @@
 #include <wolfssl/wolfcrypt/error-crypt.h>
 #include <wolfssl/wolfcrypt/kdf.h>
 #include <wolfssl/wolfcrypt/random.h>
+#include <wolfssl/wolfcrypt/rsa.h>
 #include <wolfssl/wolfcrypt/sha256.h>
+#include <wolfssl/wolfcrypt/signature.h>
 
 namespace fairlead {
 

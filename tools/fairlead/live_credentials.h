@@ -1,0 +1,45 @@
+// LiveCredentials: keeps a running gateway's certificates up to date: new files and Secrets are put to use as they
+// come, those that the gateway makes itself are renewed in time, ones that are of no use are refused with a reason
+// while the old ones stay, and what expires soon is said.
+//
+// Main thread.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+
+#include "router/gateway.h"
+#include "router/site/gateway_config.h"
+#include "router/site/paths.h"
+#include "router/site/resources.h"
+#include "transport/base/time.h"
+
+namespace fairlead {
+
+class LiveCredentials {
+ public:
+  // `config` is what the gateway was started with.
+  LiveCredentials(Gateway& gateway, const NamespacePaths& paths, const GatewayConfig& config);
+
+  // Reads all bundles that `resources` name, and applies those that changed. Returns how many.
+  unsigned refresh(const Resources& resources);
+
+  // Says, once a day for each, which certificates expire within `within`.
+  void warn_of_expiry(std::int64_t now_unix_s, Duration within);
+
+ private:
+  struct InUse {
+    std::string digest;
+    std::string refused;  // the last reason that was said
+  };
+
+  void warn(const std::string& what, std::int64_t expires_unix_s, std::int64_t now_unix_s, Duration within);
+
+  Gateway& gateway_;
+  const NamespacePaths& paths_;
+  std::map<std::string, InUse> in_use_;  // by name of the link or access
+  std::map<std::string, std::int64_t> warned_unix_s_;
+};
+
+}  // namespace fairlead
