@@ -12,6 +12,8 @@ constexpr std::uint32_t kRouterMessageBytesMax = 4 * 1024 * 1024;
 }  // namespace
 
 void Session::arm_receive(TlsConnection& connection) noexcept {
+  // Behind MOVE there is nothing to read but the end, and that waits until there is another connection to go on with.
+  if (move_seen_ && &connection == receives_) return;
   if (alive() && !connection.arm_receive()) shard_.starve(*this);
 }
 

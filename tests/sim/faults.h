@@ -26,6 +26,7 @@ struct Faults {
   Rate late_cancel = 0;          // -EALREADY; the request ends a little later, perhaps with data
   Rate submission_refused = 0;   // enter() leaves part of the submission queue where it is
   Rate socket_failure = 0;       // -EMFILE from open_socket
+  Rate late_completion = 0;               // seen by the next enter() only, with all behind it: the thread was preempted
   bool shuffle_completions = false;
   Duration request_delay_max{};           // a request is executed up to this much after it was submitted
   unsigned completion_queue_entries = 0;  // 0: four times the submission entries, as the live kernel is asked for
@@ -49,6 +50,8 @@ struct Faults {
   Duration clock_jump_max = Duration::seconds(3);
   Rate pause = 0;  // per round in which a host might run
   Duration pause_max = Duration::milliseconds(500);
+
+  Rate late_loop = 0;  // per round: one loop (a shard, a control thread, an application) is late by a few
 
   static Faults swarm(Prng& prng) noexcept;
 };

@@ -77,6 +77,8 @@ int SimRing::enter(Duration wait) {
   if (wait.ns <= 0 || cq_head_ != cq_head_seen_) world_.note_progress();
   cq_head_seen_ = cq_head_;
   deliver_overflow();
+  for (const io_uring_cqe& entry : std::exchange(late_, {}))
+    queue(entry);
   const unsigned taken = take_submissions();
   world_.run_due();
   run_ready();
@@ -222,6 +224,14 @@ void SimRing::post(std::uint64_t user_data, Outcome outcome) {
   entry.user_data = user_data;
   entry.res = outcome.res;
   entry.flags = outcome.flags;
+  if (!late_.empty() || world_.chance(world_.faults().late_completion)) {
+    late_.push_back(entry);
+  } else {
+    queue(entry);
+  }
+}
+
+void SimRing::queue(const io_uring_cqe& entry) {
   if (!queue_full()) return put(entry);
   overflow_.push_back(entry);
   sq_flags_ |= IORING_SQ_CQ_OVERFLOW;

@@ -96,6 +96,7 @@ class SimRing {
   void run_ready();
   void finish(SimRequest& request, Outcome outcome);
   void post(std::uint64_t user_data, Outcome outcome);
+  void queue(const io_uring_cqe& entry);
   void put(const io_uring_cqe& entry);
   void deliver_overflow();
   bool queue_full() const noexcept;
@@ -138,6 +139,7 @@ class SimRing {
   std::map<std::uint64_t, std::unique_ptr<SimRequest>> requests_;  // by id: in the order of submission
   std::vector<std::uint64_t> ready_;
   std::deque<io_uring_cqe> overflow_;
+  std::deque<io_uring_cqe> late_;  // for the next enter()
   std::map<unsigned, BufferGroup> groups_;
   Instant wake_at_ = Instant::max();
   // Expires with the ring, so that events about its requests are dropped.

@@ -213,8 +213,18 @@ void SiteWorld::round() {
   ++verdict_.rounds;
   run_actions();
   start_sites();
-  for (Loop& loop : loops()) {
-    if (world_.may_run(*loop.kernel)) loop.turn();
+  std::vector<Loop> all = loops();
+  if (late_rounds_ == 0 && world_.chance(world_.faults().late_loop)) {
+    late_loop_ = world_.prng().below(all.size());
+    late_rounds_ = 1 + static_cast<unsigned>(world_.prng().below(kLateRoundsMax));
+  }
+  const bool anyone_late = late_rounds_ > 0;
+  if (anyone_late) {
+    --late_rounds_;
+    world_.note_progress();  // it has its turn before time goes on
+  }
+  for (std::size_t i = 0; i < all.size(); ++i) {
+    if (!(anyone_late && i == late_loop_) && world_.may_run(*all[i].kernel)) all[i].turn();
   }
   if (verdict_.rounds % kRoundsBetweenChecks == 0) check_safety();
 }

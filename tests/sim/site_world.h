@@ -126,8 +126,13 @@ class SiteWorld {
   void check_safety();
   std::vector<bool> held_ends() const;
 
+  // For how many rounds a loop may be late.
+  static constexpr unsigned kLateRoundsMax = 20;
+
   const Manners manners_;
   std::vector<Action> actions_;
+  std::size_t late_loop_ = 0;
+  unsigned late_rounds_ = 0;  // that are left for it
 };
 
 // "10.0.0.1"
