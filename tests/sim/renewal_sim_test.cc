@@ -47,11 +47,7 @@ class RenewalSimTest : public testing::Test {
     plan.faults.latency_min = plan.faults.latency_max = Duration::microseconds(20);
     plan.faults.send_buffer_bytes = plan.faults.receive_buffer_bytes = 64 * 1024;
     plan.faults.short_send = plan.faults.short_receive = 500;
-    // What comes over the old connection may be seen before the fresh one is.
-    plan.faults.late_loop = 500;
-    plan.faults.late_completion = 2'000;
     plan.faults.shuffle_completions = true;
-    plan.faults.request_delay_max = Duration::microseconds(100);
     plan.flows = 0;
     plan.sizes.stall_percent = 0;
     for (SidePlan& side : plan.sides)

@@ -78,12 +78,13 @@ std::string describe(const Faults& f) {
   return fmt::format(
       "  faults in 10,000: short receive {} send {}, no buffers {}, accept {}, multishot end {}, late cancel {}, "
       "refused {}, "
-      "sockets {}, connect refused {} slow {} lost {}, reset {}, silence {}, tiny {}, jump {}, pause {}, late loop {} completion {}\n"
+      "sockets {}, connect refused {} slow {} lost {}, reset {}, silence {}, tiny {}, jump {}, pause {}, "
+      "late loop {} completion {}\n"
       "  buffers {}/{} B, latency {} to {} us, request delay {} us, completion queue {}{}\n",
       f.short_receive, f.short_send, f.spurious_no_buffers, f.accept_failure, f.multishot_end, f.late_cancel,
       f.submission_refused, f.socket_failure, f.connect_refused, f.connect_slow, f.connect_lost, f.reset, f.silence,
-      f.tiny_send_buffer, f.clock_jump, f.pause, f.late_loop, f.late_completion, f.send_buffer_bytes, f.receive_buffer_bytes,
-      f.latency_min.microseconds(), f.latency_max.microseconds(), f.request_delay_max.microseconds(),
+      f.tiny_send_buffer, f.clock_jump, f.pause, f.late_loop, f.late_completion, f.send_buffer_bytes,
+      f.receive_buffer_bytes, f.latency_min.microseconds(), f.latency_max.microseconds(), f.request_delay_max.microseconds(),
       f.completion_queue_entries, f.shuffle_completions ? ", shuffled" : "");
 }
 

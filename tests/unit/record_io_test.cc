@@ -138,11 +138,9 @@ class RecordIoTest : public testing::Test {
       if (next != Next::kFrames) return next;
       std::uint32_t at = 0;
       while (at < run.size) {
-        FrameHeader header;
-        if (check_frame({run.data + at, run.size - at}, header) == FrameCheck::kNeedMore) {
-          receiver_->put_back(run.size - at);
-          break;
-        }
+        EXPECT_GE(run.size - at, kFrameHeaderSize);
+        const FrameHeader header = decode_header(run.data + at);
+        EXPECT_LE(kFrameHeaderSize + header.length, run.size - at) << "what this sender makes never spans two records";
         const std::uint8_t* payload = run.data + at + kFrameHeaderSize;
         if (expected_.empty()) {
           ADD_FAILURE() << "a frame that was not put";
@@ -523,7 +521,6 @@ TEST_F(RecordIoTest, CountsTheRecordsOfAKeyAndGoesOnWithTheNext) {
   sender_->flush();
   EXPECT_EQ(sender_->records_of_key(), kUsed + 3);
   receive(take_sent());
-  EXPECT_TRUE(sender_->can_update_key());
   sender_->put_key_update();
   EXPECT_EQ(sender_->records_of_key(), 0U);
   put_data(1, 0, random_bytes(prng, 8'000));

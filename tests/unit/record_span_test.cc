@@ -1,5 +1,5 @@
-// Frames that span records, as they come from a peer whose kernel makes its records: opened in user space they are whole
-// again, wherever records and receives cut them, and whoever still holds what came before.
+// Frames that span records, as they come from a peer whose kernel makes its records: opened in user space they are
+// whole again, wherever records and receives cut them, and whoever still holds what came before.
 #include <algorithm>
 #include <cstring>
 #include <deque>
