@@ -84,7 +84,8 @@ std::string describe(const Faults& f) {
       f.short_receive, f.short_send, f.spurious_no_buffers, f.accept_failure, f.multishot_end, f.late_cancel,
       f.submission_refused, f.socket_failure, f.connect_refused, f.connect_slow, f.connect_lost, f.reset, f.silence,
       f.tiny_send_buffer, f.clock_jump, f.pause, f.late_loop, f.late_completion, f.send_buffer_bytes,
-      f.receive_buffer_bytes, f.latency_min.microseconds(), f.latency_max.microseconds(), f.request_delay_max.microseconds(),
+      f.receive_buffer_bytes, f.latency_min.microseconds(), f.latency_max.microseconds(),
+      f.request_delay_max.microseconds(),
       f.completion_queue_entries, f.shuffle_completions ? ", shuffled" : "");
 }
 
