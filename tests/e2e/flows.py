@@ -10,7 +10,7 @@ import time
 
 import traffic
 from harness import expect, expect_equal, scenario, wait_until
-from traffic import Background, Server, Sink, Source, scaled
+from traffic import Background, Server, Sink, Source, exchange, scaled
 
 GROUP = "flows"
 MIB = 1024 * 1024
@@ -307,20 +307,13 @@ def both_directions_at_once(context):
     pair = context.group.pair()
     size = scaled(48 * MIB)
 
-    def exchange(connection):
-        source = Source(size)
-        sending = Background(lambda: (source.send(connection), connection.shutdown(socket.SHUT_WR)))
-        took = Sink().take(connection)
-        sending.join()
-        return source.digest(), took.digest()
-
     transfers = []
     for service in [pair.service("forward"), pair.service("backward")]:
-        server = Server(context, service.server, service.server_port, exchange)
+        server = Server(context, service.server, service.server_port, exchange(size))
         clients = [service.connect() for _ in range(4)]
         for client in clients:
             context.defer(client.close)
-        transfers.append((server, [Background(exchange, client) for client in clients]))
+        transfers.append((server, [Background(exchange(size), client) for client in clients]))
     for server, running in transfers:
         ours = {each.join() for each in running}
         theirs = {(taken, sent) for sent, taken in server.check(4)}

@@ -1,14 +1,13 @@
 """Links that never wear out: keys and certificates are renewed under load, by the kernel's records and by user space's,
 and nothing on the link notices; what must not go on any more ends."""
 
-import socket
 import threading
 
 import traffic
 from certificates import Authority
 from harness import Skip, expect, expect_equal, scenario, wait_until
 from sites import Pair
-from traffic import Background, Server, Sink, Source, scaled
+from traffic import Background, Server, exchange, scaled
 
 GROUP = "renewal"
 KEY = "echo"
@@ -18,17 +17,6 @@ RECORDS_PER_KEY = 64  # a renewal each MiB
 
 def set_site(site, **spec):
     site.add("Site", site.name, spec)
-
-
-def exchange(size):
-    """A function of one connection: as much each way at the same time, and both checksums."""
-    def run(connection):
-        source = Source(size)
-        sending = Background(lambda: (source.send(connection), connection.shutdown(socket.SHUT_WR)))
-        took = Sink().take(connection)
-        sending.join()
-        return source.digest(), took.digest()
-    return run
 
 
 class Load:

@@ -252,6 +252,18 @@ class Background:
         return self._result
 
 
+def exchange(size):
+    """A function of one connection: so many bytes each way at the same time, and the checksums of what was sent and
+    taken."""
+    def run(connection):
+        source = Source(size)
+        sending = Background(lambda: (source.send(connection), connection.shutdown(socket.SHUT_WR)))
+        took = Sink().take(connection)
+        sending.join()
+        return source.digest(), took.digest()
+    return run
+
+
 # ---- as a program
 
 def serve_echo(address, port):
