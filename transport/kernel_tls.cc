@@ -171,4 +171,8 @@ int set_kernel_tls_key(Kernel& kernel, int fd, TlsDirection direction, CipherSui
   UNREACHABLE();
 }
 
+void expect_no_padding(Kernel& kernel, int fd) noexcept {
+  static_cast<void>(kernel.set_option(fd, SOL_TLS, TLS_RX_EXPECT_NO_PAD, 1));
+}
+
 }  // namespace fairlead

@@ -42,4 +42,9 @@ int attach_kernel_tls(Kernel& kernel, int fd) noexcept;
 int set_kernel_tls_key(Kernel& kernel, int fd, TlsDirection direction, CipherSuite suite, const TrafficSecret& secret,
                        std::uint64_t sequence) noexcept;
 
+// Lets the kernel open records straight into the receiver's memory (Linux 6.0, TLS_RX_EXPECT_NO_PAD): without, it opens
+// each apart and copies it, because only then does it know where padding begins. Ours have none; one that has is opened
+// twice. Where the kernel does not know of it, nothing changes.
+void expect_no_padding(Kernel& kernel, int fd) noexcept;
+
 }  // namespace fairlead

@@ -23,6 +23,7 @@ std::string take_over(Kernel& kernel, const KernelTlsFeatures& features, TlsDire
   if (const int r = set_kernel_tls_key(kernel, seed.socket.fd(), direction, suite, secret, sequence); r < 0) {
     return error_from_errno(-r, "the kernel did not take the key").message;
   }
+  if (!sends) expect_no_padding(kernel, seed.socket.fd());
   return {};
 }
 

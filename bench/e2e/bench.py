@@ -99,16 +99,18 @@ def measure(case, system, load, server, seconds, cpus):
     return result
 
 
+# What is ours, and how it differs from what a user gets.
+OURS = {"fairlead": {}, "transit": {"transit": 1}, "user": {"protection": "user"}, "kernel": {"protection": "kernel"}}
+
+
 def start_systems(names, arguments, folder, server_port, cpus):
     for name in names:
         own_folder = folder / name
         own_folder.mkdir()
         if name == "direct":
             yield System("direct", server_port)
-        elif name == "fairlead":
-            yield start_fairlead(arguments.binary, own_folder, server_port, cpus, arguments.shards)
-        elif name == "transit":
-            yield start_fairlead(arguments.binary, own_folder, server_port, cpus, arguments.shards, name, transit=1)
+        elif name in OURS:
+            yield start_fairlead(arguments.binary, own_folder, server_port, cpus, arguments.shards, name, **OURS[name])
         else:
             yield start_haproxy(own_folder, server_port, cpus, arguments.shards)
 
@@ -142,16 +144,17 @@ def print_case(case, figures):
     for system, values in figures.items():
         cells = [spread(values[name], FIGURES[name][1]) if name in values else "-" for name in case.figures]
         print(f"  {system:17}" + "".join(f"{cell:>{width}}" for cell in cells))
-    if "fairlead" not in figures:
+    mine = "fairlead" if "fairlead" in figures else next(iter(figures))
+    if mine not in OURS:
         return
-    for other in (name for name in figures if name != "fairlead"):
+    for other in (name for name in figures if name != mine):
         # Of each round, because the two stood next to each other there.
         cells = []
         for name in case.figures:
-            ours, theirs = figures["fairlead"].get(name), figures[other].get(name)
+            ours, theirs = figures[mine].get(name), figures[other].get(name)
             ok = ours and theirs and all(value > 0 for value in theirs)
             cells.append("×" + spread([a / b for a, b in zip(ours, theirs)], 2) if ok else "-")
-        print(f"  {'fairlead/' + other:17}" + "".join(f"{cell:>{width}}" for cell in cells))
+        print(f"  {mine + '/' + other:17}" + "".join(f"{cell:>{width}}" for cell in cells))
 
 
 def parse_arguments():
@@ -168,13 +171,14 @@ def parse_arguments():
     arguments = parser.parse_args()
     arguments.systems = arguments.systems.split(",")
     arguments.cases = arguments.cases.split(",")
-    if not set(arguments.systems) <= {"direct", "fairlead", "transit", "haproxy"}:
-        parser.error("--systems takes direct, fairlead, transit (a third gateway between the two) and haproxy")
+    if not set(arguments.systems) <= {"direct", *OURS, "haproxy"}:
+        parser.error("--systems takes direct, fairlead, transit (a third gateway between the two), user and kernel "
+                     "(fairlead with records protected there) and haproxy")
     if not set(arguments.cases) <= {case.name for case in CASES}:
         parser.error("--cases takes " + ", ".join(case.name for case in CASES))
     if arguments.rounds < 1 or not 0 < arguments.seconds <= 600 or arguments.shards < 1:
         parser.error("--rounds and --shards are at least 1, --seconds is above 0 and at most 600")
-    for program in [arguments.load] + ([arguments.binary] if {"fairlead", "transit"} & set(arguments.systems) else []):
+    for program in [arguments.load] + ([arguments.binary] if set(OURS) & set(arguments.systems) else []):
         if not program.exists():
             parser.error(f"{program} does not exist; bench/README.md says how to build it")
     return arguments

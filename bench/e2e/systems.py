@@ -111,13 +111,13 @@ def write_resource(home, kind, name, spec):
     (folder / f"{kind}-{name}.yaml").write_text(json.dumps(document))  # JSON is YAML
 
 
-def write_sites(binary, homes, server_port):
+def write_sites(binary, homes, server_port, protection):
     """A line of sites: clients at the first, the server at the last. Returns the port for clients."""
     port = free_port()
     write_resource(homes[0], "Listener", "load", {"routingKey": "load", "host": LOCAL, "port": port})
     write_resource(homes[-1], "Connector", "load", {"routingKey": "load", "host": LOCAL, "port": server_port})
     for home in homes:
-        write_resource(home, "Site", home.name, {})
+        write_resource(home, "Site", home.name, {"recordProtection": protection})
     for home, following in zip(homes, homes[1:]):
         write_resource(following, "RouterAccess", "links", {
             "bindHost": LOCAL, "subjectAlternativeNames": [LOCAL],
@@ -131,10 +131,10 @@ def environment(home):
     return {**os.environ, "FAIRLEAD_HOME": str(home)}
 
 
-def start_fairlead(binary, folder, server_port, cpus, shards, name="fairlead", transit=0):
+def start_fairlead(binary, folder, server_port, cpus, shards, name="fairlead", transit=0, protection="auto"):
     near, far = halves(cpus)
     homes = [folder / "west", *(folder / f"transit-{i}" for i in range(transit)), folder / "east"]
-    system = System(name, write_sites(binary, homes, server_port))
+    system = System(name, write_sites(binary, homes, server_port, protection))
     try:
         for home in reversed(homes):
             log = folder / f"fairlead-{home.name}.log"

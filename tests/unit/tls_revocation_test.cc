@@ -19,7 +19,8 @@ class Revocation : public testing::Test {
     SKIP_WITHOUT_OPENSSL();
     dir_.write("index", "");
     dir_.write("ca.conf",
-               "[ca]\ndefault_ca=it\n[it]\ndatabase=" + dir_.path("index") + "\ndefault_md=sha256\nunique_subject=no\n");
+               "[ca]\ndefault_ca=it\n[it]\ndatabase=" + dir_.path("index") +
+                   "\ndefault_md=sha256\nunique_subject=no\n");
     use(TestPki::get().ca);
   }
 
