@@ -60,7 +60,8 @@ void Access::accept(Socket socket) {
   auto handshake = Handshake::server(config_.credentials, {.peer = peer, .allow_anonymous = config_.allow_anonymous});
   if (!handshake) return log_error("{}: {}", config_.name, handshake.error().message);
   transport_.add_pending(
-      std::make_unique<PendingSession>(transport_, *this, std::move(socket), std::move(*handshake), peer));
+      std::make_unique<PendingSession>(transport_, *this, std::move(socket), std::move(*handshake),
+                                                          config_.credentials, peer));
 }
 
 Result<Hello> Access::answer_hello(PendingSession& pending) {

@@ -85,6 +85,9 @@ void KernelSender::prepare_send(io_uring_sqe* sqe, int fd) noexcept {
     message_.msg_iovlen = count_ - first_;
   }
   io_uring_prep_sendmsg(sqe, fd, &message_, MSG_NOSIGNAL);
+  // The kernel may still hold a part of a record that it counts as sent, and would lose it to the FIN that follows
+  // close_notify: when there is room, that part has left first.
+  if (before_.size == 0 && first_ == count_) sqe->ioprio |= IORING_RECVSEND_POLL_FIRST;
 }
 
 int KernelSender::sent(std::uint32_t bytes) noexcept {

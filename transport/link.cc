@@ -23,8 +23,8 @@ std::string session_place(std::uint16_t index) {
 }  // namespace
 
 Link::Link(Transport& transport, std::uint32_t id, LinkConfig config)
-    : transport_(transport), config_(std::move(config)), link_id_(transport.prng().next()), slots_(1, Slot::kDown),
-      renewals_(1, Renewal::kNone) {
+    : transport_(transport), config_(std::move(config)), link_id_(transport.random_id()), slots_(1, Slot::kDown),
+      renewals_(1) {
   record_.id = id;
   record_.status.name = config_.name;
   record_.status.cost = config_.cost;
@@ -64,7 +64,7 @@ void Link::dial() {
 void Link::dial_missing() {
   for (std::uint16_t index = 0; index < slots_.size(); ++index) {
     if (slots_[index] == Slot::kDown) dial_target(index, current_);
-    if (slots_[index] == Slot::kUp && renewals_[index] == Renewal::kWanted) dial_target(index, current_, true);
+    if (slots_[index] == Slot::kUp && renewals_[index].phase == Renewal::kWanted) dial_target(index, current_, true);
   }
 }
 
@@ -99,10 +99,11 @@ void Link::dial_target(std::uint16_t index, const Target& target, bool replace) 
   Hello hello = make_hello(index);
   if (replace) {
     hello.flags |= Hello::kFlagReplace;
-    renewals_[index] = Renewal::kDialling;
+    renewals_[index].phase = Renewal::kDialling;
+    renewals_[index].session = record_.session_at(index).value_or(0);
   } else {
     slots_[index] = Slot::kDialling;
-    renewals_[index] = Renewal::kNone;
+    renewals_[index] = {};
   }
   ClientHandshakeOptions tls;
   tls.host = target.endpoint.host;
@@ -157,7 +158,7 @@ void Link::pending_ready(PendingSession& pending) {
   const std::uint16_t index = pending.hello().session_index;
   const Hello& peer = pending.peer_hello();
   const bool first = up_count() == 0;
-  if (auto adopted = transport_.adopt(record_, pending, protection(), std::nullopt); !adopted) {
+  if (auto adopted = transport_.adopt(record_, pending, {protection(), config_.credentials, {}, {}}); !adopted) {
     return pending_failed(pending, adopted.error());
   }
   slots_[index] = Slot::kUp;
@@ -170,7 +171,7 @@ void Link::pending_ready(PendingSession& pending) {
   const std::uint16_t wanted =
       std::max<std::uint16_t>(peer.shards, static_cast<std::uint16_t>(transport_.options().shards));
   slots_.resize(wanted, Slot::kDown);
-  renewals_.resize(wanted, Renewal::kNone);
+  renewals_.resize(wanted);
   record_.status.sessions_wanted = wanted;
   record_.going_away = false;
   record_.cost_told = pending.hello().cost;  // it may have changed meanwhile
@@ -188,36 +189,46 @@ void Link::set_credentials(std::shared_ptr<const Credentials> credentials) {
   record_.note_credentials(*config_.credentials, config_.present_certificate);
   transport_.mark_status_changed();
   for (std::uint16_t index = 0; index < slots_.size(); ++index) {
-    if (renewals_[index] == Renewal::kDialling) renewals_[index] = Renewal::kStale;
+    const Renewal phase = renewals_[index].phase;
+    renewals_[index].again = phase == Renewal::kDialling || phase == Renewal::kMoving;
     renew(index);
   }
 }
 
 void Link::renew(std::uint16_t index) {
-  if (closing_ || index >= slots_.size() || slots_[index] != Slot::kUp || renewals_[index] != Renewal::kNone) return;
-  renewals_[index] = Renewal::kWanted;
+  if (closing_ || index >= slots_.size() || slots_[index] != Slot::kUp || !record_.peer_moves) return;
+  // The session that asks may be on the fresh connection already, and its keys used up again.
+  if (renewals_[index].phase == Renewal::kMoving) renewals_[index].again = true;
+  if (renewals_[index].phase != Renewal::kNone) return;
+  renewals_[index].phase = Renewal::kWanted;
   dial();
+}
+
+void Link::moved(std::uint16_t index) {
+  if (index >= slots_.size() || renewals_[index].phase != Renewal::kMoving) return;
+  const bool again = renewals_[index].again;
+  renewals_[index] = {};
+  if (again) renew(index);
 }
 
 void Link::replacement_ready(PendingSession& pending) {
   const std::uint16_t index = pending.hello().session_index;
   const auto session = record_.session_at(index);
-  if (slots_[index] != Slot::kUp || !session) return;  // it was lost meanwhile
-  if (auto adopted = transport_.adopt(record_, pending, protection(), session); !adopted) {
+  // It was lost meanwhile.
+  if (slots_[index] != Slot::kUp || !session || *session != renewals_[index].session) return;
+  if (auto adopted = transport_.adopt(record_, pending, {protection(), config_.credentials, {}, session}); !adopted) {
     return replacement_failed(index, adopted.error());
   }
   record_.note_peer(pending.peer_hello(), pending.tls());
   record_.failures.erase(session_place(index));
   failures_ = 0;
-  const bool again = renewals_[index] == Renewal::kStale;
-  renewals_[index] = Renewal::kNone;
-  if (again) renew(index);
+  renewals_[index].phase = Renewal::kMoving;
 }
 
 // The session goes on as it is until another try succeeds.
 void Link::replacement_failed(std::uint16_t index, const Error& error) {
-  if (slots_[index] != Slot::kUp) return;
-  renewals_[index] = Renewal::kWanted;
+  if (slots_[index] != Slot::kUp || renewals_[index].phase != Renewal::kDialling) return;
+  renewals_[index] = {Renewal::kWanted};
   set_error(session_place(index), {error.code, "fresh connection: " + error.message});
   back_off();
 }
@@ -274,7 +285,7 @@ void Link::on_redial(Instant) noexcept {
 void Link::session_ended(std::uint16_t index, const Error& error) {
   if (index < slots_.size()) {
     slots_[index] = Slot::kDown;
-    renewals_[index] = Renewal::kNone;
+    renewals_[index] = {};
   }
   if (closing_) return;
   if (up_count() > 0) {
@@ -288,7 +299,7 @@ void Link::session_ended(std::uint16_t index, const Error& error) {
     log_warning("link {}: down: {}", config_.name, error.message);
     transport_.link_down(record_);
   }
-  link_id_ = transport_.prng().next();
+  link_id_ = transport_.random_id();
   if (transport_.now() - up_since_ >= kProved) failures_ = 0;
   // Sessions to a peer that is gone may still be dialling: their outcome does not matter any more.
   transport_.abandon_pending(*this);

@@ -47,6 +47,8 @@ class Link final : public PendingSession::Owner {
   void set_credentials(std::shared_ptr<const Credentials> credentials);
   // Dials a connection to take the place of that of a session; one that is being dialled does for it.
   void renew(std::uint16_t index);
+  // From Transport: a session went over to its fresh connection.
+  void moved(std::uint16_t index);
 
   // Dials whatever is missing.
   void dial();
@@ -71,7 +73,13 @@ class Link final : public PendingSession::Owner {
     kNone,
     kWanted,    // to be dialled
     kDialling,  // a PendingSession works on it
-    kStale,     // ... with credentials that are replaced meanwhile
+    kMoving,    // the session goes over to it
+  };
+
+  struct RenewalState {
+    Renewal phase = Renewal::kNone;
+    bool again = false;         // once this one is done: with newer credentials
+    std::uint64_t session = 0;  // that it was dialled for
   };
 
   // What a dial tries next.
@@ -100,7 +108,7 @@ class Link final : public PendingSession::Owner {
   LinkRecord record_;
   std::uint64_t link_id_;        // as told to the peer: of this run, from the first session to the last
   std::vector<Slot> slots_;      // by session index
-  std::vector<Renewal> renewals_;
+  std::vector<RenewalState> renewals_;  // one at a time for each session: both ends have to mean the same
   std::vector<Target> targets_;  // of the endpoint being tried
   std::size_t next_target_ = 0;
   std::size_t next_endpoint_ = 0;

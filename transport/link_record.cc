@@ -13,6 +13,7 @@ void LinkRecord::note_peer(const Hello& hello, const HandshakeResult& tls) {
   status.remote_edge = (hello.flags & Hello::kFlagEdge) != 0;
   peer_incarnation = hello.incarnation;
   peer_cost = hello.cost;
+  peer_moves = (hello.features & Hello::kFeatureMove) != 0;
   status.tls_version = "TLSv1.3";
   status.cipher = name_of(tls.suite);
   status.tls_group = tls.group;

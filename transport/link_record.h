@@ -23,6 +23,7 @@ struct LinkRecord {
     unsigned shard = 0;
     SessionFigures figures;
     std::vector<Der> peer_chain{};  // of its connection
+    std::string access{};           // that it came in by; empty: we dialled
     bool overtaken = false;  // router messages came over another one since
   };
 
@@ -38,6 +39,7 @@ struct LinkRecord {
   LinkStatus status;        // the fields that do not follow from `sessions`
   std::uint64_t peer_incarnation = 0;
   std::uint32_t peer_cost = 1;
+  bool peer_moves = false;  // knows MOVE and RENEW
   std::uint32_t cost_told = 1;        // ours, in the HELLO of this run
   std::uint64_t control_session = 0;  // which router messages come over
   std::map<std::uint64_t, SessionEntry> sessions;  // by session id

@@ -27,13 +27,14 @@ PendingSession::PendingSession(Transport& transport, Owner& owner, Socket socket
 }
 
 PendingSession::PendingSession(Transport& transport, Owner& owner, Socket socket, std::unique_ptr<Handshake> handshake,
-                               std::string peer)
+                               std::shared_ptr<const Credentials> credentials, std::string peer)
     : transport_(transport),
       owner_(&owner),
       socket_(std::move(socket)),
       state_(State::kHandshake),
       dialled_(false),
       peer_(std::move(peer)),
+      credentials_(std::move(credentials)),
       handshake_(std::move(handshake)),
       post_handshake_(PostHandshake::Role::kServer) {
   transport_.timers().arm(deadline_, transport_.now() + transport_.options().handshake_timeout);

@@ -48,7 +48,7 @@ class PendingSession {
                  std::shared_ptr<const Credentials> credentials, ClientHandshakeOptions tls, Hello hello);
   // Accepted.
   PendingSession(Transport& transport, Owner& owner, Socket socket, std::unique_ptr<Handshake> handshake,
-                 std::string peer);
+                 std::shared_ptr<const Credentials> credentials, std::string peer);
   PendingSession(const PendingSession&) = delete;
   PendingSession& operator=(const PendingSession&) = delete;
 
@@ -70,6 +70,9 @@ class PendingSession {
   bool owned_by(const Owner& owner) const noexcept { return owner_ == &owner; }
 
   const std::string& peer() const noexcept { return peer_; }
+
+  // That the handshake was made with.
+  const std::shared_ptr<const Credentials>& credentials() const noexcept { return credentials_; }
 
   const Hello& hello() const noexcept { return hello_; }
 

@@ -283,7 +283,9 @@ bool Session::put_control_frames() noexcept {
 }
 
 std::uint64_t Session::unsent_bytes() const noexcept {
-  return control_.bytes() + router_messages_.bytes() + sends_->sender().pending_bytes();
+  std::uint64_t bytes = control_.bytes() + router_messages_.bytes() + connection_->sender().pending_bytes();
+  if (next_) bytes += next_->sender().pending_bytes();
+  return bytes;
 }
 
 void Session::put_streams() noexcept {
@@ -344,6 +346,7 @@ void Session::on_sent(TlsConnection& connection, Completion done) noexcept {
   if (!connection.sent(done, error)) return fail_with_errno(error);
   if (&connection != sends_) {  // the last that it has to send
     connection.send();
+    retired_at_ = shard_.now();
     return drop_done();
   }
   if (connection.write_shut()) last_heard_ = shard_.now();  // from now on the peer's end is awaited
@@ -354,16 +357,16 @@ void Session::on_probe(Instant now) noexcept {
   // Time in which this thread did not run (a busy machine, a paused VM) says nothing about the peer.
   if (const Duration late = now - probe_.deadline(); late > kLateMax) last_heard_ = last_heard_ + late;
   // Nor does time in which we had no memory to listen.
-  const bool awaits_connection = move_seen_ && !next_seed_;
-  if (!receives_->receiving() && !awaits_connection) last_heard_ = now;
-  if (now >= give_up_at()) {
+  const bool may_await_connection = now - move_seen_at_ < shard_.options().handshake_timeout || next_seed_;
+  if (!receives_->receiving() && (!move_seen_ || may_await_connection)) last_heard_ = now;
+  if (now >= give_up_at() && !sends_->write_shut()) {
     // On a slow way a record may take longer to come than a peer may be silent, and the kernel keeps it until it is
     // whole.
     if (const int ago_ms = receives_->socket().milliseconds_since_data(); ago_ms >= 0) {
       last_heard_ = std::max(last_heard_, now - Duration::milliseconds(ago_ms));
     }
-    if (now >= give_up_at()) return fail_silent(now - last_heard_);
   }
+  if (now >= give_up_at()) return fail_silent(now - last_heard_);
   drop_overdue(now);
   std::uint8_t payload[8];
   wire::store<std::uint64_t>(payload, static_cast<std::uint64_t>(now.ns));

@@ -254,7 +254,9 @@ class Session final
   bool peer_takes_key_updates_;
   bool peer_moves_;
   bool renewal_asked_ = false;
-  bool move_seen_ = false;  // the peer's MOVE: what follows comes over next_
+  bool renewal_again_ = false;  // asked for anew while one is under way
+  bool move_seen_ = false;      // the peer's MOVE: what follows comes over next_
+  Instant move_seen_at_{};
   std::uint64_t id_;
   std::uint32_t link_;
   std::uint32_t peer_initial_window_bytes_;

@@ -28,7 +28,11 @@ constexpr std::size_t kRetiredMax = 2;
 
 void Session::ask_for_renewal(Renewal renewal) noexcept {
   if (state_ != State::kUp || !peer_moves_) return;
-  if (std::exchange(renewal_asked_, true) && renewal == Renewal::kOnce) return;
+  if (std::exchange(renewal_asked_, true)) {
+    // The other end is asked again once this one is done; Link remembers by itself.
+    if (renewal == Renewal::kAnew) renewal_again_ = true;
+    return;
+  }
   if (dialled_) return shard_.report_renewal(*this);
   put_frame(FrameType::kRenew, 0, 0, {});
 }
@@ -38,12 +42,15 @@ bool Session::process_renew() noexcept {
     protocol_error("RENEW from the end that dialled");
     return false;
   }
-  shard_.report_renewal(*this);
+  ask_for_renewal(Renewal::kAnew);
   return true;
 }
 
 void Session::replace_connection(SessionSeed seed) noexcept {
-  if (state_ != State::kUp || next_seed_) return;  // it closes with the seed
+  if (state_ != State::kUp) return;  // it closes with the seed
+  // The end that dialled has one under way at a time: that it comes with another means that it lost the first.
+  const bool untouched = next_ && sends_ == connection_.get() && receives_ == connection_.get();
+  if (!dialled_ && untouched) shard_.reap(std::move(next_));
   next_seed_ = std::make_unique<SessionSeed>(std::move(seed));
   if (!open_next()) shard_.starve(*this);
 }
@@ -80,11 +87,13 @@ void Session::move_sender() noexcept {
 }
 
 bool Session::process_move() noexcept {
-  if (dialled_ && sends_ != next_.get()) {
+  const bool out_of_turn = dialled_ ? sends_ != next_.get() : next_ && receives_ == next_.get();
+  if (out_of_turn) {
     protocol_error("MOVE without a connection to move to");
     return false;
   }
   move_seen_ = true;
+  move_seen_at_ = shard_.now();
   return true;
 }
 
@@ -108,6 +117,8 @@ void Session::finish_move() noexcept {
   retired_.push_back(std::exchange(connection_, std::move(next_)));
   drop_done();
   ++shard_.counters().connections_replaced;
+  if (dialled_) shard_.report_moved(*this);
+  if (std::exchange(renewal_again_, false)) ask_for_renewal();
   if (next_seed_ && !open_next()) shard_.starve(*this);
 }
 
@@ -147,11 +158,12 @@ void Session::drop_done() noexcept {
   }
 }
 
-// A peer that does not close its end is not waited for.
+// A peer that does not close its end is not waited for. Our own has to be out: MOVE may be part of it.
 void Session::drop_overdue(Instant now) noexcept {
   if (retired_.empty() || now - retired_at_ < shard_.options().silent_limit) return;
-  for (const auto& retired : retired_)
-    retired->cancel_and_end();
+  for (const auto& retired : retired_) {
+    if (retired->write_shut()) retired->cancel_and_end();
+  }
   drop_done();
 }
 

@@ -19,8 +19,9 @@ void Session::arm_receive(TlsConnection& connection) noexcept {
 
 void Session::resume_receive() noexcept {
   if (!alive()) return;
-  if (next_seed_) open_next();
+  if (next_seed_ && !open_next()) shard_.starve(*this);
   arm_receive(*receives_);
+  if (connection_.get() != receives_) arm_receive(*connection_);
   for (const auto& retired : retired_)
     arm_receive(*retired);
 }

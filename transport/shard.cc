@@ -380,6 +380,10 @@ void Shard::report_renewal(Session& session) noexcept {
   transport_.report_renewal(index_, session.id());
 }
 
+void Shard::report_moved(Session& session) noexcept {
+  transport_.report_moved(index_, session.id());
+}
+
 void Shard::report_going_away(Session& session) noexcept {
   transport_.report_going_away(index_, session.link());
 }

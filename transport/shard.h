@@ -229,6 +229,8 @@ class Shard {
   void session_ended(Session& session, const Error& error) noexcept;
   // It needs a fresh connection, which this end dials.
   void report_renewal(Session& session) noexcept;
+  // It went over to the one that this end dialled.
+  void report_moved(Session& session) noexcept;
   void report_going_away(Session& session) noexcept;
   void report_control(Session& session, std::vector<std::uint8_t> message);
 

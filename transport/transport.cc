@@ -470,6 +470,10 @@ void Transport::report_renewal(unsigned shard, std::uint64_t session_id) {
   inbox(shard).post(make_task<Transport>([session_id](Transport& transport) { transport.renewal_wanted(session_id); }));
 }
 
+void Transport::report_moved(unsigned shard, std::uint64_t session_id) {
+  inbox(shard).post(make_task<Transport>([session_id](Transport& transport) { transport.session_moved(session_id); }));
+}
+
 void Transport::report_going_away(unsigned shard, std::uint32_t link) {
   inbox(shard).post(make_task<Transport>([link](Transport& transport) { transport.going_away(link); }));
 }

@@ -138,6 +138,9 @@ class Transport {
 
   Prng& prng() noexcept { return prng_; }
 
+  // That nobody can guess: who names a link's id may take the place of its sessions.
+  std::uint64_t random_id() noexcept;
+
   const TransportOptions& options() const noexcept { return options_; }
 
   // `protection` is what the session is wanted to have.
@@ -148,12 +151,18 @@ class Transport {
   void resolve(const HostPort& endpoint, std::uint32_t link, Resolver::Done done);
   Result<Hello> answer_hello(Access& access, PendingSession& pending);
   void adopt_incoming(Access& access, PendingSession& pending);
-  // Makes a session of it, or the next connection of the session `replaces`. On failure nothing has changed.
-  Result<void> adopt(LinkRecord& record, PendingSession& pending, RecordProtection protection,
-                     std::optional<std::uint64_t> replaces);
+  // What a connection becomes: a session, or the next connection of the session `replaces`; and by what it is judged.
+  struct Adoption {
+    RecordProtection protection = RecordProtection::kAuto;
+    const std::shared_ptr<const Credentials>& credentials;  // in use now
+    std::string access;                                     // that it came in by; empty: we dialled
+    std::optional<std::uint64_t> replaces;
+  };
+  // On failure nothing has changed.
+  Result<void> adopt(LinkRecord& record, PendingSession& pending, const Adoption& adoption);
   void close_sessions(LinkRecord& record);
   // Ends the sessions whose peer these credentials do not trust (any more).
-  void drop_untrusted(LinkRecord& record, const Credentials& credentials);
+  void drop_untrusted(LinkRecord& record, const std::string& access, const Credentials& credentials);
   void link_up(LinkRecord& record);
   void link_down(LinkRecord& record);
 
@@ -169,6 +178,7 @@ class Transport {
 
   void report_session_ended(unsigned shard, std::uint64_t session_id, Error error);
   void report_renewal(unsigned shard, std::uint64_t session_id);
+  void report_moved(unsigned shard, std::uint64_t session_id);
   void report_going_away(unsigned shard, std::uint32_t link);
   void report_control(unsigned shard, std::uint32_t link, std::uint64_t session, std::vector<std::uint8_t> message);
   void report_figures(unsigned shard, ShardReport report);
@@ -180,7 +190,6 @@ class Transport {
   // A link that a peer dialled: sessions with one link id from one site.
   struct IncomingLink {
     std::uint64_t peer_link_id = 0;
-    std::string access;  // that it came in by, first
     LinkRecord record;
   };
 
@@ -230,13 +239,15 @@ class Transport {
   void figures_reported(ShardReport report);
   void client_handed_over(std::uint32_t link, std::uint32_t listener, std::string routing_key, Socket socket);
   void renewal_wanted(std::uint64_t session_id);
+  void session_moved(std::uint64_t session_id);
+  Link* link_of_session(std::uint64_t session_id, std::uint16_t& index) noexcept;
   void going_away(std::uint32_t link);
   void publish_status();
   std::vector<NamedCount> counters() const;
   LinkRecord* find_record(std::uint32_t link) noexcept;
   IncomingLink* find_incoming(const Hello& peer) noexcept;
   // The session that a peer's HELLO with the replace flag means.
-  std::optional<std::uint64_t> find_replaced(const Hello& peer) noexcept;
+  std::optional<std::uint64_t> find_replaced(const Access& access, const PendingSession& pending) noexcept;
   Result<void> check_sessions(const Hello& peer);
   unsigned shard_of(std::uint16_t session_index) const noexcept {
     return session_index % static_cast<unsigned>(shards_.size());

@@ -36,6 +36,12 @@ Hello Transport::make_hello(RecordProtection protection) const {
   return hello;
 }
 
+std::uint64_t Transport::random_id() noexcept {
+  std::uint64_t id = 0;
+  kernel_.random({reinterpret_cast<std::uint8_t*>(&id), sizeof id});
+  return id;
+}
+
 void Transport::add_pending(std::unique_ptr<PendingSession> pending) {
   if (!pending->dialled() && !make_room_for_handshake()) return;
   pending_.push_back(std::move(pending));
@@ -91,7 +97,7 @@ Result<Hello> Transport::answer_hello(Access& access, PendingSession& pending) {
                                          : "this endpoint is for edge sites; others dial inter-router");
   }
   const bool replace = (peer.flags & Hello::kFlagReplace) != 0;
-  if (replace && !find_replaced(peer)) {
+  if (replace && !find_replaced(access, pending)) {
     return fail(ErrorCode::kReset, "the session whose connection this one replaces is lost here");
   }
   if (auto sessions = check_sessions(peer); !sessions && !replace) return std::unexpected(sessions.error());
@@ -106,9 +112,16 @@ Result<Hello> Transport::answer_hello(Access& access, PendingSession& pending) {
   return hello;
 }
 
-std::optional<std::uint64_t> Transport::find_replaced(const Hello& peer) noexcept {
-  const IncomingLink* link = find_incoming(peer);
-  return link == nullptr ? std::nullopt : link->record.session_at(peer.session_index);
+// Only who came in by the same port takes the place of a session, and nobody without a certificate that of one with.
+std::optional<std::uint64_t> Transport::find_replaced(const Access& access, const PendingSession& pending) noexcept {
+  const IncomingLink* link = find_incoming(pending.peer_hello());
+  if (link == nullptr) return std::nullopt;
+  const auto id = link->record.session_at(pending.peer_hello().session_index);
+  if (!id) return std::nullopt;
+  const LinkRecord::SessionEntry& entry = link->record.sessions.at(*id);
+  const bool anonymous = pending.tls().peer_chain.empty();
+  if (entry.access != access.config().name || (anonymous && !entry.peer_chain.empty())) return std::nullopt;
+  return id;
 }
 
 // What a peer may have of sessions: one for each index below the number of shards of the larger end, in a run of the
@@ -144,9 +157,10 @@ void Transport::adopt_incoming(Access& access, PendingSession& pending) {
   const Hello& peer = pending.peer_hello();
   IncomingLink* link = find_incoming(peer);
   if ((peer.flags & Hello::kFlagReplace) != 0) {
-    const auto replaced = find_replaced(peer);
+    const auto replaced = find_replaced(access, pending);
     if (!replaced) return;  // lost meanwhile; the connection ends with `pending`
-    if (auto adopted = adopt(link->record, pending, options_.record_protection, replaced); !adopted) {
+    const Adoption adoption{options_.record_protection, access.config().credentials, access.config().name, replaced};
+    if (auto adopted = adopt(link->record, pending, adoption); !adopted) {
       return access.pending_failed(pending, adopted.error());
     }
     return link->record.note_peer(peer, pending.tls());
@@ -155,7 +169,6 @@ void Transport::adopt_incoming(Access& access, PendingSession& pending) {
     incoming_.push_back(std::make_unique<IncomingLink>());
     link = incoming_.back().get();
     link->peer_link_id = peer.link_id;
-    link->access = access.config().name;
     link->record.id = next_link_++;
     link->record.status.name = access.config().name;
     link->record.status.incoming = true;
@@ -167,7 +180,8 @@ void Transport::adopt_incoming(Access& access, PendingSession& pending) {
   }
   const bool first = !link->record.up;
   if (!first) close_replaced_sessions(link->record, peer.session_index);
-  if (auto adopted = adopt(link->record, pending, options_.record_protection, std::nullopt); !adopted) {
+  const Adoption adoption{options_.record_protection, access.config().credentials, access.config().name, {}};
+  if (auto adopted = adopt(link->record, pending, adoption); !adopted) {
     if (first) incoming_.pop_back();
     return access.pending_failed(pending, adopted.error());
   }
@@ -179,8 +193,14 @@ void Transport::adopt_incoming(Access& access, PendingSession& pending) {
   link_up(link->record);
 }
 
-Result<void> Transport::adopt(LinkRecord& record, PendingSession& pending, RecordProtection wanted,
-                              std::optional<std::uint64_t> replaces) {
+Result<void> Transport::adopt(LinkRecord& record, PendingSession& pending, const Adoption& adoption) {
+  const std::optional<std::uint64_t> replaces = adoption.replaces;
+  // The handshake may have begun with credentials that are replaced meanwhile.
+  const bool outdated = pending.credentials() != adoption.credentials;
+  if (outdated) {
+    auto judged = adoption.credentials->peer_judge().judge(pending.tls().peer_chain);
+    if (!judged) return judged;
+  }
   SessionSeed seed;
   seed.session_id = replaces ? *replaces : next_session_id_++;
   seed.link = record.id;
@@ -196,44 +216,59 @@ Result<void> Transport::adopt(LinkRecord& record, PendingSession& pending, Recor
   seed.peer_moves = (pending.peer_hello().features & Hello::kFeatureMove) != 0;
   seed.socket.set_option(IPPROTO_TCP, TCP_NODELAY, 1);
   seed.socket.set_option(IPPROTO_TCP, TCP_NOTSENT_LOWAT, kNotSentLowWater);
-  auto protection = protect_records(kernel_, kernel_tls_, wanted, seed);
+  auto protection = protect_records(kernel_, kernel_tls_, adoption.protection, seed);
   if (!protection) return std::unexpected(protection.error());
   record.status.send_protection = std::move(protection->send);
   record.status.receive_protection = std::move(protection->receive);
   status_changed_ = true;
   const unsigned shard = shard_of(seed.index);
   std::vector<Der> chain = pending.tls().peer_chain;
+  const std::uint64_t id = seed.session_id;
   if (replaces) {
-    record.sessions[seed.session_id].peer_chain = std::move(chain);
+    record.sessions[id].peer_chain = std::move(chain);
     shards_[shard]->mailbox().post(make_task<Shard>(
         [seed = std::move(seed)](Shard& target) mutable { target.replace_connection(std::move(seed)); }));
-    return {};
+  } else {
+    record.sessions[id] = {seed.index, shard, {}, std::move(chain), adoption.access};
+    session_places_[id] = {record.id, shard};
+    shards_[shard]->mailbox().post(
+        make_task<Shard>([seed = std::move(seed), draining = draining_](Shard& target) mutable {
+          target.adopt_session(std::move(seed));
+          if (draining) target.go_away();
+        }));
   }
-  record.sessions[seed.session_id] = {seed.index, shard, {}, std::move(chain)};
-  session_places_[seed.session_id] = {record.id, shard};
-  shards_[shard]->mailbox().post(
-      make_task<Shard>([seed = std::move(seed), draining = draining_](Shard& target) mutable {
-        target.adopt_session(std::move(seed));
-        if (draining) target.go_away();
-      }));
+  if (outdated) shards_[shard]->mailbox().post(make_task<Shard>([id](Shard& target) { target.renew_session(id); }));
   return {};
 }
 
 // ---- fresh connections for sessions that are up
 
-void Transport::renewal_wanted(std::uint64_t session_id) {
+Link* Transport::link_of_session(std::uint64_t session_id, std::uint16_t& index) noexcept {
   const auto place = session_places_.find(session_id);
-  if (place == session_places_.end()) return;
+  if (place == session_places_.end()) return nullptr;
   for (const auto& link : links_) {
-    if (link->id() == place->second.link) link->renew(link->record().sessions[session_id].index);
+    if (link->id() != place->second.link) continue;
+    index = link->record().sessions.at(session_id).index;
+    return link.get();
   }
+  return nullptr;
+}
+
+void Transport::renewal_wanted(std::uint64_t session_id) {
+  std::uint16_t index = 0;
+  if (Link* link = link_of_session(session_id, index); link != nullptr) link->renew(index);
+}
+
+void Transport::session_moved(std::uint64_t session_id) {
+  std::uint16_t index = 0;
+  if (Link* link = link_of_session(session_id, index); link != nullptr) link->moved(index);
 }
 
 Result<void> Transport::set_link_credentials(const std::string& name, std::shared_ptr<const Credentials> credentials) {
   const auto at =
       std::find_if(links_.begin(), links_.end(), [&](const auto& link) { return link->config().name == name; });
   if (at == links_.end()) return fail(ErrorCode::kNotFound, "there is no link " + name);
-  drop_untrusted((*at)->record(), *credentials);
+  drop_untrusted((*at)->record(), {}, *credentials);
   (*at)->set_credentials(std::move(credentials));
   return {};
 }
@@ -248,8 +283,9 @@ void Transport::note_refused_credentials(const std::string& name, const std::str
   status_changed_ = true;
 }
 
-void Transport::drop_untrusted(LinkRecord& record, const Credentials& credentials) {
+void Transport::drop_untrusted(LinkRecord& record, const std::string& access, const Credentials& credentials) {
   for (const auto& [id, entry] : record.sessions) {
+    if (entry.access != access) continue;
     const auto judged = credentials.peer_judge().judge(entry.peer_chain);
     if (judged) continue;
     log_warning("link {}: ended: {}", record.status.name, judged.error().message);
@@ -264,13 +300,12 @@ Result<void> Transport::set_access_credentials(const std::string& name,
   const auto at = std::find_if(accesses_.begin(), accesses_.end(),
                                [&](const auto& access) { return access->config().name == name; });
   if (at == accesses_.end()) return fail(ErrorCode::kNotFound, "there is no router access " + name);
-  for (const auto& link : incoming_) {
-    if (link->access == name) drop_untrusted(link->record, *credentials);
-  }
+  for (const auto& link : incoming_)
+    drop_untrusted(link->record, name, *credentials);
   (*at)->set_credentials(std::move(credentials));
   for (const auto& link : incoming_) {
-    if (link->access != name) continue;
     for (const auto& [id, entry] : link->record.sessions) {
+      if (entry.access != name) continue;
       shards_[entry.shard]->mailbox().post(
           make_task<Shard>([session = id](Shard& shard) { shard.renew_session(session); }));
     }

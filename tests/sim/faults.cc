@@ -42,7 +42,6 @@ Faults Faults::swarm(Prng& prng) noexcept {
   faults.clock_jump = draw(prng, 20);
   faults.pause = draw(prng, 20);
   faults.late_loop = draw(prng, 1'000);
-  faults.late_completion = draw(prng, 2'000);
   return faults;
 }
 

@@ -200,10 +200,11 @@ SimRing::Tried SimRing::receive_into_group(SimRequest& request, BufferGroup& gro
 SimRing::Tried SimRing::attempt_send(SimRequest& request) {
   auto& socket = static_cast<SimSocket&>(*request.file);
   const io_uring_sqe& sqe = request.sqe;
-  if (sqe.ioprio != 0 || (sqe.msg_flags & ~static_cast<unsigned>(MSG_NOSIGNAL)) != 0 || sqe.flags != 0) {
+  if ((sqe.ioprio & ~IORING_RECVSEND_POLL_FIRST) != 0 || (sqe.msg_flags & ~static_cast<unsigned>(MSG_NOSIGNAL)) != 0 || sqe.flags != 0) {
     return reject(request, "a send flag that is not modelled");
   }
-  if (request.waiting && !socket.writable()) return std::nullopt;
+  const bool wait_first = (sqe.ioprio & IORING_RECVSEND_POLL_FIRST) != 0;
+  if ((request.waiting || wait_first) && !socket.writable()) return std::nullopt;
   std::size_t bytes_max = size_of(request.vectors);
   // A TLS record that is no data has a few bytes, which fit or do not.
   const bool may_be_short = bytes_max > 1 && request.type == kApplicationData;

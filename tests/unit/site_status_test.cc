@@ -157,7 +157,11 @@ TEST_F(StatusTest, ALinkThatIsUpSaysAllOfIt) {
   EXPECT_EQ(status["rttMicroseconds"], 412);
   EXPECT_EQ(status["tls"]["version"], "TLSv1.3");
   EXPECT_EQ(status["tls"]["cipher"], "TLS_AES_128_GCM_SHA256");
-  EXPECT_EQ(status["tls"]["protection"]["tx"], "user space");
+  EXPECT_EQ(status["tls"]["keyExchange"], "classical");
+  EXPECT_EQ(status["tls"]["protection"]["send"], "kernel");
+  EXPECT_FALSE(status["tls"]["protection"].contains("sendReason"));
+  EXPECT_EQ(status["tls"]["protection"]["receive"], "user space");
+  EXPECT_EQ(status["tls"]["protection"]["receiveReason"], "this kernel has no TLS");
   EXPECT_EQ(status["sessions"]["up"], 2);
   EXPECT_EQ(status["streams"]["open"], 5);
   EXPECT_EQ(status["bytes"]["in"], 100);

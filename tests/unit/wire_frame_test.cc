@@ -47,6 +47,8 @@ constexpr Kind kKinds[] = {
     {FrameType::kPong, false, 8, 8},
     {FrameType::kGoAway, false, 4, 4 + kReasonSizeMax},
     {FrameType::kControl, false, 1, kFramePayloadMax},
+    {FrameType::kMove, false, 0, 0},
+    {FrameType::kRenew, false, 0, 0},
 };
 
 TEST(FrameHeader, StandsOnTheWireInNetworkByteOrder) {
@@ -131,7 +133,7 @@ TEST(CheckFrame, IgnoresFlagsItDoesNotKnow) {
   for (const Kind& kind : kKinds) {
     for (unsigned flags = 0; flags < 256; ++flags) {
       const Bytes frame =
-          frame_of(kind.type, static_cast<std::uint8_t>(flags), kind.on_stream ? 7 : 0, std::max(kind.size_min, 1U));
+          frame_of(kind.type, static_cast<std::uint8_t>(flags), kind.on_stream ? 7 : 0, std::clamp(1U, kind.size_min, kind.size_max));
       ASSERT_EQ(check(frame), FrameCheck::kOk) << "type " << static_cast<int>(kind.type) << " flags " << flags;
     }
   }
@@ -140,7 +142,7 @@ TEST(CheckFrame, IgnoresFlagsItDoesNotKnow) {
 TEST(CheckFrame, SkipsAnUnknownTypeOnlyIfItSaysSo) {
   for (unsigned type = 0; type < 256; ++type) {
     const auto unknown = static_cast<FrameType>(type);
-    const bool known = type >= 1 && type <= 10;
+    const bool known = type >= 1 && type <= 12;
     EXPECT_EQ(known_type(unknown), known) << type;
     if (known) continue;
     for (const std::uint32_t stream : {0U, 7U}) {

@@ -27,10 +27,8 @@ Result<FileWatch> FileWatch::open(std::vector<std::filesystem::path> directories
 void FileWatch::watch_all() {
   for (const std::filesystem::path& directory : directories_) {
     std::error_code error;
-    if (!std::filesystem::is_directory(directory, error)) {
-      watch(directory.parent_path());
-      continue;
-    }
+    watch(directory.parent_path());  // where the directory itself may be replaced
+    if (!std::filesystem::is_directory(directory, error)) continue;
     watch(directory);
     std::filesystem::recursive_directory_iterator at(directory, error);
     for (const std::filesystem::recursive_directory_iterator end; !error && at != end; at.increment(error)) {

@@ -18,9 +18,9 @@ constexpr std::int64_t kDayS = 24LL * 3600;
 LiveCredentials::LiveCredentials(Gateway& gateway, const NamespacePaths& paths, const GatewayConfig& config)
     : gateway_(gateway), paths_(paths) {
   for (const AccessConfig& access : config.accesses)
-    in_use_[access.name] = {access.credentials->digest(), {}};
+    in_use_[{true, access.name}] = {access.credentials->digest(), {}};
   for (const LinkConfig& link : config.links)
-    in_use_[link.name] = {link.credentials->digest(), {}};
+    in_use_[{false, link.name}] = {link.credentials->digest(), {}};
 }
 
 unsigned LiveCredentials::refresh(const Resources& resources) {
@@ -28,7 +28,7 @@ unsigned LiveCredentials::refresh(const Resources& resources) {
   CredentialsStore store(paths_, source);
   unsigned changed = 0;
   for (NamedCredentials& named : load_all_credentials(resources, store)) {
-    const auto at = in_use_.find(named.name);
+    const auto at = in_use_.find({named.of_access, named.name});
     if (at == in_use_.end()) continue;
     InUse& in_use = at->second;
     if (!named.credentials) {

@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <map>
 #include <string>
+#include <utility>
 
 #include "router/gateway.h"
 #include "router/site/gateway_config.h"
@@ -38,7 +39,7 @@ class LiveCredentials {
 
   Gateway& gateway_;
   const NamespacePaths& paths_;
-  std::map<std::string, InUse> in_use_;  // by name of the link or access
+  std::map<std::pair<bool, std::string>, InUse> in_use_;  // by whether it is of an access, and name
   std::map<std::string, std::int64_t> warned_unix_s_;
 };
 

@@ -157,6 +157,7 @@ Result<std::shared_ptr<const Credentials>> Credentials::load(const PemBundle& bu
 std::string Credentials::digest_of(const PemBundle& bundle) {
   // With their sizes, so that no text can be taken for a part of another.
   std::string all;
+  all.reserve(bundle.ca.size() + bundle.cert.size() + bundle.key.size() + bundle.crl.size() + 128);  // one copy to wipe
   for (const std::string* text : {&bundle.ca, &bundle.cert, &bundle.key, &bundle.crl})
     all.append(std::to_string(text->size())).append(":").append(*text);
   std::string digest(WC_SHA256_DIGEST_SIZE, '\0');
