@@ -200,7 +200,8 @@ SimRing::Tried SimRing::receive_into_group(SimRequest& request, BufferGroup& gro
 SimRing::Tried SimRing::attempt_send(SimRequest& request) {
   auto& socket = static_cast<SimSocket&>(*request.file);
   const io_uring_sqe& sqe = request.sqe;
-  if ((sqe.ioprio & ~IORING_RECVSEND_POLL_FIRST) != 0 || (sqe.msg_flags & ~static_cast<unsigned>(MSG_NOSIGNAL)) != 0 || sqe.flags != 0) {
+  if ((sqe.ioprio & ~IORING_RECVSEND_POLL_FIRST) != 0 || sqe.flags != 0 ||
+      (sqe.msg_flags & ~static_cast<unsigned>(MSG_NOSIGNAL)) != 0) {
     return reject(request, "a send flag that is not modelled");
   }
   const bool wait_first = (sqe.ioprio & IORING_RECVSEND_POLL_FIRST) != 0;

@@ -132,8 +132,8 @@ TEST(CheckFrame, TakesAnEmptyDataFrameOnlyAsTheEnd) {
 TEST(CheckFrame, IgnoresFlagsItDoesNotKnow) {
   for (const Kind& kind : kKinds) {
     for (unsigned flags = 0; flags < 256; ++flags) {
-      const Bytes frame =
-          frame_of(kind.type, static_cast<std::uint8_t>(flags), kind.on_stream ? 7 : 0, std::clamp(1U, kind.size_min, kind.size_max));
+      const std::uint32_t size = std::clamp(1U, kind.size_min, kind.size_max);
+      const Bytes frame = frame_of(kind.type, static_cast<std::uint8_t>(flags), kind.on_stream ? 7 : 0, size);
       ASSERT_EQ(check(frame), FrameCheck::kOk) << "type " << static_cast<int>(kind.type) << " flags " << flags;
     }
   }

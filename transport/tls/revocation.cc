@@ -69,16 +69,16 @@ bool is_time(const DerReader::Element& element) noexcept {
 struct Algorithm {
   std::string_view oid;
   wc_HashType hash;
-  wc_SignatureType type;
+  std::uint8_t oid_of_hash;  // its last byte: RSA; 0: ECDSA
 };
 
 constexpr Algorithm kAlgorithms[] = {
-    {{"\x2a\x86\x48\xce\x3d\x04\x03\x02", 8}, WC_HASH_TYPE_SHA256, WC_SIGNATURE_TYPE_ECC},
-    {{"\x2a\x86\x48\xce\x3d\x04\x03\x03", 8}, WC_HASH_TYPE_SHA384, WC_SIGNATURE_TYPE_ECC},
-    {{"\x2a\x86\x48\xce\x3d\x04\x03\x04", 8}, WC_HASH_TYPE_SHA512, WC_SIGNATURE_TYPE_ECC},
-    {{"\x2a\x86\x48\x86\xf7\x0d\x01\x01\x0b", 9}, WC_HASH_TYPE_SHA256, WC_SIGNATURE_TYPE_RSA_W_ENC},
-    {{"\x2a\x86\x48\x86\xf7\x0d\x01\x01\x0c", 9}, WC_HASH_TYPE_SHA384, WC_SIGNATURE_TYPE_RSA_W_ENC},
-    {{"\x2a\x86\x48\x86\xf7\x0d\x01\x01\x0d", 9}, WC_HASH_TYPE_SHA512, WC_SIGNATURE_TYPE_RSA_W_ENC},
+    {{"\x2a\x86\x48\xce\x3d\x04\x03\x02", 8}, WC_HASH_TYPE_SHA256, 0},
+    {{"\x2a\x86\x48\xce\x3d\x04\x03\x03", 8}, WC_HASH_TYPE_SHA384, 0},
+    {{"\x2a\x86\x48\xce\x3d\x04\x03\x04", 8}, WC_HASH_TYPE_SHA512, 0},
+    {{"\x2a\x86\x48\x86\xf7\x0d\x01\x01\x0b", 9}, WC_HASH_TYPE_SHA256, 1},
+    {{"\x2a\x86\x48\x86\xf7\x0d\x01\x01\x0c", 9}, WC_HASH_TYPE_SHA384, 2},
+    {{"\x2a\x86\x48\x86\xf7\x0d\x01\x01\x0d", 9}, WC_HASH_TYPE_SHA512, 3},
 };
 constexpr std::string_view kEd25519("\x2b\x65\x70", 3);
 
@@ -176,29 +176,59 @@ bool verify_ed25519(const DecodedCert& authority, const RevocationList& list) {
   return good == 1;
 }
 
-bool verify_with(const Algorithm& algorithm, const void* key, std::size_t key_size, const RevocationList& list) {
-  return wc_SignatureVerify(algorithm.hash, algorithm.type, list.signed_part.data(), word_size(list.signed_part.size()),
-                            list.signature.data(), word_size(list.signature.size()), key, word_size(key_size)) == 0;
-}
-
 bool verify_ecdsa(const Algorithm& algorithm, const DecodedCert& authority, const RevocationList& list) {
   ecc_key key;
   word32 at = 0;
   if (wc_ecc_init(&key) != 0) return false;
   const bool good = wc_EccPublicKeyDecode(authority.publicKey, &at, &key, authority.pubKeySize) == 0 &&
-                    verify_with(algorithm, &key, sizeof key, list);
+                    wc_SignatureVerify(algorithm.hash, WC_SIGNATURE_TYPE_ECC, list.signed_part.data(),
+                                       word_size(list.signed_part.size()), list.signature.data(),
+                                       word_size(list.signature.size()), &key, sizeof key) == 0;
   wc_ecc_free(&key);
   return good;
 }
 
+// PKCS #1 v1.5 (RFC 8017 8.2.2): what the signature holds has to be a DigestInfo of our digest, to the byte.
 bool verify_rsa(const Algorithm& algorithm, const DecodedCert& authority, const RevocationList& list) {
+  const auto digest_size = static_cast<std::size_t>(wc_HashGetDigestSize(algorithm.hash));
+  Der expected = {0x30,
+                  static_cast<std::uint8_t>(17 + digest_size),
+                  0x30,
+                  13,
+                  der::kObjectIdentifier,
+                  9,
+                  0x60,
+                  0x86,
+                  0x48,
+                  0x01,
+                  0x65,
+                  0x03,
+                  0x04,
+                  0x02,
+                  algorithm.oid_of_hash,
+                  5,
+                  0,
+                  der::kOctetString,
+                  static_cast<std::uint8_t>(digest_size)};
+  const std::size_t prefix = expected.size();
+  expected.resize(prefix + digest_size);
+  if (wc_Hash(algorithm.hash, list.signed_part.data(), word_size(list.signed_part.size()), expected.data() + prefix,
+              word_size(digest_size)) != 0) {
+    return false;
+  }
   RsaKey key;
   word32 at = 0;
   if (wc_InitRsaKey(&key, nullptr) != 0) return false;
-  const bool good = wc_RsaPublicKeyDecode(authority.publicKey, &at, &key, authority.pubKeySize) == 0 &&
-                    verify_with(algorithm, &key, sizeof key, list);
+  Der held(list.signature.size());
+  int size = -1;
+  if (wc_RsaPublicKeyDecode(authority.publicKey, &at, &key, authority.pubKeySize) == 0) {
+    size = wc_RsaSSL_Verify(list.signature.data(), word_size(list.signature.size()), held.data(),
+                            word_size(held.size()), &key);
+  }
   wc_FreeRsaKey(&key);
-  return good;
+  if (size < 0) return false;
+  held.resize(static_cast<std::size_t>(size));
+  return held == expected;
 }
 
 bool verify_signature(const DecodedCert& authority, const RevocationList& list) {
@@ -206,8 +236,8 @@ bool verify_signature(const DecodedCert& authority, const RevocationList& list) 
   if (oid == kEd25519) return verify_ed25519(authority, list);
   const auto* const algorithm = std::ranges::find(kAlgorithms, oid, &Algorithm::oid);
   if (algorithm == std::end(kAlgorithms)) return false;
-  return algorithm->type == WC_SIGNATURE_TYPE_ECC ? verify_ecdsa(*algorithm, authority, list)
-                                                  : verify_rsa(*algorithm, authority, list);
+  return algorithm->oid_of_hash == 0 ? verify_ecdsa(*algorithm, authority, list)
+                                     : verify_rsa(*algorithm, authority, list);
 }
 
 // Whether the CA made the list: by name, by right and by signature.
