@@ -85,6 +85,20 @@ std::string tls_text(const Json& link) {
   return version.empty() ? "" : fmt::format("{} {}", version, cipher);
 }
 
+// "X25519 (classical)".
+std::string key_exchange_text(const Json& link) {
+  const std::string group = text_at(link, "/status/tls/group");
+  return group.empty() ? "" : fmt::format("{} ({})", group, text_at(link, "/status/tls/keyExchange"));
+}
+
+// "user space (this kernel has no TLS)".
+std::string protection_text(const Json& link, std::string_view direction) {
+  const std::string path = fmt::format("/status/tls/protection/{}", direction);
+  const std::string by = text_at(link, path.c_str());
+  const std::string why = text_at(link, (path + "Reason").c_str());
+  return why.empty() ? by : fmt::format("{} ({})", by, why);
+}
+
 std::string sessions_text(const Json& link) {
   if (!link["status"].contains("sessions")) return {};
   return fmt::format("{}/{}", number_at(link, "/status/sessions/up"), number_at(link, "/status/sessions/wanted"));
@@ -146,8 +160,14 @@ void print_details(const Json& link) {
       {"Since", text_at(link, "/status/since")},
       {"RTT", text_at(link, "/status/rtt")},
       {"TLS", tls_text(link)},
-      {"Records sent", text_at(link, "/status/tls/protection/tx")},
-      {"Records received", text_at(link, "/status/tls/protection/rx")},
+      {"Key exchange", key_exchange_text(link)},
+      {"Records sent", protection_text(link, "send")},
+      {"Records received", protection_text(link, "receive")},
+      {"Peer certificate", text_at(link, "/status/tls/peerSubject")},
+      {"Peer's expires", text_at(link, "/status/tls/peerCertificateExpires")},
+      {"Our certificate", text_at(link, "/status/credentials/certificateSubject")},
+      {"Ours expires", text_at(link, "/status/credentials/certificateExpires")},
+      {"Newer one refused", text_at(link, "/status/credentials/refused")},
       {"Sessions", sessions_text(link)},
       {"Streams open", text_at(link, "/status/streams/open")},
       {"Streams total", text_at(link, "/status/streams/total")},
