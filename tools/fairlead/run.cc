@@ -49,7 +49,8 @@ constexpr std::chrono::milliseconds kAnswerInterval{5};
 constexpr unsigned kShardsMax = 256;
 // How long nothing has changed below input/ before it is read.
 constexpr std::chrono::milliseconds kFilesSettled{200};
-constexpr std::chrono::hours kCredentialsInterval{1};
+constexpr std::chrono::seconds kCredentialsInterval{3600};
+constexpr std::chrono::seconds kNewCredentialsKnown{1};
 // A gateway that was killed keeps its ports a moment longer than its process lives: the kernel winds up its rings in
 // the background. Whoever restarts it at once must not fail over that.
 constexpr std::chrono::milliseconds kPortsFreeWithin{1500};
@@ -261,8 +262,9 @@ class Supervisor {
 
   // Also without any change: certificates that the gateway makes are renewed, and what expires soon is said.
   unsigned check_credentials() {
-    next_check_ = Clock::now() + kCredentialsInterval;
     const unsigned changed = credentials_.refresh(fresh_ ? fresh_->resources : resources_);
+    // The status, from which is told what expires, may not have the new ones yet.
+    next_check_ = Clock::now() + (changed > 0 ? kNewCredentialsKnown : kCredentialsInterval);
     credentials_.warn_of_expiry(std::time(nullptr), config_.certificate_warning);
     return changed;
   }
