@@ -56,7 +56,8 @@ def protection(site, incoming=False):
 
 
 def why_no_kernel_tls(site):
-    return next((line for line in site.snapshot()["kernel"]["lacking"] if line.startswith("kernel TLS")), None)
+    status = wait_until(f"the status of {site.name}", site.snapshot)
+    return next((line for line in status["kernel"]["lacking"] if line.startswith("kernel TLS")), None)
 
 
 def renewals(pair):
