@@ -83,7 +83,7 @@ class RenewalSimTest : public testing::Test {
     const Instant deadline = world.world().now() + kPatience * 4;
     while (!enough() && world.judge().ok() && world.world().now() < deadline) {
       for (unsigned side = 0; open() < 10; side = 1 - side) {
-        flows.push_back(world.start_flow(side, 1 - side, Behaviour::kEcho, script_of(400'000)));
+        flows.push_back(world.start_flow(side, 1 - side, Behaviour::kEcho, script_of(share_of(400'000, 60'000))));
         flows.push_back(world.start_flow(side, 1 - side, Behaviour::kRespond, script_of(3'000)));
       }
       world.run_for(Duration::milliseconds(20));
@@ -192,7 +192,7 @@ TEST_F(RenewalSimTest, CertificatesRotateUnderLoad) {
     SCOPED_TRACE(name_of(west));
     GatewayWorld world(plan_of(west, Protector::kKernel));
     world.come_up();
-    for (std::uint64_t round = 0, rounds = share_of(6, 5); round < rounds; ++round) {
+    for (std::uint64_t round = 0, rounds = share_of(6, 2); round < rounds; ++round) {
       SCOPED_TRACE(round);
       // Each end, and both at once, also while a rotation is still under way.
       const std::uint64_t before = count(world, "connections_replaced");
@@ -220,7 +220,7 @@ TEST_F(RenewalSimTest, AFreshConnectionWaitsForMemory) {
   }
   GatewayWorld world(plan);
   world.come_up();
-  run_under_load(world, [&] { return count(world, "connections_replaced") >= share_of(200, 20); });
+  run_under_load(world, [&] { return count(world, "connections_replaced") >= share_of(200, 8); });
   EXPECT_EQ(link_of(world, 0).ups, 1U);
   expect_rest(world);
 }
@@ -228,7 +228,7 @@ TEST_F(RenewalSimTest, AFreshConnectionWaitsForMemory) {
 // Whichever end dies, at whichever moment of a renewal: what it carried is reset and not cut in silence, and the link
 // comes back.
 TEST_F(RenewalSimTest, EndsAreLostInTheMiddleOfRenewals) {
-  for (std::uint64_t seed = 0; seed < share_of(40, 8); ++seed) {
+  for (std::uint64_t seed = 0; seed < share_of(40, 3); ++seed) {
     SCOPED_TRACE(seed);
     Prng prng(seed);
     WorldPlan plan = plan_of(pick(prng, kProtectors), pick(prng, kProtectors));
