@@ -73,6 +73,8 @@ class Session {
         control_message_.insert(control_message_.end(), payload.begin(), payload.end());
         if ((header.flags & kFlagLast) != 0) static_cast<void>(decode_message(control_message_));
         return;
+      case FrameType::kMove:
+      case FrameType::kRenew: return expect(payload.empty());
       case FrameType::kOpened: return;
       case FrameType::kData: return expect(!payload.empty() || (header.flags & kFlagFin) != 0);
     }
