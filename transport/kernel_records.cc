@@ -171,7 +171,7 @@ RecordReceiver::Next KernelReceiver::next(Run& run) noexcept {
     if (const Next next = next_control(); next != Next::kFrames) return next;
   }
   if (end_ - begin_ == partial_) return Next::kNeedMore;
-  if (!post_handshake_.application_data()) return end_with(RecordFault::kMessage);
+  if (!application_data()) return end_with(RecordFault::kMessage);
   run = {block_->data() + begin_, end_ - begin_, block_};
   begin_ = end_;
   return Next::kFrames;
@@ -184,32 +184,17 @@ void KernelReceiver::put_back(std::uint32_t bytes) noexcept {
 
 // kFrames: go on.
 RecordReceiver::Next KernelReceiver::next_control() noexcept {
-  const ContentType type = *std::exchange(control_type_, std::nullopt);
   const std::uint8_t* const content = block_->data() + end_;
-  if (type == ContentType::kHandshake) {
-    const auto action = post_handshake_.handshake(content, control_size_);
-    if (!action) return end_with(action.error());
-    if (*action == PostHandshake::Action::kNone) return Next::kFrames;
-    if (!key_.replaceable() || key_.advance() < 0) return end_with(RecordFault::kKeyUpdate);
-    if (*action == PostHandshake::Action::kAdvanceAndAnswer) key_update_requested_ = true;
-    return Next::kFrames;
+  switch (*std::exchange(control_type_, std::nullopt)) {
+    case ContentType::kHandshake:
+      return take_handshake(content, control_size_);
+    case ContentType::kAlert:
+      return take_alert(content, control_size_);
+    case ContentType::kChangeCipherSpec:
+    case ContentType::kApplicationData:
+      break;
   }
-  if (type != ContentType::kAlert) return end_with(RecordFault::kContentType);
-  const auto alert = PostHandshake::alert(content, control_size_);
-  if (!alert) return end_with(alert.error());
-  if (alert->is_close_notify()) return Next::kClosed;
-  if (alert->is_ignorable()) return Next::kFrames;
-  alert_ = alert->description;
-  return Next::kError;
-}
-
-RecordReceiver::Next KernelReceiver::end_with(RecordFault fault) noexcept {
-  fault_ = fault;
-  return Next::kError;
-}
-
-Error KernelReceiver::error() const {
-  return fault_ ? error_of(*fault_) : error_of_alert(alert_, "the peer");
+  return end_with(RecordFault::kContentType);  // or a type that there is not
 }
 
 Error KernelReceiver::error_of_receive(int errno_value) const {

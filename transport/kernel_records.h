@@ -108,7 +108,7 @@ class KernelReceiver final : public RecordReceiver {
  public:
   // One reference of `first`, a block of `pool`, is taken over.
   KernelReceiver(const KernelKey& key, PostHandshake::Role role, BlockPool& pool, Block* first) noexcept
-      : key_(key), post_handshake_(role), pool_(pool), block_(first) {}
+      : RecordReceiver(role), key_(key), pool_(pool), block_(first) {}
 
   ~KernelReceiver() override { BlockPool::release(block_); }
 
@@ -121,20 +121,17 @@ class KernelReceiver final : public RecordReceiver {
   Next next(Run& run) noexcept override;
   void put_back(std::uint32_t bytes) noexcept override;
 
-  bool take_key_update_request() noexcept override { return std::exchange(key_update_requested_, false); }
-
-  Error error() const override;
   Error error_of_receive(int errno_value) const override;
 
  private:
   // The kernel opens as many records at a time as fit; below this the next receive begins in a fresh block.
   static constexpr std::uint32_t kRoomMin = 64 * 1024;
 
-  Next end_with(RecordFault fault) noexcept;
+  bool advance_key() noexcept override { return key_.replaceable() && key_.advance() == 0; }
+
   Next next_control() noexcept;
 
   KernelKey key_;
-  PostHandshake post_handshake_;
   BlockPool& pool_;
   Block* block_;
   std::uint32_t begin_ = 0;
@@ -142,9 +139,6 @@ class KernelReceiver final : public RecordReceiver {
   std::uint32_t partial_ = 0;       // bytes at begin_ that wait for the rest of their frame
   std::uint32_t control_size_ = 0;  // bytes at end_ of a record that is no application data
   std::optional<ContentType> control_type_;
-  bool key_update_requested_ = false;
-  std::optional<RecordFault> fault_;
-  std::uint8_t alert_ = 0;  // if not fault_: the peer's
   iovec vector_{};
   msghdr message_{};
   alignas(cmsghdr) std::array<std::uint8_t, CMSG_SPACE(sizeof(std::uint8_t))> control_{};

@@ -5,6 +5,31 @@
 
 namespace fairlead {
 
+// ---- RecordReceiver
+
+RecordReceiver::Next RecordReceiver::take_handshake(const std::uint8_t* content, std::size_t size) noexcept {
+  const auto action = post_handshake_.handshake(content, size);
+  if (!action) return end_with(action.error());
+  if (*action == PostHandshake::Action::kNone) return Next::kFrames;
+  if (!advance_key()) return end_with(RecordFault::kKeyUpdate);
+  if (*action == PostHandshake::Action::kAdvanceAndAnswer) key_update_requested_ = true;
+  return Next::kFrames;
+}
+
+RecordReceiver::Next RecordReceiver::take_alert(const std::uint8_t* content, std::size_t size) noexcept {
+  const auto alert = PostHandshake::alert(content, size);
+  if (!alert) return end_with(alert.error());
+  if (alert->is_close_notify()) return Next::kClosed;
+  if (alert->is_ignorable()) return Next::kFrames;
+  alert_ = alert->description;
+  return Next::kError;
+}
+
+RecordReceiver::Next RecordReceiver::end_with(RecordFault fault) noexcept {
+  fault_ = fault;
+  return Next::kError;
+}
+
 // ---- SealingSender
 
 void SealingSender::seal(std::uint8_t* plaintext, std::uint32_t size) noexcept {
@@ -89,16 +114,16 @@ RecordReceiver::Next OpeningReceiver::next(Run& run) noexcept {
     if (!opened) return end_with(opened.error());
     switch (opened->type) {
       case ContentType::kApplicationData:
-        if (!post_handshake_.application_data()) return end_with(RecordFault::kMessage);
+        if (!application_data()) return end_with(RecordFault::kMessage);
         if (opened->size == 0) continue;
         run = {opened->data, static_cast<std::uint32_t>(opened->size), block_};
         join_partial(run);
         return Next::kFrames;
       case ContentType::kHandshake:
-        if (const Next next = next_handshake(*opened); next != Next::kFrames) return next;
+        if (const Next next = take_handshake(opened->data, opened->size); next != Next::kFrames) return next;
         continue;
       case ContentType::kAlert:
-        if (const Next next = next_alert(*opened); next != Next::kFrames) return next;
+        if (const Next next = take_alert(opened->data, opened->size); next != Next::kFrames) return next;
         continue;
       case ContentType::kChangeCipherSpec:
         continue;
@@ -122,31 +147,9 @@ void OpeningReceiver::put_back(std::uint32_t bytes) noexcept {
   partial_ = bytes;
 }
 
-// kFrames: go on with the next record.
-RecordReceiver::Next OpeningReceiver::next_handshake(const RecordOpener::Opened& opened) noexcept {
-  const auto action = post_handshake_.handshake(opened.data, opened.size);
-  if (!action) return end_with(action.error());
-  if (*action != PostHandshake::Action::kNone) opener_->advance_key();
-  if (*action == PostHandshake::Action::kAdvanceAndAnswer) key_update_requested_ = true;
-  return Next::kFrames;
-}
-
-RecordReceiver::Next OpeningReceiver::next_alert(const RecordOpener::Opened& opened) noexcept {
-  const auto alert = PostHandshake::alert(opened.data, opened.size);
-  if (!alert) return end_with(alert.error());
-  if (alert->is_close_notify()) return Next::kClosed;
-  if (alert->is_ignorable()) return Next::kFrames;
-  alert_ = alert->description;
-  return Next::kError;
-}
-
-RecordReceiver::Next OpeningReceiver::end_with(RecordFault fault) noexcept {
-  fault_ = fault;
-  return Next::kError;
-}
-
-Error OpeningReceiver::error() const {
-  return fault_ ? error_of(*fault_) : error_of_alert(alert_, "the peer");
+bool OpeningReceiver::advance_key() noexcept {
+  opener_->advance_key();
+  return true;
 }
 
 }  // namespace fairlead

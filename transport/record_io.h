@@ -67,6 +67,8 @@ class RecordReceiver {
     Block* block = nullptr;  // holds the bytes; share it to keep them
   };
 
+  explicit RecordReceiver(PostHandshake::Role role) noexcept : post_handshake_(role) {}
+
   virtual ~RecordReceiver() = default;
 
   // Makes room for the next receive. False: no block to be had now.
@@ -78,15 +80,32 @@ class RecordReceiver {
   // fewer than the largest frame has.
   virtual void put_back(std::uint32_t bytes) noexcept = 0;
   // Set when the peer asked for a KeyUpdate of ours; reading it resets it.
-  virtual bool take_key_update_request() noexcept = 0;
+  bool take_key_update_request() noexcept { return std::exchange(key_update_requested_, false); }
 
   // Why next() said kError.
-  virtual Error error() const = 0;
+  Error error() const { return fault_ ? error_of(*fault_) : error_of_alert(alert_, "the peer"); }
 
   // What a receive failed with, in words.
   virtual Error error_of_receive(int errno_value) const {
     return error_from_errno(errno_value, "connection to the peer");
   }
+
+ protected:
+  // What records that are no application data mean, whoever opened them. kFrames: go on with the next.
+  Next take_handshake(const std::uint8_t* content, std::size_t size) noexcept;
+  Next take_alert(const std::uint8_t* content, std::size_t size) noexcept;
+  // Goes over to the peer's next key. False: that cannot be.
+  virtual bool advance_key() noexcept = 0;
+  Next end_with(RecordFault fault) noexcept;
+
+  // To be called for each record of application data, as PostHandshake says.
+  [[nodiscard]] bool application_data() noexcept { return post_handshake_.application_data(); }
+
+ private:
+  PostHandshake post_handshake_;
+  bool key_update_requested_ = false;
+  std::optional<RecordFault> fault_;
+  std::uint8_t alert_ = 0;  // if not fault_: the peer's
 };
 
 // Records sealed in user space. Payloads of more than kCopyMax bytes are sealed straight from where they were received;
@@ -148,7 +167,7 @@ class OpeningReceiver final : public RecordReceiver {
   // One reference of `first`, a block of `pool`, is taken over; a block must hold at least two records.
   OpeningReceiver(std::unique_ptr<RecordOpener> opener, PostHandshake::Role role, BlockPool& pool,
                   Block* first) noexcept
-      : opener_(std::move(opener)), post_handshake_(role), pool_(pool), block_(first) {}
+      : RecordReceiver(role), opener_(std::move(opener)), pool_(pool), block_(first) {}
 
   ~OpeningReceiver() override { BlockPool::release(block_); }
 
@@ -170,17 +189,11 @@ class OpeningReceiver final : public RecordReceiver {
   Next next(Run& run) noexcept override;
   void put_back(std::uint32_t bytes) noexcept override;
 
-  bool take_key_update_request() noexcept override { return std::exchange(key_update_requested_, false); }
-
-  Error error() const override;
-
  private:
   // A receive into less than this is not worth its system call: the rest moves to a fresh block.
   static constexpr std::uint32_t kRoomMin = 64 * 1024;
 
-  Next end_with(RecordFault fault) noexcept;
-  Next next_handshake(const RecordOpener::Opened& opened) noexcept;
-  Next next_alert(const RecordOpener::Opened& opened) noexcept;
+  bool advance_key() noexcept override;
 
   // Where what has to be kept begins.
   std::uint32_t kept_begin() const noexcept { return partial_ > 0 ? partial_begin_ : begin_; }
@@ -189,7 +202,6 @@ class OpeningReceiver final : public RecordReceiver {
   void join_partial(Run& run) noexcept;
 
   std::unique_ptr<RecordOpener> opener_;
-  PostHandshake post_handshake_;
   BlockPool& pool_;
   Block* block_;
   std::uint32_t begin_ = 0;
@@ -198,9 +210,6 @@ class OpeningReceiver final : public RecordReceiver {
   // The beginning of a frame, opened; the record with its rest comes behind it, after the tag of its own record.
   std::uint32_t partial_begin_ = 0;
   std::uint32_t partial_ = 0;
-  bool key_update_requested_ = false;
-  std::optional<RecordFault> fault_;
-  std::uint8_t alert_ = 0;  // if not fault_: the peer's
 };
 
 }  // namespace fairlead

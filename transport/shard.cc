@@ -268,40 +268,37 @@ void Shard::adopt_session(SessionSeed seed) {
   sessions_.back()->start();
 }
 
-void Shard::replace_connection(SessionSeed seed) {
+Session* Shard::find_session(std::uint64_t session_id) noexcept {
   for (const auto& session : sessions_) {
-    if (session->id() == seed.session_id) return session->replace_connection(std::move(seed));
+    if (session->id() == session_id) return session.get();
   }
+  return nullptr;
+}
+
+void Shard::replace_connection(SessionSeed seed) {
+  Session* session = find_session(seed.session_id);
+  if (session != nullptr) session->replace_connection(std::move(seed));
 }
 
 void Shard::renew_session(std::uint64_t session_id) {
-  for (const auto& session : sessions_) {
-    if (session->id() == session_id) return session->ask_for_renewal(Session::Renewal::kAnew);
-  }
+  Session* session = find_session(session_id);
+  if (session != nullptr) session->ask_for_renewal(Session::Renewal::kAnew);
 }
 
 void Shard::close_session(std::uint64_t session_id) {
-  for (const auto& session : sessions_) {
-    if (session->id() == session_id) return session->close();
-  }
+  if (Session* session = find_session(session_id); session != nullptr) session->close();
 }
 
 void Shard::fail_session(std::uint64_t session_id, const Error& error) {
-  for (const auto& session : sessions_) {
-    if (session->id() == session_id) return session->fail(error);
-  }
+  if (Session* session = find_session(session_id); session != nullptr) session->fail(error);
 }
 
 void Shard::send_control(std::uint64_t session_id, std::span<const std::uint8_t> message) {
-  for (const auto& session : sessions_) {
-    if (session->id() == session_id) return session->send_control(message);
-  }
+  if (Session* session = find_session(session_id); session != nullptr) session->send_control(message);
 }
 
 void Shard::control_handled(std::uint64_t session_id, std::uint64_t bytes) {
-  for (const auto& session : sessions_) {
-    if (session->id() == session_id) return session->control_handled(bytes);
-  }
+  if (Session* session = find_session(session_id); session != nullptr) session->control_handled(bytes);
 }
 
 void Shard::add_listener(std::uint32_t id, RoutingKeys routing_keys, Strategy strategy, Socket socket) {

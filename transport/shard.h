@@ -255,6 +255,7 @@ class Shard {
   void reap_dead() noexcept;
   bool finished() noexcept;
   Session* session_for(std::span<const std::uint32_t> links) noexcept;
+  Session* find_session(std::uint64_t session_id) noexcept;
   // Takes the socket over, or returns null and leaves it to the caller, who knows how it has to end.
   EdgeSocket* make_edge(Socket& socket, EdgeGroup& group) noexcept;
   Opening* make_opening(const Opening& opening) noexcept;

@@ -64,8 +64,6 @@ class SimSocket final : public SimFile, public std::enable_shared_from_this<SimS
   // `type`: of the records, with kernel TLS.
   int send(std::span<const iovec> from, std::size_t bytes_max, std::optional<std::uint8_t> type = std::nullopt);
 
-  bool has_tls() const noexcept { return tls_ != nullptr; }
-
   std::string describe() const override;
 
  private:
