@@ -140,7 +140,9 @@ bool KernelReceiver::make_room() noexcept {
   return true;
 }
 
-void KernelReceiver::prepare_receive(io_uring_sqe* sqe, int fd, bool wait_first) noexcept {
+// Never waits first: a KeyUpdate that the receive before has opened and kept back is readable, and poll does not say so
+// (Linux 6.14 and later) until there is a new key.
+void KernelReceiver::prepare_receive(io_uring_sqe* sqe, int fd, bool) noexcept {
   vector_ = {block_->data() + end_, block_->capacity - end_};
   message_ = {};
   message_.msg_iov = &vector_;
@@ -148,7 +150,6 @@ void KernelReceiver::prepare_receive(io_uring_sqe* sqe, int fd, bool wait_first)
   message_.msg_control = control_.data();
   message_.msg_controllen = control_.size();
   io_uring_prep_recvmsg(sqe, fd, &message_, 0);
-  if (wait_first) sqe->ioprio |= IORING_RECVSEND_POLL_FIRST;
 }
 
 void KernelReceiver::received(std::uint32_t bytes) noexcept {

@@ -73,6 +73,7 @@ class RecordReceiver {
 
   // Makes room for the next receive. False: no block to be had now.
   virtual bool make_room() noexcept = 0;
+  // `wait_first`: there is probably nothing to receive yet.
   virtual void prepare_receive(io_uring_sqe* sqe, int fd, bool wait_first) noexcept = 0;
   virtual void received(std::uint32_t bytes) noexcept = 0;
   virtual Next next(Run& run) noexcept = 0;

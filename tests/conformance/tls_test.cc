@@ -7,6 +7,7 @@
 #include <netinet/tcp.h>
 
 #include "tests/conformance/kernel_test.h"
+#include "transport/base/prng.h"
 #include "transport/kernel_records.h"
 #include "transport/kernel_tls.h"
 #include "transport/tls/record.h"
@@ -241,6 +242,69 @@ TEST_P(TlsTest, AKeyIsReplacedWhereTheKernelSaysSo) {
     ASSERT_EQ(receives.advance(), 0);
     EXPECT_EQ(receive_record(pair.server).bytes, "new");
   }
+}
+
+// A stream through a sender and a receiver as sessions have them, with both ends at work at once; keys are replaced in
+// every few batches.
+TEST_P(TlsTest, AStreamFlowsOnWhileKeysAreReplaced) {
+  if (!features_.rekeys) GTEST_SKIP() << "this kernel does not replace keys";
+  constexpr CipherSuite kSuite = CipherSuite::kAes128Gcm;
+  constexpr std::uint32_t kLinkBlock = 256 * 1024 + sizeof(Block);
+  const Pair pair = kernel_pair(kSuite);
+  expect_no_padding(kernel(), pair.server.fd());
+  const auto pool = BlockPool::open(kLinkBlock, 8).value();
+  KernelSender sender({kernel(), pair.client.fd(), TlsDirection::kSend, kSuite, secret_for(kSuite, 1), true},
+                      pool->take());
+  KernelReceiver receiver({kernel(), pair.server.fd(), TlsDirection::kReceive, kSuite, secret_for(kSuite, 1), true},
+                          PostHandshake::Role::kServer, *pool, pool->take());
+  const std::string text = pattern(8 << 20);
+  std::size_t put = 0;
+  std::string taken;
+  Prng prng(5);
+  Call* sending = nullptr;
+  Call* receiving = nullptr;
+  for (;;) {
+    if (sending != nullptr && sending->ended()) {
+      ASSERT_GT(sending->last().res, 0);
+      ASSERT_EQ(sender.sent(sending->last().bytes()), 0);
+      sending = nullptr;
+    }
+    if (receiving != nullptr && receiving->ended()) {
+      ASSERT_GT(receiving->last().res, 0);
+      receiver.received(receiving->last().bytes());
+      RecordReceiver::Run run;
+      while (receiver.next(run) == RecordReceiver::Next::kFrames)
+        taken.append(run.data, run.data + run.size);
+      receiving = nullptr;
+    }
+    if (sending == nullptr && (put < text.size() || sender.pending_bytes() > 0)) {
+      if (sender.pending_bytes() == 0) {
+        if (prng.below(4) == 0) sender.put_key_update();
+        for (std::uint64_t left = 1 + prng.below(30); left > 0 && put < text.size() && sender.room(); --left) {
+          const std::size_t size = std::min<std::size_t>(text.size() - put, 1 + prng.below(4096));
+          sender.put_frames(reinterpret_cast<const std::uint8_t*>(text.data()) + put,
+                            static_cast<std::uint32_t>(size));
+          put += size;
+        }
+        sender.flush();
+      }
+      sending = &new_call();
+      ring().submit(sending->op, [&](io_uring_sqe* sqe) { sender.prepare_send(sqe, pair.client.fd()); });
+    }
+    if (receiving == nullptr && taken.size() < text.size()) {
+      ASSERT_TRUE(receiver.make_room());
+      receiving = &new_call();
+      const bool wait_first = prng.below(4) != 0;
+      ring().submit(receiving->op,
+                    [&](io_uring_sqe* sqe) { receiver.prepare_receive(sqe, pair.server.fd(), wait_first); });
+    }
+    if (sending == nullptr && receiving == nullptr) break;
+    ASSERT_TRUE(run_until([&] {
+      return (sending != nullptr && sending->ended()) || (receiving != nullptr && receiving->ended());
+    })) << "stands still at "
+        << taken.size() << " of " << put;
+  }
+  EXPECT_TRUE(same(taken, text));
 }
 
 INSTANTIATE_TEST_SUITE_P(Kernels, TlsTest, testing::Values(KernelKind::kLive, KernelKind::kSim),

@@ -18,6 +18,11 @@ constexpr std::uint8_t kKeyUpdate = 24;
 }  // namespace
 
 // Only the number and what lies behind it differ between the structures of the ciphers.
+TlsEngines SimTls::engines() const noexcept {
+  const TlsEngine engine = options_.nic ? TlsEngine::kNic : TlsEngine::kSoftware;
+  return {send_ ? engine : TlsEngine::kUnknown, receive_ ? engine : TlsEngine::kUnknown};
+}
+
 int SimTls::set_key(bool send, std::span<const std::byte> info) {
   if (!(send ? options_.sends : options_.receives)) return -EINVAL;
   tls_crypto_info head;
@@ -154,12 +159,15 @@ void SimTls::fill(Connection& connection, Connection::Side side) {
 
 bool SimTls::readable(Connection& connection, Connection::Side side) {
   fill(connection, side);
-  if (!opened_.empty() || error_ != 0 || rekey_pending_) return true;
+  // Linux 6.14 and later: nothing is readable between the opening of a KeyUpdate and its key.
+  if (rekey_pending_ && (kept_back_ || opened_.empty())) return false;
+  if (!opened_.empty() || error_ != 0) return true;
   return connection.unread(side) == 0 && connection.readable(side);
 }
 
 int SimTls::receive(Connection& connection, Connection::Side side, std::span<const iovec> to, std::size_t bytes_max,
                     std::uint8_t* type) {
+  kept_back_ = false;
   fill(connection, side);
   if (opened_.empty()) {
     if (rekey_pending_) return -EKEYEXPIRED;
@@ -182,6 +190,7 @@ int SimTls::receive(Connection& connection, Connection::Side side, std::span<con
     if (first != kApplicationData) break;
     fill(connection, side);
   } while (bytes.size() < bytes_max && !opened_.empty() && opened_.front().type == first);
+  kept_back_ = rekey_pending_ && !opened_.empty() && bytes.size() < bytes_max;
   std::size_t done = 0;
   for (const iovec& piece : to) {
     const std::size_t size = std::min(piece.iov_len, bytes.size() - done);

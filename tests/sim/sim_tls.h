@@ -17,6 +17,7 @@
 
 #include "tests/sim/connection.h"
 #include "transport/tls/cipher.h"
+#include "transport/uring/tls_diag.h"
 
 namespace fairlead::sim {
 
@@ -26,6 +27,7 @@ struct SimTlsOptions {
   bool sends = true;
   bool receives = true;
   bool rekeys = true;  // Linux 6.14
+  bool nic = false;    // a network card does the work
 };
 
 class SimTls {
@@ -34,6 +36,9 @@ class SimTls {
 
   // TLS_TX or TLS_RX.
   int set_key(bool send, std::span<const std::byte> info);
+
+  // Who does the work of each direction.
+  TlsEngines engines() const noexcept;
 
   bool sends() const noexcept { return send_.has_value(); }
 
@@ -80,6 +85,7 @@ class SimTls {
   std::vector<std::uint8_t> raw_;
   std::deque<Record> opened_;
   bool rekey_pending_ = false;  // a KeyUpdate came, and the key that follows did not
+  bool kept_back_ = false;      // a receive opened it, and had to return what was before it
   int error_ = 0;               // of receiving; for good
 };
 
