@@ -6,7 +6,7 @@
 //   | length | type | flags | stream id  | payload, length bytes|     integers in network byte order
 //   +--------+------+-------+------------+----------------------+
 //
-// A frame never spans two TLS records; a record carries one or more whole frames.
+// A record carries any number of frames, and a frame may span records.
 #pragma once
 
 #include <bit>
