@@ -57,7 +57,9 @@ void Access::accept(Socket socket) {
   Address address;
   transport_.kernel().peer_address(socket.fd(), address);
   const std::string peer = to_string(address);
-  auto handshake = Handshake::server(config_.credentials, {.peer = peer, .allow_anonymous = config_.allow_anonymous});
+  auto handshake = Handshake::server(config_.credentials, {.peer = peer,
+                                                            .allow_anonymous = config_.allow_anonymous,
+                                                            .suites = transport_.options().cipher_suites});
   if (!handshake) return log_error("{}: {}", config_.name, handshake.error().message);
   transport_.add_pending(
       std::make_unique<PendingSession>(transport_, *this, std::move(socket), std::move(*handshake),

@@ -12,6 +12,7 @@
 #include "transport/base/time.h"
 #include "transport/forwarder.h"
 #include "transport/routing_keys.h"
+#include "transport/tls/cipher.h"
 #include "transport/tls/record.h"
 
 namespace fairlead {
@@ -62,6 +63,7 @@ struct TransportOptions {
   std::uint32_t small_blocks = 65'536;  // 4 KiB each, per shard
   std::uint64_t records_per_key = kRecordsPerKey;  // of a session and direction; then the key is replaced
   RecordProtection record_protection = RecordProtection::kAuto;
+  std::vector<CipherSuite> cipher_suites = default_suites();  // of links, the most wanted first; never empty
   bool pin_threads = true;
   bool edge = false;  // an edge site: dials interior sites, accepts no links, carries nothing through
 };
@@ -115,7 +117,7 @@ struct LastError {
 
 // Who protects the records of one direction.
 struct Protection {
-  std::string by;       // "kernel (software)", "kernel (NIC)" or "user space"; empty: not known yet
+  std::string by;       // "kernel (NIC)", "kernel (software)", "kernel" (either) or "user space"; empty: not known yet
   std::string why_not;  // there is no better one; empty: there is none
 };
 

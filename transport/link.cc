@@ -109,6 +109,7 @@ void Link::dial_target(std::uint16_t index, const Target& target, bool replace) 
   tls.host = target.endpoint.host;
   tls.peer = to_string(target.address);
   tls.present_certificate = config_.present_certificate;
+  tls.suites = transport_.options().cipher_suites;
   transport_.add_pending(std::make_unique<PendingSession>(transport_, *this, Socket(transport_.kernel(), fd),
                                                           target.address, config_.credentials, std::move(tls),
                                                           std::move(hello)));

@@ -1,10 +1,14 @@
 #include "transport/record_protection.h"
 
+#include <utility>
+
+#include "transport/kernel_records.h"
+
 namespace fairlead {
 namespace {
 
-constexpr char kKernel[] = "kernel";
 constexpr char kUserSpace[] = "user space";
+constexpr char kNoNic[] = "no network card took the keys";
 
 std::string why_not_kernel(const KernelTlsFeatures& features, CipherSuite suite, TlsDirection direction) {
   if (features.offers(suite, direction)) return {};
@@ -27,8 +31,17 @@ std::string take_over(Kernel& kernel, const KernelTlsFeatures& features, TlsDire
   return {};
 }
 
-Protection protection_of(bool kernel, std::string why_not) {
-  return {kernel ? kKernel : kUserSpace, std::move(why_not)};
+Protection protection_of(bool kernel, TlsEngine engine, std::string why_not_kernel) {
+  if (!kernel) return {kUserSpace, std::move(why_not_kernel)};
+  switch (engine) {
+    case TlsEngine::kSoftware:
+      return {"kernel (software)", kNoNic};
+    case TlsEngine::kNic:
+      return {"kernel (NIC)", {}};
+    case TlsEngine::kUnknown:
+      break;
+  }
+  return {"kernel", {}};
 }
 
 }  // namespace
@@ -46,7 +59,7 @@ Result<void> check_protection(const KernelTlsFeatures& features, RecordProtectio
 Result<SessionProtection> protect_records(Kernel& kernel, const KernelTlsFeatures& features, RecordProtection wanted,
                                           SessionSeed& seed) {
   if (wanted == RecordProtection::kUser) {
-    const Protection chosen = protection_of(false, "recordProtection is user");
+    const Protection chosen{kUserSpace, "recordProtection is user"};
     return SessionProtection{chosen, chosen};
   }
   std::string why_not_send;
@@ -66,8 +79,10 @@ Result<SessionProtection> protect_records(Kernel& kernel, const KernelTlsFeature
     return fail(ErrorCode::kUnsupported,
                 "recordProtection demands the kernel, but " + (seed.kernel_sends ? why_not_receive : why_not_send));
   }
-  return SessionProtection{protection_of(seed.kernel_sends, std::move(why_not_send)),
-                           protection_of(seed.kernel_receives, std::move(why_not_receive))};
+  const bool kernel_does = seed.kernel_sends || seed.kernel_receives;
+  const TlsEngines engines = kernel_does ? kernel.tls_engines(seed.socket.fd()) : TlsEngines{};
+  return SessionProtection{protection_of(seed.kernel_sends, engines.send, std::move(why_not_send)),
+                           protection_of(seed.kernel_receives, engines.receive, std::move(why_not_receive))};
 }
 
 bool takes_key_updates(const KernelTlsFeatures& features, RecordProtection wanted) noexcept {
@@ -76,6 +91,26 @@ bool takes_key_updates(const KernelTlsFeatures& features, RecordProtection wante
     if (suite.receive) return false;
   }
   return true;
+}
+
+std::unique_ptr<RecordSender> make_sender(Kernel& kernel, SessionSeed& seed, Block* out) {
+  if (!seed.kernel_sends) return std::make_unique<SealingSender>(std::move(seed.sealer), out);
+  const KernelKey key(kernel, seed.socket.fd(), TlsDirection::kSend, seed.sealer->suite(), seed.sealer->secret(),
+                      seed.kernel_rekeys);
+  return std::make_unique<KernelSender>(key, out);
+}
+
+std::unique_ptr<RecordReceiver> make_receiver(Kernel& kernel, SessionSeed& seed, BlockPool& pool, Block* in,
+                                              bool& preloaded) {
+  const auto role = seed.dialled ? PostHandshake::Role::kClient : PostHandshake::Role::kServer;
+  if (!seed.kernel_receives) {
+    auto receiver = std::make_unique<OpeningReceiver>(std::move(seed.opener), role, pool, in);
+    preloaded = receiver->preload(seed.early.data(), seed.early.size());
+    return receiver;
+  }
+  const KernelKey key(kernel, seed.socket.fd(), TlsDirection::kReceive, seed.opener->suite(), seed.opener->secret(),
+                      seed.kernel_rekeys);
+  return std::make_unique<KernelReceiver>(key, role, pool, in);
 }
 
 }  // namespace fairlead

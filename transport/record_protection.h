@@ -1,8 +1,11 @@
 // Who protects the records of a session that is about to begin: decided once, for each direction apart, from what was
-// asked for and what the kernel offers; and done.
+// asked for and what the kernel offers; and done. That is the control thread's; the shard then makes the sender and the
+// receiver that follow from it.
 //
-// Control thread.
+// Without state.
 #pragma once
+
+#include <memory>
 
 #include "transport/config.h"
 #include "transport/kernel_tls.h"
@@ -25,5 +28,11 @@ Result<void> check_protection(const KernelTlsFeatures& features, RecordProtectio
 
 // Whether KeyUpdates of the peer are followed, whoever protects.
 bool takes_key_updates(const KernelTlsFeatures& features, RecordProtection wanted) noexcept;
+
+// `out` and `in` are blocks of the link pool, `pool`; one reference of each is taken over.
+std::unique_ptr<RecordSender> make_sender(Kernel& kernel, SessionSeed& seed, Block* out);
+// `preloaded`: false if more came early than fits.
+std::unique_ptr<RecordReceiver> make_receiver(Kernel& kernel, SessionSeed& seed, BlockPool& pool, Block* in,
+                                              bool& preloaded);
 
 }  // namespace fairlead

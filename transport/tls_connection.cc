@@ -3,34 +3,11 @@
 #include <cerrno>
 #include <utility>
 
-#include "transport/kernel_records.h"
+#include "transport/record_protection.h"
 #include "transport/session.h"
 #include "transport/shard.h"
 
 namespace fairlead {
-namespace {
-
-std::unique_ptr<RecordSender> make_sender(Shard& shard, SessionSeed& seed, Block* out) {
-  if (!seed.kernel_sends) return std::make_unique<SealingSender>(std::move(seed.sealer), out);
-  const KernelKey key(shard.kernel(), seed.socket.fd(), TlsDirection::kSend, seed.sealer->suite(),
-                      seed.sealer->secret(), seed.kernel_rekeys);
-  return std::make_unique<KernelSender>(key, out);
-}
-
-// `preloaded`: false if more came early than fits.
-std::unique_ptr<RecordReceiver> make_receiver(Shard& shard, SessionSeed& seed, Block* in, bool& preloaded) {
-  const auto role = seed.dialled ? PostHandshake::Role::kClient : PostHandshake::Role::kServer;
-  if (!seed.kernel_receives) {
-    auto receiver = std::make_unique<OpeningReceiver>(std::move(seed.opener), role, shard.link_pool(), in);
-    preloaded = receiver->preload(seed.early.data(), seed.early.size());
-    return receiver;
-  }
-  const KernelKey key(shard.kernel(), seed.socket.fd(), TlsDirection::kReceive, seed.opener->suite(),
-                      seed.opener->secret(), seed.kernel_rekeys);
-  return std::make_unique<KernelReceiver>(key, role, shard.link_pool(), in);
-}
-
-}  // namespace
 
 std::unique_ptr<TlsConnection> TlsConnection::open(Session& session, Shard& shard, SessionSeed& seed) {
   Block* out = shard.link_pool().take();
@@ -41,8 +18,8 @@ std::unique_ptr<TlsConnection> TlsConnection::open(Session& session, Shard& shar
     return nullptr;
   }
   bool preloaded = true;
-  auto sender = make_sender(shard, seed, out);
-  auto receiver = make_receiver(shard, seed, in, preloaded);
+  auto sender = make_sender(shard.kernel(), seed, out);
+  auto receiver = make_receiver(shard.kernel(), seed, shard.link_pool(), in, preloaded);
   auto connection =
       std::make_unique<TlsConnection>(session, shard, std::move(seed.socket), std::move(sender), std::move(receiver));
   connection->early_too_long_ = !preloaded;

@@ -5,9 +5,11 @@
 #include <utility>
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include "router/site/base64.h"
 #include "router/site/names.h"
+#include "transport/tls/cipher.h"
 #include "transport/tls/record.h"
 
 namespace fairlead {
@@ -52,6 +54,28 @@ std::string read_host(FieldReader& reader, Check check) {
 
 std::optional<std::string> read_record_protection(FieldReader& spec) {
   return spec.choice("recordProtection", {"auto", "kernel", "user"});
+}
+
+// The most wanted first.
+void read_cipher_suites(FieldReader& spec, std::vector<CipherSuite>& suites) {
+  constexpr std::string_view kField = "cipherSuites";
+  const YamlNode* list = spec.list(kField);
+  if (list == nullptr) return;
+  std::vector<std::string_view> allowed;
+  for (const CipherSuite suite : kDefaultSuites)
+    allowed.push_back(name_of(suite));
+  const std::string choices = fmt::format("{}", fmt::join(allowed, ", "));
+  if (list->items.empty()) return spec.error(kField, fmt::format("is empty; needed is at least one of {}", choices));
+  std::vector<CipherSuite> wanted;
+  for (const std::string& name : spec.text_list(kField)) {
+    const auto suite = cipher_suite_named(name);
+    if (!suite) return spec.error(kField, fmt::format("found {}; allowed are {}", in_quotes(name), choices));
+    if (std::ranges::find(wanted, *suite) != wanted.end()) {
+      return spec.error(kField, fmt::format("names {} twice", name));
+    }
+    wanted.push_back(*suite);
+  }
+  if (!wanted.empty()) suites = std::move(wanted);
 }
 
 std::string read_routing_key(FieldReader& spec) {
@@ -220,6 +244,7 @@ void read_site(DocumentContext& context, FieldReader& spec, Site& site) {
   }
   site.record_protection = read_record_protection(spec).value_or("auto");
   site.records_per_key = spec.number("recordsPerKey", kRecordsPerKeyMin, kRecordsPerKey);
+  read_cipher_suites(spec, site.cipher_suites);
   if (spec.flag("ha").value_or(false)) {
     spec.error("ha", fmt::format("found true; allowed is false: {}", kKubernetesOnly));
   }

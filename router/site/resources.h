@@ -14,6 +14,7 @@
 #include "transport/base/time.h"
 #include "transport/forwarder.h"
 #include "transport/routing_keys.h"
+#include "transport/tls/cipher.h"
 
 namespace fairlead {
 
@@ -53,6 +54,7 @@ struct Site {
   Duration link_timeout = Duration::milliseconds(400);  // a link that is silent for longer is lost
   std::string record_protection = "auto";               // or kernel, or user
   std::optional<std::uint32_t> records_per_key;
+  std::vector<CipherSuite> cipher_suites = default_suites();  // of links, the most wanted first; never empty
   Duration certificate_warning = Duration::seconds(30LL * 24 * 3600);  // so long before one expires
 
   bool accepts_links() const { return link_access != "none"; }

@@ -6,6 +6,7 @@ import threading
 import traffic
 from certificates import Authority
 from harness import Skip, expect, expect_equal, scenario, wait_until
+from life import try_echo
 from sites import Pair
 from traffic import Background, Server, exchange, scaled
 
@@ -13,6 +14,7 @@ GROUP = "renewal"
 KEY = "echo"
 MIB = 1024 * 1024
 RECORDS_PER_KEY = 64  # a renewal each MiB
+SUITES = ("TLS_AES_128_GCM_SHA256", "TLS_AES_256_GCM_SHA384", "TLS_CHACHA20_POLY1305_SHA256")
 
 
 def set_site(site, **spec):
@@ -132,6 +134,53 @@ def kernel_that_is_demanded(context):
     expect(not pair.west.link()["active"], "the link is up")
 
 
+@scenario(GROUP)
+def each_cipher(context):
+    """Each cipher suite, chosen at the site that accepts, by whoever protects records here: bulk both ways, keys
+    renewed."""
+    for suite in SUITES:
+        own = context.nested(suite)
+        pair = Pair(own, forward=1, backward=1)
+        set_site(pair.east, cipherSuites=[suite], recordsPerKey=RECORDS_PER_KEY)
+        pair.start()
+        for site, incoming in ((pair.west, False), (pair.east, True)):
+            expect_equal(site.link(incoming=incoming)["tls"]["cipher"], suite, f"the cipher that {site.name} names")
+        load = Load(own, [*pair.forward, *pair.backward], scaled(64 * MIB))
+        wait_until("renewals", lambda pair=pair: renewals(pair) >= scaled(200), seconds=240)
+        load.finish()
+        expect_equal(pair.west.link()["ups"], 1, "times the link came up")
+        own.close()
+
+
+@scenario(GROUP)
+def peer_lost_in_renewal(context):
+    """kill -9 while keys are renewed all the time, at either end: streams are reset, what came of them is right to the
+    byte, and the link comes back."""
+    pair = Pair(context, forward=2, backward=0)
+    for site in (pair.west, pair.east):
+        set_site(site, recordsPerKey=16)
+    pair.start()
+    bulk, other = pair.forward
+    Server(context, other.server, other.server_port, traffic.echo)
+    server = Server(context, bulk.server, bulk.server_port, traffic.send_numbered_until_gone)
+    for turn in range(6):
+        victim = (pair.east, pair.west)[turn % 2]
+        before = renewals(pair)
+        client = bulk.connect()
+        taking = Background(traffic.take_numbered_until_reset, client)
+        wait_until("renewals", lambda before=before: renewals(pair) >= before + 20)
+        expect(not server.errors and len(server.results) == turn, "the server's end of the stream is over already")
+        victim.kill()
+        if victim is pair.east:  # the client's own site lives, and has to tell it
+            context.note(f"{taking.join() // MIB} MiB")
+        expect(isinstance(server.check(turn + 1)[turn], OSError), "the server's stream ended in order")
+        client.close()
+        victim.start()
+        pair.wait_linked()
+        wait_until("an echo", lambda: try_echo(other))
+    pair.settle()
+
+
 class Linked:
     """West and east with credentials from files: folders `client` and `server` of input/certs."""
 
@@ -175,6 +224,29 @@ def certificates_replaced_under_load(context):
     days = linked.west.link()["credentials"]["certificateDaysLeft"]
     expect(28 <= days <= 30, f"days left: {days}")
     wait_until("the log to warn", lambda: "its certificate west-3 expires in" in linked.west.log())
+
+
+@scenario(GROUP)
+def secret_replaced_under_load(context):
+    """A new certificate as a resource: the file with the Secret is written anew."""
+    authority = Authority(context)
+    pair = Pair(context, forward=1, backward=0)
+    hosts = [context.network.east.address]
+    pair.east.add_access(tlsCredentials="server")
+    pair.east.add_secret("server", authority.issue("east-1", hosts=hosts))
+    pair.west.add_secret("client", authority.issue("west-1", hosts=hosts))
+    pair.west.add_link("to-east", pair.east.access_port, "client")
+    pair.east.start()
+    pair.west.start()
+    pair.wait_linked()
+    load = Load(context, pair.forward, scaled(16 * MIB))
+    for site, name, old, new, seen in ((pair.west, "client", "west-1", "west-2", lambda: pair.east.link(incoming=True)),
+                                       (pair.east, "server", "east-1", "east-2", pair.west.link)):
+        expect_equal(seen()["tls"]["peerSubject"], old, "the certificate before")
+        site.add_secret(name, authority.issue(new, hosts=hosts))
+        wait_until(f"{new} to be seen", lambda new=new, seen=seen: seen()["tls"]["peerSubject"] == new)
+    load.finish()
+    expect_equal(pair.west.link()["ups"], 1, "times the link came up")
 
 
 @scenario(GROUP)

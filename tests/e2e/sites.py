@@ -1,5 +1,6 @@
 """A site under test: its folder of resources, its gateway, and what that says about itself; and two of them, linked."""
 
+import base64
 import json
 import os
 import re
@@ -69,6 +70,12 @@ class Site:
         folder.mkdir(parents=True, exist_ok=True)
         for file, text in files.items():
             (folder / file).write_text(text)
+
+    def add_secret(self, name, files):
+        """The same as a resource."""
+        data = {file: base64.b64encode(text.encode()).decode() for file, text in files.items()}
+        self.write(f"Secret-{name}.yaml", json.dumps(
+            {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name}, "data": data}))
 
     # ---- the command line
 

@@ -7,7 +7,9 @@ As a program, for what must not share this interpreter's lock with bulk:
 
 import errno
 import hashlib
+import itertools
 import os
+import random
 import socket
 import struct
 import sys
@@ -183,6 +185,35 @@ def send_until_gone(connection):
             connection.sendall(block)
     except (ConnectionResetError, BrokenPipeError) as error:
         return error
+
+
+def numbered_blocks():
+    """For ever the same, and no two alike."""
+    block = bytearray(random.Random(7).randbytes(CHUNK))
+    for number in itertools.count():
+        struct.pack_into("<Q", block, 0, number)
+        yield block
+
+
+def send_numbered_until_gone(connection):
+    """What the connection ended with."""
+    try:
+        for block in numbered_blocks():
+            connection.sendall(block)
+    except (ConnectionResetError, BrokenPipeError) as error:
+        return error
+
+
+def take_numbered_until_reset(connection):
+    """Checks every byte. How many there were."""
+    taken = 0
+    try:
+        for block in numbered_blocks():
+            found = read_exactly(connection, len(block))
+            expect(found == block, f"block {taken // CHUNK} is not what was sent")
+            taken += len(found)
+    except ConnectionResetError:
+        return taken
 
 
 def sink(connection):

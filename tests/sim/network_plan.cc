@@ -152,6 +152,8 @@ NetworkPlan NetworkPlan::draw(std::uint64_t seed) {
   Prng protection(seed ^ 0x746c73);
   for (NetworkPlan::Site& site : plan.sites)
     draw_protection(protection, site.limits);
+  for (NetworkPlan::Site& site : plan.sites)
+    draw_cipher_suites(protection, site.limits);
   make_room_for_sessions(plan);
   draw_services(prng, plan);
   if (prng.below(3) == 0) {

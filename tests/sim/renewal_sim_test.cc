@@ -118,9 +118,9 @@ TEST_F(RenewalSimTest, EveryPairingWorksAndSaysWhoProtects) {
       for (unsigned side = 0; side < 2; ++side) {
         const LinkStatus status = link_of(world, side);
         const bool user = (side == 0 ? west : east) == Protector::kUser;
-        EXPECT_EQ(status.send_protection.by, user ? "user space" : "kernel");
-        EXPECT_EQ(status.receive_protection.by, user ? "user space" : "kernel");
-        EXPECT_EQ(status.send_protection.why_not, user ? "recordProtection is user" : "");
+        EXPECT_EQ(status.send_protection.by, user ? "user space" : "kernel (software)");
+        EXPECT_EQ(status.receive_protection.by, user ? "user space" : "kernel (software)");
+        EXPECT_EQ(status.send_protection.why_not, user ? "recordProtection is user" : "no network card took the keys");
       }
       expect_rest(world);
     }
@@ -131,13 +131,15 @@ TEST_F(RenewalSimTest, DirectionsAreDecidedApart) {
   WorldPlan plan = plan_of(Protector::kKernel, Protector::kKernel);
   plan.sides[0].tls.receives = false;
   plan.sides[1].tls.sends = false;
+  plan.sides[1].tls.nic = true;
   GatewayWorld world(plan);
   world.come_up();
-  EXPECT_EQ(link_of(world, 0).send_protection.by, "kernel");
+  EXPECT_EQ(link_of(world, 0).send_protection.by, "kernel (software)");
   EXPECT_EQ(link_of(world, 0).receive_protection.by, "user space");
   EXPECT_EQ(link_of(world, 0).receive_protection.why_not, "this kernel does not protect TLS_AES_128_GCM_SHA256");
   EXPECT_EQ(link_of(world, 1).send_protection.by, "user space");
-  EXPECT_EQ(link_of(world, 1).receive_protection.by, "kernel");
+  EXPECT_EQ(link_of(world, 1).receive_protection.by, "kernel (NIC)");
+  EXPECT_EQ(link_of(world, 1).receive_protection.why_not, "");
   const FlowEnd* echo = world.start_flow(0, 1, Behaviour::kEcho, script_of(200'000));
   EXPECT_TRUE(world.run_until(kPatience, [&] { return echo->over; }));
   EXPECT_TRUE(echo->clean());
@@ -182,6 +184,27 @@ TEST_F(RenewalSimTest, AThousandRenewalsUnderLoadForEachPairing) {
         EXPECT_EQ(link_of(world, side).ups, 1U) << "the link never went down";
         EXPECT_FALSE(link_of(world, side).last_error) << link_of(world, side).last_error->message;
       }
+      expect_rest(world);
+    }
+  }
+}
+
+TEST_F(RenewalSimTest, EverySuiteIsRenewedUnderLoad) {
+  for (const CipherSuite suite : kDefaultSuites) {
+    for (const Protector west : {Protector::kKernel, Protector::kOldKernel}) {
+      SCOPED_TRACE(std::string(name_of(suite)) + ", " + name_of(west));
+      WorldPlan plan = plan_of(west, Protector::kUser);
+      for (SidePlan& side : plan.sides)
+        side.records_per_key = 16;
+      plan.sides[1].cipher_suites = {suite};  // the one who accepts decides
+      GatewayWorld world(plan);
+      world.come_up();
+      EXPECT_EQ(link_of(world, 0).cipher, name_of(suite));
+      EXPECT_EQ(link_of(world, 1).cipher, name_of(suite));
+      run_under_load(world, [&] {
+        return count(world, "keys_updated") + count(world, "connections_replaced") >= share_of(100, 10);
+      });
+      EXPECT_EQ(link_of(world, 0).ups, 1U);
       expect_rest(world);
     }
   }

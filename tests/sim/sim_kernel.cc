@@ -170,6 +170,11 @@ int SimKernel::milliseconds_since_data(int fd) noexcept {
   return socket ? socket->milliseconds_since_data() : -EBADF;
 }
 
+TlsEngines SimKernel::tls_engines(int fd) noexcept {
+  const auto socket = socket_of(fd, "sock_diag");
+  return socket ? socket->tls_engines() : TlsEngines{};
+}
+
 int SimKernel::shutdown(int fd, int how) noexcept {
   const auto socket = socket_of(fd, "shutdown");
   if (!socket) return -EBADF;

@@ -52,6 +52,7 @@ class SimSocket final : public SimFile, public std::enable_shared_from_this<SimS
   std::shared_ptr<SimSocket> take_client();
 
   int milliseconds_since_data() const noexcept;
+  TlsEngines tls_engines() const noexcept { return tls_ ? tls_->engines() : TlsEngines{}; }
   bool readable() const noexcept;
   bool writable() const noexcept;
 

@@ -26,6 +26,11 @@ void draw_protection(Prng& prng, SidePlan& side) {
   side.records_per_key = pick(prng, {std::uint64_t{8}, std::uint64_t{50}, std::uint64_t{500}, kRecordsPerKey});
 }
 
+void draw_cipher_suites(Prng& prng, SidePlan& side) {
+  std::swap(side.cipher_suites[0], side.cipher_suites[prng.below(side.cipher_suites.size())]);
+  side.tls.nic = prng.below(4) == 0;
+}
+
 void calm_down(Faults& faults) noexcept {
   faults.connect_refused = faults.connect_slow = faults.connect_lost = 0;
   faults.reset = faults.silence = faults.tiny_send_buffer = 0;
@@ -48,6 +53,7 @@ void apply(const SidePlan& side, SitePlan& site) {
   site.tls = side.tls;
   site.options.record_protection = side.record_protection;
   site.options.records_per_key = side.records_per_key;
+  site.options.cipher_suites = side.cipher_suites;
 }
 
 std::string describe(std::uint64_t seed, bool calm, bool tight, unsigned flows, const FlowSizes& sizes) {

@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "tests/sim/faults.h"
 #include "tests/sim/flow_script.h"
@@ -45,6 +46,7 @@ struct SidePlan {
   SimTlsOptions tls{};
   RecordProtection record_protection = RecordProtection::kAuto;
   std::uint64_t records_per_key = kRecordsPerKey;
+  std::vector<CipherSuite> cipher_suites = default_suites();
 };
 
 template <class T, std::size_t N>
@@ -57,6 +59,8 @@ Duration draw_duration(Prng& prng, Duration most) noexcept;
 FlowSizes draw_sizes(Prng& prng, std::uint64_t largest);
 // What the kernel offers of TLS, what is wanted of it, and how soon keys are used up.
 void draw_protection(Prng& prng, SidePlan& side);
+// The suite it wants most, and whether a network card does the kernel's work.
+void draw_cipher_suites(Prng& prng, SidePlan& side);
 // Takes away what an application must not notice.
 void calm_down(Faults& faults) noexcept;
 

@@ -1,8 +1,11 @@
-#include "tests/unit/tls_connection.h"
+#include "tests/unit/link_end.h"
 
 #include <algorithm>
+#include <cerrno>
 #include <cstdio>
 #include <cstdlib>
+#include <functional>
+#include <utility>
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
@@ -10,11 +13,18 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "transport/kernel_tls.h"
+#include "transport/record_protection.h"
+#include "transport/session.h"
+
 namespace fairlead {
 
 namespace {
 
-constexpr int kHangLimitMs = 20'000;
+constexpr Duration kHangLimit = Duration::seconds(20);
+constexpr std::uint32_t kBlockSize = 256 * 1024 + sizeof(Block);
+constexpr std::uint32_t kBlocks = 16;
+constexpr std::size_t kPieceMax = 4096;  // of what is sent at once
 
 [[noreturn]] void die(const char* what) {
   std::perror(what);
@@ -51,7 +61,7 @@ std::string LoopbackListener::address() const {
 
 int LoopbackListener::accept() const {
   pollfd ready{fd_, POLLIN, 0};
-  if (poll(&ready, 1, kHangLimitMs) <= 0) die("nobody connects");
+  if (poll(&ready, 1, static_cast<int>(kHangLimit.milliseconds())) <= 0) die("nobody connects");
   const int fd = accept4(fd_, nullptr, nullptr, SOCK_CLOEXEC);
   if (fd < 0) die("accept");
   return fd;
@@ -64,33 +74,55 @@ int connect_to_loopback(int port) {
   return fd;
 }
 
-TlsConnection::TlsConnection(int fd, std::unique_ptr<Handshake> handshake, PostHandshake::Role role)
-    : fd_(fd), handshake_(std::move(handshake)), post_(role) {}
+// ---- one request on the ring at a time
 
-TlsConnection::~TlsConnection() {
-  close(fd_);
+class Call {
+ public:
+  void done(Completion completion) noexcept { result = completion.res; }
+
+  int result = -ETIMEDOUT;
+  OpOf<&Call::done> op{*this};
+};
+
+LinkEnd::LinkEnd(int fd, std::unique_ptr<Handshake> handshake, PostHandshake::Role role, RecordProtection protection)
+    : socket_(live_kernel(), fd), handshake_(std::move(handshake)), role_(role), protection_(protection) {}
+
+LinkEnd::~LinkEnd() = default;
+
+int LinkEnd::run(const std::function<void(io_uring_sqe*)>& prepare) {
+  Call call;
+  ring_->submit(call.op, prepare);
+  const Instant deadline = live_kernel().now() + kHangLimit;
+  while (call.op.in_flight() && live_kernel().now() < deadline)
+    ring_->turn(deadline - live_kernel().now());
+  if (call.op.in_flight()) ring_->cancel(call.op);
+  while (call.op.in_flight())
+    ring_->turn(kHangLimit);
+  return call.result;
 }
 
-void TlsConnection::send_bytes(const std::uint8_t* data, std::size_t size) const {
+// ---- handshake
+
+void LinkEnd::send_bytes(const std::uint8_t* data, std::size_t size) const {
   while (size > 0) {
-    const ssize_t count = ::send(fd_, data, size, MSG_NOSIGNAL);
+    const ssize_t count = ::send(socket_.fd(), data, size, MSG_NOSIGNAL);
     if (count <= 0) return;  // the peer is gone: the receiving side tells why
     data += count;
     size -= static_cast<std::size_t>(count);
   }
 }
 
-bool TlsConnection::receive_bytes() {
-  pollfd ready{fd_, POLLIN, 0};
-  if (poll(&ready, 1, kHangLimitMs) <= 0) return false;
+bool LinkEnd::receive_bytes() {
+  pollfd ready{socket_.fd(), POLLIN, 0};
+  if (poll(&ready, 1, static_cast<int>(kHangLimit.milliseconds())) <= 0) return false;
   std::uint8_t buffer[32 * 1024];
-  const ssize_t count = recv(fd_, buffer, sizeof buffer, 0);
+  const ssize_t count = recv(socket_.fd(), buffer, sizeof buffer, 0);
   if (count <= 0) return false;
   input_.insert(input_.end(), buffer, buffer + count);
   return true;
 }
 
-std::optional<Error> TlsConnection::shake_hands() {
+std::optional<Error> LinkEnd::shake_hands() {
   for (;;) {
     send_bytes(handshake_->output().data(), handshake_->output().size());
     handshake_->output().clear();
@@ -101,98 +133,118 @@ std::optional<Error> TlsConnection::shake_hands() {
     if (!progress) return progress.error();
     if (*progress == Handshake::Progress::kNeedMore) continue;
     result_ = handshake_->take();
-    sealer_.emplace(result_.suite, result_.tx_secret, result_.tx_sequence);
-    opener_.emplace(result_.suite, result_.rx_secret, result_.rx_sequence);
-    input_ = result_.leftover;
-    return std::nullopt;
+    return protect();
   }
 }
 
-void TlsConnection::send(std::string_view text) {
-  Bytes record(kPlaintextMax + kRecordOverhead);
+std::optional<Error> LinkEnd::protect() {
+  Kernel& kernel = live_kernel();
+  ring_ = Ring::open(kernel, 8).value();
+  ring_->enable().value();
+  pool_ = BlockPool::open(kBlockSize, kBlocks).value();
+  SessionSeed seed;
+  seed.dialled = role_ == PostHandshake::Role::kClient;
+  seed.socket = std::move(socket_);
+  seed.sealer = std::make_unique<RecordSealer>(result_.suite, result_.tx_secret, result_.tx_sequence);
+  seed.opener = std::make_unique<RecordOpener>(result_.suite, result_.rx_secret, result_.rx_sequence);
+  seed.early = result_.leftover;
+  auto done = protect_records(kernel, probe_kernel_tls(kernel), protection_, seed);
+  if (!done) return done.error();
+  bool preloaded = true;
+  sender_ = make_sender(kernel, seed, pool_->take());
+  receiver_ = make_receiver(kernel, seed, *pool_, pool_->take(), preloaded);
+  socket_ = std::move(seed.socket);
+  if (!preloaded) return Error{ErrorCode::kProtocol, "too much came early"};
+  return std::nullopt;
+}
+
+// ---- sending
+
+void LinkEnd::flush() {
+  sender_->flush();
+  while (sender_->pending_bytes() > 0) {
+    const int sent = run([&](io_uring_sqe* sqe) { sender_->prepare_send(sqe, socket_.fd()); });
+    if (sent < 0 || sender_->sent(static_cast<std::uint32_t>(sent)) < 0) return;  // the receiving side tells why
+  }
+}
+
+void LinkEnd::send(std::string_view text) {
   while (!text.empty()) {
-    const std::size_t size = std::min(text.size(), kPlaintextMax);
-    Bytes plaintext(text.begin(), text.begin() + static_cast<std::ptrdiff_t>(size));
-    plaintext.push_back(0);
-    send_bytes(record.data(), sealer_->seal(ContentType::kApplicationData, plaintext.data(), size, record.data()));
-    text.remove_prefix(size);
+    while (!text.empty() && sender_->room()) {
+      const std::size_t size = std::min<std::size_t>(text.size(), kPieceMax);
+      sender_->put_frames(reinterpret_cast<const std::uint8_t*>(text.data()), static_cast<std::uint32_t>(size));
+      text.remove_prefix(size);
+    }
+    flush();
   }
 }
 
-void TlsConnection::request_key_update() {
-  Bytes record(kKeyUpdateRecord);
-  send_bytes(record.data(), sealer_->key_update(record.data(), true));
+void LinkEnd::send_key_update() {
+  sender_->put_key_update();
+  flush();
 }
 
-void TlsConnection::send_close_notify() {
-  Bytes record(kAlertRecord);
-  send_bytes(record.data(), sealer_->close_notify(record.data()));
+void LinkEnd::send_close_notify() {
+  sender_->put_close_notify();
+  flush();
 }
 
-bool TlsConnection::receive_until(std::string_view text) {
+// ---- receiving
+
+bool LinkEnd::receive_until(std::string_view text) {
   while (received_.find(text) == std::string::npos) {
-    if (!receive_record()) return false;
+    if (!receive_some()) return false;
   }
   return true;
 }
 
-bool TlsConnection::receive_key_update() {
-  const std::uint64_t generation = rx_generation();
-  while (rx_generation() == generation) {
-    if (!receive_record()) return false;
+bool LinkEnd::answer_key_update() {
+  const std::uint32_t before = answers_;
+  while (answers_ == before) {
+    if (!receive_some()) return false;
   }
   return true;
 }
 
-bool TlsConnection::receive_close() {
-  while (receive_record()) {
+bool LinkEnd::receive_close() {
+  while (receive_some()) {
   }
   return closed_;
 }
 
-bool TlsConnection::fault(RecordFault what) {
-  error_ = error_of(what);
-  return false;
+// False: nothing more comes.
+bool LinkEnd::receive_some() {
+  if (closed_ || error_ || !read_records() || !receiver_->make_room()) return false;
+  const int received = run([&](io_uring_sqe* sqe) { receiver_->prepare_receive(sqe, socket_.fd(), false); });
+  if (received < 0) error_ = receiver_->error_of_receive(-received);
+  if (received <= 0) return false;
+  receiver_->received(static_cast<std::uint32_t>(received));
+  return read_records();
 }
 
-bool TlsConnection::receive_record() {
+// What has been received. False: no more comes.
+bool LinkEnd::read_records() {
   for (;;) {
-    const auto length = RecordOpener::peek(input_.data(), input_.size());
-    if (!length) return fault(length.error());
-    if (*length != 0 && *length <= input_.size()) return take_record(*length);
-    if (!receive_bytes()) return false;
-  }
-}
-
-bool TlsConnection::take_record(std::size_t length) {
-  Bytes record(input_.begin(), input_.begin() + static_cast<std::ptrdiff_t>(length));
-  input_.erase(input_.begin(), input_.begin() + static_cast<std::ptrdiff_t>(length));
-  const auto opened = opener_->open(record.data(), record.size());
-  if (!opened) return fault(opened.error());
-  switch (opened->type) {
-    case ContentType::kChangeCipherSpec: return true;
-    case ContentType::kApplicationData:
-      received_.append(opened->data, opened->data + opened->size);
-      return post_.application_data() || fault(RecordFault::kMessage);
-    case ContentType::kHandshake: {
-      const auto action = post_.handshake(opened->data, opened->size);
-      if (!action) return fault(action.error());
-      if (*action != PostHandshake::Action::kNone) opener_->advance_key();
-      if (*action == PostHandshake::Action::kAdvanceAndAnswer) {
-        Bytes answer(kKeyUpdateRecord);
-        send_bytes(answer.data(), sealer_->key_update(answer.data(), false));
-      }
-      return true;
+    RecordReceiver::Run run;
+    const auto next = receiver_->next(run);
+    if (receiver_->take_key_update_request()) {
+      send_key_update();
+      ++answers_;
     }
-    case ContentType::kAlert: {
-      const auto alert = PostHandshake::alert(opened->data, opened->size);
-      if (!alert) return fault(alert.error());
-      closed_ = alert->is_close_notify();
-      if (!closed_) error_ = error_of_alert(alert->description, "peer");
-      return false;
+    switch (next) {
+      case RecordReceiver::Next::kFrames:
+        received_.append(run.data, run.data + run.size);
+        break;
+      case RecordReceiver::Next::kNeedMore:
+        return true;
+      case RecordReceiver::Next::kClosed:
+        closed_ = true;
+        return false;
+      case RecordReceiver::Next::kError:
+        error_ = receiver_->error();
+        return false;
     }
   }
-  return false;
 }
 
 }  // namespace fairlead

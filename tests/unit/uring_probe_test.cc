@@ -34,6 +34,8 @@ class RefusingKernel final : public Kernel {
   int local_address(int, Address&) noexcept override { return -ENOSYS; }
   int peer_address(int, Address&) noexcept override { return -ENOSYS; }
   int milliseconds_since_data(int) noexcept override { return -ENOSYS; }
+
+  TlsEngines tls_engines(int) noexcept override { return {}; }
   int shutdown(int, int) noexcept override { return -ENOSYS; }
   void close(int) noexcept override {}
   void close_with_reset(int) noexcept override {}

@@ -104,6 +104,7 @@ Result<std::unique_ptr<Gateway>> start_gateway(const GatewayConfig& config, cons
   options.silent_limit = config.link_timeout;
   options.record_protection = config.record_protection;
   options.records_per_key = config.records_per_key;
+  options.cipher_suites = config.cipher_suites;
   auto gateway = Gateway::start(options);
   if (!gateway) return gateway;
   const auto give_up = Clock::now() + kPortsFreeWithin;

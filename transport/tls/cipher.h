@@ -6,9 +6,11 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <iterator>
 #include <optional>
 #include <span>
 #include <string_view>
+#include <vector>
 
 namespace fairlead {
 
@@ -20,6 +22,10 @@ enum class CipherSuite : std::uint16_t {  // values are those on the wire (RFC 8
 
 inline constexpr CipherSuite kDefaultSuites[] = {CipherSuite::kAes128Gcm, CipherSuite::kAes256Gcm,
                                                  CipherSuite::kChaCha20Poly1305};
+
+inline std::vector<CipherSuite> default_suites() {
+  return {std::begin(kDefaultSuites), std::end(kDefaultSuites)};
+}
 
 inline constexpr std::size_t kNonceSize = 12;
 inline constexpr std::size_t kTagSize = 16;

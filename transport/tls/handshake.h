@@ -8,7 +8,6 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <iterator>
 #include <memory>
 #include <optional>
 #include <span>
@@ -30,14 +29,14 @@ struct ClientHandshakeOptions {
   std::string peer{};  // "10.0.0.1:55671"; for messages only
   std::string alpn = kLinkAlpn;
   bool present_certificate = true;
-  std::vector<CipherSuite> suites{std::begin(kDefaultSuites), std::end(kDefaultSuites)};  // most wanted first
+  std::vector<CipherSuite> suites = default_suites();  // most wanted first
 };
 
 struct ServerHandshakeOptions {
   std::string peer{};
   std::string alpn = kLinkAlpn;
   bool allow_anonymous = false;  // take a client without a certificate; one that is presented is verified all the same
-  std::vector<CipherSuite> suites{std::begin(kDefaultSuites), std::end(kDefaultSuites)};  // ours decides
+  std::vector<CipherSuite> suites = default_suites();  // ours decides
 };
 
 struct HandshakeResult {

@@ -16,6 +16,7 @@
 #include <sys/socket.h>
 
 #include "transport/base/time.h"
+#include "transport/uring/tls_diag.h"
 
 namespace fairlead {
 
@@ -56,6 +57,7 @@ class Kernel {
   virtual int peer_address(int fd, Address& address) noexcept = 0;
   // How long ago bytes of the peer last arrived (TCP_INFO), in milliseconds; read or not.
   virtual int milliseconds_since_data(int fd) noexcept = 0;
+  virtual TlsEngines tls_engines(int fd) noexcept = 0;
   virtual int shutdown(int fd, int how) noexcept = 0;
   virtual void close(int fd) noexcept = 0;
   // Closes with a reset (RST) instead of an orderly end, so that the other side cannot take a cut stream for a whole

@@ -84,6 +84,8 @@ class LiveKernel final : public Kernel {
     return static_cast<int>(std::min<std::uint32_t>(info.tcpi_last_data_recv, INT32_MAX));
   }
 
+  TlsEngines tls_engines(int fd) noexcept override { return ask_tls_engines(fd); }
+
   int shutdown(int fd, int how) noexcept override { return result_of(::shutdown(fd, how)); }
 
   void close(int fd) noexcept override { ::close(fd); }
