@@ -1,6 +1,7 @@
 // From validated resources to what the transport takes. The only place that knows both.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -19,6 +20,7 @@ struct GatewayConfig {
   std::uint64_t records_per_key = kRecordsPerKey;
   std::vector<CipherSuite> cipher_suites = default_suites();
   Duration certificate_warning{};  // before a certificate expires
+  std::optional<HostPort> metrics;  // where they are served
   std::vector<AccessConfig> accesses;
   std::vector<ListenerConfig> listeners;
   std::vector<ConnectorConfig> connectors;

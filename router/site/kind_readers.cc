@@ -78,6 +78,17 @@ void read_cipher_suites(FieldReader& spec, std::vector<CipherSuite>& suites) {
   if (!wanted.empty()) suites = std::move(wanted);
 }
 
+void read_metrics(DocumentContext& context, FieldReader& spec, Site& site) {
+  const YamlNode* node = spec.map("metrics");
+  if (node == nullptr) return;
+  FieldReader reader(context, *node, spec.path_of("metrics"));
+  ServedAddress address;
+  address.host = read_host(reader, check_bind_host);
+  address.port = reader.required_port("port");
+  reader.finish();
+  site.metrics = std::move(address);
+}
+
 std::string read_routing_key(FieldReader& spec) {
   std::string key = spec.required_text("routingKey");
   check_text(spec, "routingKey", key, check_routing_key);
@@ -245,6 +256,7 @@ void read_site(DocumentContext& context, FieldReader& spec, Site& site) {
   site.record_protection = read_record_protection(spec).value_or("auto");
   site.records_per_key = spec.number("recordsPerKey", kRecordsPerKeyMin, kRecordsPerKey);
   read_cipher_suites(spec, site.cipher_suites);
+  read_metrics(context, spec, site);
   if (spec.flag("ha").value_or(false)) {
     spec.error("ha", fmt::format("found true; allowed is false: {}", kKubernetesOnly));
   }

@@ -44,6 +44,12 @@ struct Metadata {
 // but without a namespace of their own the linker would take the implicit members of one for those of the other.
 inline namespace resource {
 
+// A port that this gateway serves by itself.
+struct ServedAddress {
+  std::string host;
+  std::uint16_t port = 0;
+};
+
 struct Site {
   static constexpr std::string_view kKind = "Site";
   Metadata metadata;
@@ -56,6 +62,7 @@ struct Site {
   std::optional<std::uint32_t> records_per_key;
   std::vector<CipherSuite> cipher_suites = default_suites();  // of links, the most wanted first; never empty
   Duration certificate_warning = Duration::seconds(30LL * 24 * 3600);  // so long before one expires
+  std::optional<ServedAddress> metrics;
 
   bool accepts_links() const { return link_access != "none"; }
 

@@ -32,6 +32,9 @@ class Validator {
       check_link(link);
     for (const RouterAccess& access : resources_.router_accesses)
       check_router_access(access);
+    for (const Site& site : resources_.sites) {
+      if (site.metrics) claim_port(site, "spec.metrics", site.metrics->host, site.metrics->port);
+    }
     for (const Listener& listener : resources_.listeners) {
       claim_port(listener, "spec.port", listener.host, listener.port);
     }

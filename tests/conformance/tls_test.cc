@@ -167,6 +167,20 @@ TEST_P(TlsTest, ItsRecordsAreThoseOfUserSpace) {
   }
 }
 
+TEST_P(TlsTest, WhoDoesTheWorkIsToldForEachDirection) {
+  const Pair pair = connect_pair();
+  constexpr CipherSuite kSuite = CipherSuite::kAes128Gcm;
+  const auto engines = [&] { return kernel().tls_engines(pair.client.fd()); };
+  EXPECT_EQ(engines().send, TlsEngine::kUnknown);
+  ASSERT_EQ(attach_kernel_tls(kernel(), pair.client.fd()), 0);
+  ASSERT_EQ(take_over(pair.client, TlsDirection::kSend, kSuite, secret_for(kSuite, 1)), 0);
+  if (engines().send == TlsEngine::kUnknown) GTEST_SKIP() << "this kernel does not tell (CAP_NET_ADMIN, tcp_diag)";
+  EXPECT_EQ(engines().send, TlsEngine::kSoftware);
+  EXPECT_EQ(engines().receive, TlsEngine::kUnknown);
+  ASSERT_EQ(take_over(pair.client, TlsDirection::kReceive, kSuite, secret_for(kSuite, 2)), 0);
+  EXPECT_EQ(engines().receive, TlsEngine::kSoftware);
+}
+
 TEST_P(TlsTest, WhatLayThereBeforeTheKeyIsOpened) {
   const Pair pair = connect_pair();
   constexpr CipherSuite kSuite = CipherSuite::kAes128Gcm;

@@ -1,9 +1,10 @@
 """The command line as a user or a script meets it."""
 
 import json
+import time
 
 import traffic
-from harness import expect, expect_equal, scenario, wait_until
+from harness import expect, expect_equal, need_program, scenario, wait_until
 from sites import Pair, Site
 from traffic import Server
 
@@ -109,6 +110,42 @@ def link_status_in_every_format(context):
     expect("kind: Link" in yaml and "BEGIN" not in yaml, lambda: f"as YAML:\n{yaml}")
     done = pair.west.command("link", "status", "link-wset", ok=False)
     expect(done.returncode == 1 and b"link-wset" in done.stderr, f"a link that is not there: {done}")
+
+
+def scrape(site, port):
+    """Value by series, of `fairlead_` left out."""
+    words = [need_program("curl"), "-sSf", "--noproxy", "*", f"http://{site.host.local}:{port}/metrics"]
+    text = site.context.run(words, host=site.host).stdout.decode()
+    samples = [line.rsplit(" ", 1) for line in text.splitlines() if not line.startswith("#")]
+    return {name.removeprefix("fairlead_"): float(value) for name, value in samples}
+
+
+@scenario(GROUP)
+def metrics_tell_what_the_status_tells(context):
+    """curl of /metrics while a link carries bytes: up, bytes, who protects its records, when its certificates end."""
+    pair = Pair(context, forward=1, backward=0)
+    port = pair.west.host.free_port()
+    pair.west.add("Site", "west", {"metrics": {"host": pair.west.host.local, "port": port}})
+    pair.start()
+    service = pair.forward[0]
+    server = Server(context, service.server, service.server_port, traffic.echo)
+    with service.connect() as client:
+        traffic.echo_once(client, bytes(100_000))
+    server.check(1)
+    status = wait_until("the bytes to be told",
+                        lambda: (link := pair.west.link()) and link["bytes"]["out"] >= 100_000 and link)
+    found = scrape(pair.west, port)
+    remote = f'remote_site="east",remote_site_id="{status["remoteSiteId"]}"'
+    mark = f'link="link-east",direction="outgoing",{remote},number="0"'
+    expect_equal(found[f"link_up{{{mark}}}"], 1, "link_up")
+    expect(found[f"link_sent_bytes_total{{{mark}}}"] >= 100_000, f"bytes: {found}")
+    protection = status["tls"]["protection"]
+    for records in ("send", "receive"):
+        expect(any(name.startswith("link_record_protection_info") and f'records="{records}"' in name
+                   and f'by="{protection[records]}"' in name for name in found), f"{records} of {protection}: {found}")
+    days = [(value - time.time()) / 86400 for name, value in found.items()
+            if name.startswith("certificate_expiry_timestamp_seconds") and 'whose="own"' in name]
+    expect_equal([int(each) for each in days], [status["credentials"]["certificateDaysLeft"]], "days left")
 
 
 @scenario(GROUP)

@@ -160,6 +160,15 @@ TEST(Resources, TheLinkTimeoutIsADuration) {
   }
 }
 
+TEST(Resources, CipherSuitesComeInTheOrderWanted) {
+  const auto suites = [](const std::string& spec) {
+    return read("kind: Site\nmetadata: {name: fra}\nspec: {" + spec + "}\n").sites.at(0).cipher_suites;
+  };
+  EXPECT_EQ(suites(""), default_suites());
+  EXPECT_EQ(suites("cipherSuites: [TLS_CHACHA20_POLY1305_SHA256, TLS_AES_128_GCM_SHA256]"),
+            (std::vector{CipherSuite::kChaCha20Poly1305, CipherSuite::kAes128Gcm}));
+}
+
 TEST(Resources, DurationsAreWrittenAsTheyAreRead) {
   for (const char* text : {"0s", "1ms", "999ms", "1s", "1s1ms", "1m30s", "1h", "23h59m59s999ms", "1000h"}) {
     const auto duration = parse_duration(text);

@@ -25,6 +25,7 @@
 #include "router/site/credentials_store.h"
 #include "router/site/files.h"
 #include "router/site/gateway_config.h"
+#include "router/site/metrics.h"
 #include "router/site/site_loader.h"
 #include "router/site/status_writer.h"
 #include "tools/fairlead/commands.h"
@@ -32,8 +33,10 @@
 #include "tools/fairlead/file_watch.h"
 #include "tools/fairlead/live_credentials.h"
 #include "tools/fairlead/log_sink.h"
+#include "tools/fairlead/metrics_server.h"
 #include "tools/fairlead/report.h"
 #include "transport/base/fd.h"
+#include "version.h"
 
 namespace fairlead {
 
@@ -46,6 +49,8 @@ using Clock = std::chrono::steady_clock;
 constexpr std::chrono::milliseconds kStatusInterval{100};
 // How often it is looked whether there is an answer for a command that waits for one.
 constexpr std::chrono::milliseconds kAnswerInterval{5};
+// How often clients of the metrics are looked at that do nothing.
+constexpr std::chrono::milliseconds kIdleCheckInterval{1000};
 constexpr unsigned kShardsMax = 256;
 // How long nothing has changed below input/ before it is read.
 constexpr std::chrono::milliseconds kFilesSettled{200};
@@ -153,12 +158,15 @@ LinkCosts costs_of(const Resources& resources) {
 // What goes on while the gateway runs, on the main thread.
 class Supervisor {
  public:
-  Supervisor(Gateway& gateway, StatusWriter& writer, ControlSocket& control, const NamespacePaths& paths,
+  // `metrics` is null where none are served.
+  Supervisor(Gateway& gateway, StatusWriter& writer, ControlSocket& control, MetricsServer* metrics,
+             const NamespacePaths& paths,
              const Resources& resources, const GatewayConfig& config, FileWatch& files, const Fd& signals,
              unsigned drain_timeout_s)
       : gateway_(gateway),
         writer_(writer),
         control_(control),
+        metrics_(metrics),
         paths_(paths),
         resources_(resources),
         config_(config),
@@ -177,6 +185,7 @@ class Supervisor {
       // A negative descriptor is not polled: between two writes the event waits where it is.
       if (Clock::now() < next_write_) fds[1].fd = -1;
       control_.add_to(fds);
+      if (metrics_ != nullptr) metrics_->add_to(fds);
       if (::poll(fds.data(), fds.size(), timeout_ms()) < 0 && errno != EINTR) {
         log_error("{}", error_from_errno(errno, "cannot wait for events").message);
         return;
@@ -192,6 +201,9 @@ class Supervisor {
       if (reload_at_ && Clock::now() >= *reload_at_) reload("input changed");
       if (Clock::now() >= next_check_) check_credentials();
       control_.serve(gateway_);
+      if (metrics_ != nullptr) {
+        metrics_->serve([this] { return format_metrics(*gateway_.status(), FAIRLEAD_VERSION); });
+      }
     }
   }
 
@@ -208,6 +220,7 @@ class Supervisor {
     if (control_.waiting()) return static_cast<int>(kAnswerInterval.count());
     // Draining ends by itself, without a change of status.
     if (drain_deadline_ || reload_at_ || Clock::now() < next_write_) return static_cast<int>(kStatusInterval.count());
+    if (metrics_ != nullptr && metrics_->has_clients()) return static_cast<int>(kIdleCheckInterval.count());
     const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(next_check_ - Clock::now());
     return static_cast<int>(std::max<std::int64_t>(0, left.count()));
   }
@@ -283,6 +296,7 @@ class Supervisor {
   Gateway& gateway_;
   StatusWriter& writer_;
   ControlSocket& control_;
+  MetricsServer* metrics_;
   const NamespacePaths& paths_;
   const Resources& resources_;  // that the gateway was started with
   const GatewayConfig& config_;
@@ -305,6 +319,12 @@ int failed(const Error& error) {
   return kExitFailed;
 }
 
+// Null where none are asked for.
+Result<std::unique_ptr<MetricsServer>> open_metrics(const GatewayConfig& config) {
+  if (!config.metrics) return nullptr;
+  return MetricsServer::open(*config.metrics);
+}
+
 int run_site(const NamespacePaths& paths, const LoadedSite& site, const RunArguments& arguments, const Fd& signals) {
   const auto started_at = Clock::now();
   if (auto made = make_directory(paths.runtime(), kPublicDirectoryMode); !made) return failed(made.error());
@@ -321,6 +341,8 @@ int run_site(const NamespacePaths& paths, const LoadedSite& site, const RunArgum
   if (auto opened = writer.open(); !opened) return failed(opened.error());
   const auto control = ControlSocket::open(paths.control_socket());
   if (!control) return failed(control.error());
+  const auto metrics = open_metrics(*config);
+  if (!metrics) return failed(metrics.error());
   auto files = FileWatch::open({paths.input_resources(), paths.input_certs(), paths.input_issuers()});
   if (!files) return failed(files.error());
   auto gateway = start_gateway(*config, arguments);
@@ -332,7 +354,8 @@ int run_site(const NamespacePaths& paths, const LoadedSite& site, const RunArgum
       "started in {} ms",
       config->site_name, paths.name(), (*gateway)->status()->shards, config->listeners.size(),
       config->connectors.size(), config->links.size(), config->accesses.size(), took.count());
-  Supervisor(**gateway, writer, **control, paths, site.resources, *config, *files, signals, arguments.drain_timeout_s)
+  Supervisor(**gateway, writer, **control, metrics->get(), paths, site.resources, *config, *files, signals,
+             arguments.drain_timeout_s)
       .run();
   gateway->reset();
   if (auto closed = writer.close(std::time(nullptr)); !closed) log_error("{}", closed.error().message);

@@ -1,0 +1,314 @@
+#include "router/site/metrics.h"
+
+#include <algorithm>
+#include <initializer_list>
+#include <iterator>
+#include <map>
+#include <string_view>
+#include <tuple>
+#include <utility>
+
+#include <fmt/format.h>
+
+namespace fairlead {
+
+namespace {
+
+struct Label {
+  std::string_view name;
+  std::string_view value;
+};
+
+enum class Kind { kCounter, kGauge };
+
+constexpr double kNsPerSecond = 1e9;
+
+double seconds(Duration duration) {
+  return static_cast<double>(duration.ns) / kNsPerSecond;
+}
+
+// Families stand one after the other, each with its help, its type and all its samples.
+class Exposition {
+ public:
+  // `name` is without the prefix that all have.
+  void family(Kind kind, std::string_view name, std::string_view help) {
+    name_ = name;
+    fmt::format_to(out(), "# HELP fairlead_{} {}\n# TYPE fairlead_{} {}\n", name, help, name,
+                   kind == Kind::kCounter ? "counter" : "gauge");
+  }
+
+  template <class Value>
+  void sample(std::initializer_list<Label> labels, Value value) {
+    text_ += "fairlead_";
+    text_ += name_;
+    if (labels.size() > 0) {
+      char separator = '{';
+      for (const Label& label : labels) {
+        text_ += std::exchange(separator, ',');
+        text_ += label.name;
+        text_ += "=\"";
+        append_escaped(label.value);
+        text_ += '"';
+      }
+      text_ += '}';
+    }
+    fmt::format_to(out(), " {}\n", value);
+  }
+
+  std::string take() { return std::move(text_); }
+
+ private:
+  std::back_insert_iterator<std::string> out() { return std::back_inserter(text_); }
+
+  void append_escaped(std::string_view value) {
+    for (const char c : value) {
+      if (c == '\n') {
+        text_ += "\\n";
+        continue;
+      }
+      if (c == '\\' || c == '"') text_ += '\\';
+      text_ += c;
+    }
+  }
+
+  std::string text_;
+  std::string name_;
+};
+
+constexpr std::string_view kReceivedSuffix = "_bytes_in";
+constexpr std::string_view kSentSuffix = "_bytes_out";
+
+class Metrics {
+ public:
+  explicit Metrics(const GatewayStatus& gateway) : gateway_(gateway) { number_links(); }
+
+  std::string format(std::string_view version) {
+    add_gateway(version);
+    add_links();
+    add_protection();
+    add_certificates();
+    add_accesses();
+    add_listeners();
+    add_connectors();
+    return text_.take();
+  }
+
+ private:
+  // What makes a link's series its own. Several incoming ones may come from one site by one port: `number` tells them
+  // apart.
+  struct LinkLabels {
+    const LinkStatus* link;
+    std::string number;
+
+    std::string_view direction() const { return link->incoming ? "incoming" : "outgoing"; }
+  };
+
+  void number_links() {
+    std::map<std::tuple<bool, std::string_view, std::string_view>, unsigned> seen;
+    for (const LinkStatus& link : gateway_.links) {
+      unsigned& number = seen[{link.incoming, link.name, link.remote_site_id}];
+      links_.push_back({&link, std::to_string(number++)});
+    }
+  }
+
+  template <class Value>
+  void of_links(Kind kind, std::string_view name, std::string_view help, Value value) {
+    text_.family(kind, name, help);
+    for (const LinkLabels& labels : links_) {
+      text_.sample({{"link", labels.link->name},
+                    {"direction", labels.direction()},
+                    {"remote_site", labels.link->remote_site_name},
+                    {"remote_site_id", labels.link->remote_site_id},
+                    {"number", labels.number}},
+                   value(*labels.link));
+    }
+  }
+
+  // `name` is that of the label too.
+  template <class Items, class Value>
+  void of_each(std::string_view label, const Items& items, Kind kind, std::string_view name, std::string_view help,
+               Value value) {
+    text_.family(kind, name, help);
+    for (const auto& item : items)
+      text_.sample({{label, item.name}}, value(item));
+  }
+
+  void add_gateway(std::string_view version) {
+    text_.family(Kind::kGauge, "build_info", "What runs: always 1.");
+    text_.sample({{"version", version}, {"kernel", gateway_.kernel_release}}, 1);
+    text_.family(Kind::kGauge, "site_info", "Which site it is: always 1.");
+    text_.sample({{"site", gateway_.site_name}, {"site_id", gateway_.site_id}}, 1);
+    text_.family(Kind::kGauge, "shards", "Threads that carry traffic.");
+    text_.sample({}, gateway_.shards);
+    text_.family(Kind::kGauge, "draining", "1 while the gateway takes no new connections because it is to end.");
+    text_.sample({}, gateway_.draining ? 1 : 0);
+    text_.family(Kind::kGauge, "connections", "Application connections open now.");
+    text_.sample({}, gateway_.connections);
+    add_bytes("edge_received_bytes_total", "Bytes received from applications.", kReceivedSuffix);
+    add_bytes("edge_sent_bytes_total", "Bytes sent to applications.", kSentSuffix);
+    text_.family(Kind::kCounter, "events_total", "What happened: work done, limits hit, faults survived.");
+    for (const NamedCount& counter : gateway_.counters) {
+      if (!counter.name.ends_with(kReceivedSuffix) && !counter.name.ends_with(kSentSuffix)) {
+        text_.sample({{"event", counter.name}}, counter.value);
+      }
+    }
+  }
+
+  void add_bytes(std::string_view name, std::string_view help, std::string_view suffix) {
+    text_.family(Kind::kCounter, name, help);
+    for (const NamedCount& counter : gateway_.counters) {
+      if (counter.name.ends_with(suffix)) text_.sample({}, counter.value);
+    }
+  }
+
+  void add_links() {
+    of_links(Kind::kGauge, "link_up", "1 while the link carries traffic.",
+             [](const LinkStatus& link) { return link.state == LinkPhase::kUp ? 1 : 0; });
+    of_links(Kind::kGauge, "link_cost", "The link's cost as routing uses it; before it is known, as configured.",
+             [](const LinkStatus& link) { return link.routing_cost > 0 ? link.routing_cost : link.cost; });
+    of_links(Kind::kCounter, "link_ups_total", "How often the link came up.",
+             [](const LinkStatus& link) { return link.ups; });
+    of_links(Kind::kCounter, "link_dials_total", "Attempts to reach the other site.",
+             [](const LinkStatus& link) { return link.dials; });
+    of_links(Kind::kGauge, "link_sessions", "Sessions that are up.",
+             [](const LinkStatus& link) { return link.sessions_up; });
+    of_links(Kind::kGauge, "link_sessions_wanted", "Sessions that should be up.",
+             [](const LinkStatus& link) { return link.sessions_wanted; });
+    of_links(Kind::kGauge, "link_streams", "Connections open over the link now.",
+             [](const LinkStatus& link) { return link.streams; });
+    of_links(Kind::kCounter, "link_streams_opened_total", "Connections opened over the link.",
+             [](const LinkStatus& link) { return link.streams_total; });
+    of_links(Kind::kCounter, "link_received_bytes_total", "Bytes of connections received over the link.",
+             [](const LinkStatus& link) { return link.bytes_in; });
+    of_links(Kind::kCounter, "link_sent_bytes_total", "Bytes of connections sent over the link.",
+             [](const LinkStatus& link) { return link.bytes_out; });
+    text_.family(Kind::kGauge, "link_round_trip_seconds", "Smoothed round trip time.");
+    for (const LinkLabels& labels : links_) {
+      const LinkStatus& link = *labels.link;
+      if (link.state != LinkPhase::kUp || link.rtt.ns == 0) continue;
+      text_.sample({{"link", link.name},
+                    {"direction", labels.direction()},
+                    {"remote_site", link.remote_site_name},
+                    {"remote_site_id", link.remote_site_id},
+                    {"number", labels.number}},
+                   seconds(link.rtt));
+    }
+  }
+
+  void add_protection() {
+    text_.family(Kind::kGauge, "link_tls_info", "How a link that is up is protected: always 1.");
+    for (const LinkLabels& labels : links_) {
+      const LinkStatus& link = *labels.link;
+      if (link.state != LinkPhase::kUp) continue;
+      text_.sample({{"link", link.name},
+                    {"direction", labels.direction()},
+                    {"remote_site_id", link.remote_site_id},
+                    {"number", labels.number},
+                    {"version", link.tls_version},
+                    {"cipher", link.cipher},
+                    {"group", link.tls_group},
+                    {"key_exchange", link.post_quantum ? "post-quantum" : "classical"}},
+                   1);
+    }
+    text_.family(Kind::kGauge, "link_record_protection_info",
+                 "Who protects the records of a link that is up, and why nobody better: always 1.");
+    for (const LinkLabels& labels : links_) {
+      if (labels.link->state != LinkPhase::kUp) continue;
+      add_protection_of(labels, "send", labels.link->send_protection);
+      add_protection_of(labels, "receive", labels.link->receive_protection);
+    }
+  }
+
+  void add_protection_of(const LinkLabels& labels, std::string_view records, const Protection& protection) {
+    text_.sample({{"link", labels.link->name},
+                  {"direction", labels.direction()},
+                  {"remote_site_id", labels.link->remote_site_id},
+                  {"number", labels.number},
+                  {"records", records},
+                  {"by", protection.by},
+                  {"reason", protection.why_not}},
+                 1);
+  }
+
+  void add_certificates() {
+    text_.family(Kind::kGauge, "certificate_expiry_timestamp_seconds",
+                 "When a certificate expires, as Unix time; days left are (this - time()) / 86400.");
+    for (const LinkLabels& labels : links_) {
+      const LinkStatus& link = *labels.link;
+      if (!link.incoming) add_expiry_of(labels, "own", link.credentials.subject, link.credentials.expires_unix_s);
+      if (!link.incoming) add_expiry_of(labels, "ca", "", link.credentials.ca_expires_unix_s);
+      if (link.state == LinkPhase::kUp) {
+        add_expiry_of(labels, "peer", link.peer_subject, link.peer_certificate_expires_unix_s);
+      }
+    }
+    for (const AccessStatus& access : gateway_.accesses) {
+      const auto add = [&](std::string_view whose, std::string_view subject, std::int64_t expires_unix_s) {
+        if (expires_unix_s == 0) return;
+        text_.sample({{"of", "access"},
+                      {"name", access.name},
+                      {"remote_site_id", ""},
+                      {"number", "0"},
+                      {"whose", whose},
+                      {"subject", subject}},
+                     expires_unix_s);
+      };
+      add("own", access.credentials.subject, access.credentials.expires_unix_s);
+      add("ca", "", access.credentials.ca_expires_unix_s);
+    }
+  }
+
+  void add_expiry_of(const LinkLabels& labels, std::string_view whose, std::string_view subject,
+                     std::int64_t expires_unix_s) {
+    if (expires_unix_s == 0) return;
+    text_.sample({{"of", labels.link->incoming ? "incoming link" : "link"},
+                  {"name", labels.link->name},
+                  {"remote_site_id", labels.link->remote_site_id},
+                  {"number", labels.number},
+                  {"whose", whose},
+                  {"subject", subject}},
+                 expires_unix_s);
+  }
+
+  void add_accesses() {
+    of_each("access", gateway_.accesses, Kind::kGauge, "access_listening", "1 while the port for links is open.",
+            [](const AccessStatus& access) { return access.listening ? 1 : 0; });
+    of_each("access", gateway_.accesses, Kind::kCounter, "access_accepted_total", "Connections of peers accepted.",
+            [](const AccessStatus& access) { return access.accepted; });
+    of_each("access", gateway_.accesses, Kind::kCounter, "access_refused_total", "Handshakes of peers that failed.",
+            [](const AccessStatus& access) { return access.refused; });
+  }
+
+  void add_listeners() {
+    of_each("listener", gateway_.listeners, Kind::kGauge, "listener_listening", "1 while the listener's port is open.",
+            [](const ListenerStatus& listener) { return listener.listening ? 1 : 0; });
+    of_each("listener", gateway_.listeners, Kind::kGauge, "listener_reachable_keys",
+            "Routing keys of the listener for which a connector is known.",
+            [](const ListenerStatus& listener) { return listener.reachable_keys.size(); });
+    of_each("listener", gateway_.listeners, Kind::kGauge, "listener_connections", "Connections open now.",
+            [](const ListenerStatus& listener) { return listener.connections; });
+    of_each("listener", gateway_.listeners, Kind::kCounter, "listener_connections_opened_total", "Connections opened.",
+            [](const ListenerStatus& listener) { return listener.connections_total; });
+  }
+
+  void add_connectors() {
+    of_each("connector", gateway_.connectors, Kind::kGauge, "connector_available",
+            "1 while the connector's server answers, as far as is known.",
+            [](const ConnectorStatus& connector) { return connector.available ? 1 : 0; });
+    of_each("connector", gateway_.connectors, Kind::kGauge, "connector_connections", "Connections open now.",
+            [](const ConnectorStatus& connector) { return connector.connections; });
+    of_each("connector", gateway_.connectors, Kind::kCounter, "connector_connections_opened_total",
+            "Connections opened.", [](const ConnectorStatus& connector) { return connector.connections_total; });
+  }
+
+  const GatewayStatus& gateway_;
+  std::vector<LinkLabels> links_;
+  Exposition text_;
+};
+
+}  // namespace
+
+std::string format_metrics(const GatewayStatus& gateway, std::string_view version) {
+  return Metrics(gateway).format(version);
+}
+
+}  // namespace fairlead

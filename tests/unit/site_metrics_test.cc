@@ -1,0 +1,175 @@
+// What is told to Prometheus: the text as its format wants it, every series once, and values that are those of the
+// status.
+#include "router/site/metrics.h"
+
+#include <algorithm>
+#include <map>
+#include <regex>
+#include <set>
+#include <sstream>
+#include <string>
+
+#include <gtest/gtest.h>
+
+namespace fairlead {
+namespace {
+
+LinkStatus make_link(std::string name, bool incoming) {
+  LinkStatus link;
+  link.name = std::move(name);
+  link.incoming = incoming;
+  link.state = LinkPhase::kUp;
+  link.remote_site_id = "id-ams";
+  link.remote_site_name = "ams";
+  link.cost = 3;
+  link.routing_cost = 5;
+  link.ups = 2;
+  link.dials = 4;
+  link.rtt = Duration::microseconds(412);
+  link.tls_version = "TLSv1.3";
+  link.cipher = "TLS_AES_128_GCM_SHA256";
+  link.tls_group = "X25519";
+  link.send_protection = {"kernel (software)", "no network card took the keys"};
+  link.receive_protection = {"user space", "recordProtection is user"};
+  link.peer_subject = "peer";
+  link.peer_certificate_expires_unix_s = 1'800'000'000;
+  link.sessions_up = link.sessions_wanted = 2;
+  link.streams = 5;
+  link.streams_total = 50;
+  link.bytes_in = 100;
+  link.bytes_out = 200;
+  return link;
+}
+
+GatewayStatus make_gateway() {
+  GatewayStatus gateway;
+  gateway.site_id = "id-fra";
+  gateway.site_name = "fra";
+  gateway.shards = 2;
+  gateway.kernel_release = "6.1.0";
+  gateway.connections = 7;
+  LinkStatus outgoing = make_link("to-ams", false);
+  outgoing.credentials = {"own", 1'790'000'000, 1'990'000'000, ""};
+  gateway.links = {outgoing, make_link("in", true), make_link("in", true)};
+  AccessStatus access;
+  access.name = "links-edge";
+  access.listening = true;
+  access.accepted = 9;
+  access.refused = 1;
+  access.credentials.subject = "say \"hi\"\\";
+  access.credentials.expires_unix_s = 1'795'000'000;
+  gateway.accesses.push_back(access);
+  ListenerStatus listener;
+  listener.name = "web";
+  listener.listening = true;
+  listener.reachable_keys = {"blue", "green"};
+  gateway.listeners.push_back(listener);
+  ConnectorStatus connector;
+  connector.name = "db";
+  connector.available = false;
+  connector.connections_total = 12;
+  gateway.connectors.push_back(connector);
+  gateway.counters = {{"edge_bytes_in", 1000}, {"edge_bytes_out", 2000}, {"keys_updated", 6}};
+  return gateway;
+}
+
+bool has_line(const std::string& text, const std::string& line) {
+  return ("\n" + text).find("\n" + line + "\n") != std::string::npos;
+}
+
+TEST(Metrics, ValuesAreThoseOfTheStatus) {
+  const std::string text = format_metrics(make_gateway(), "1.2.3");
+  const std::string ams = R"(remote_site="ams",remote_site_id="id-ams")";
+  for (const std::string& line : {
+           std::string(R"(fairlead_build_info{version="1.2.3",kernel="6.1.0"} 1)"),
+           std::string(R"(fairlead_site_info{site="fra",site_id="id-fra"} 1)"),
+           std::string("fairlead_connections 7"),
+           std::string("fairlead_edge_received_bytes_total 1000"),
+           std::string("fairlead_edge_sent_bytes_total 2000"),
+           std::string(R"(fairlead_events_total{event="keys_updated"} 6)"),
+           R"(fairlead_link_up{link="to-ams",direction="outgoing",)" + ams + R"(,number="0"} 1)",
+           R"(fairlead_link_cost{link="to-ams",direction="outgoing",)" + ams + R"(,number="0"} 5)",
+           R"(fairlead_link_round_trip_seconds{link="in",direction="incoming",)" + ams + R"(,number="1"} 0.000412)",
+           R"(fairlead_link_sent_bytes_total{link="in",direction="incoming",)" + ams + R"(,number="0"} 200)",
+           std::string(R"(fairlead_access_refused_total{access="links-edge"} 1)"),
+           std::string(R"(fairlead_listener_reachable_keys{listener="web"} 2)"),
+           std::string(R"(fairlead_connector_available{connector="db"} 0)"),
+           std::string(R"(fairlead_connector_connections_opened_total{connector="db"} 12)"),
+       }) {
+    EXPECT_TRUE(has_line(text, line)) << line << "\n\nis not in\n\n" << text;
+  }
+}
+
+TEST(Metrics, SaysWhoProtectsRecordsAndWhyNobodyBetter) {
+  const std::string text = format_metrics(make_gateway(), "1");
+  const std::string labels = R"({link="to-ams",direction="outgoing",remote_site_id="id-ams",number="0",)";
+  const std::string protection = "fairlead_link_record_protection_info" + labels;
+  for (const std::string& line : {
+           protection + R"x(records="send",by="kernel (software)",reason="no network card took the keys"} 1)x",
+           protection + R"x(records="receive",by="user space",reason="recordProtection is user"} 1)x",
+           "fairlead_link_tls_info" + labels + R"x(version="TLSv1.3",cipher="TLS_AES_128_GCM_SHA256",)x" +
+               R"x(group="X25519",key_exchange="classical"} 1)x",
+       }) {
+    EXPECT_TRUE(has_line(text, line)) << line << "\n\nis not in\n\n" << text;
+  }
+}
+
+TEST(Metrics, CertificatesAreThereWithTheirEnd) {
+  const std::string text = format_metrics(make_gateway(), "1");
+  const std::string name = "fairlead_certificate_expiry_timestamp_seconds";
+  const std::string link = R"({of="link",name="to-ams",remote_site_id="id-ams",number="0",)";
+  EXPECT_TRUE(has_line(text, name + link + R"(whose="own",subject="own"} 1790000000)")) << text;
+  EXPECT_TRUE(has_line(text, name + link + R"(whose="ca",subject=""} 1990000000)")) << text;
+  EXPECT_TRUE(has_line(text, name + link + R"(whose="peer",subject="peer"} 1800000000)")) << text;
+  const std::string access = R"({of="access",name="links-edge",remote_site_id="",number="0",whose="own",)";
+  EXPECT_TRUE(has_line(text, name + access + R"(subject="say \"hi\"\\"} 1795000000)")) << text;
+}
+
+TEST(Metrics, WhatDescribesAConnectionIsThereOnlyWhileThereIsOne) {
+  GatewayStatus gateway = make_gateway();
+  for (LinkStatus& link : gateway.links)
+    link.state = LinkPhase::kWaiting;
+  const std::string text = format_metrics(gateway, "1");
+  for (const char* name : {"fairlead_link_tls_info{", "fairlead_link_record_protection_info{",
+                           "fairlead_link_round_trip_seconds{", "whose=\"peer\""}) {
+    EXPECT_EQ(text.find(name), std::string::npos) << name;
+  }
+  EXPECT_NE(text.find("fairlead_link_up{link=\"to-ams\","), std::string::npos);
+}
+
+// Each family once, with help and type in front of its samples; each series once; names as Prometheus wants them.
+TEST(Metrics, TheTextIsOfTheFormat) {
+  const std::string text = format_metrics(make_gateway(), "1");
+  const std::regex sample(R"((fairlead_[a-z_]+)(\{([a-z_]+="([^"\\\n]|\\.)*",?)+\})? [-+.e0-9]+)");
+  std::map<std::string, std::string> types;
+  std::set<std::string> series;
+  std::string family;
+  std::istringstream lines(text);
+  for (std::string line; std::getline(lines, line);) {
+    std::istringstream words(line);
+    std::string hash;
+    std::string what;
+    std::string name;
+    if (line.starts_with("# ")) {
+      words >> hash >> what >> name;
+      if (what == "HELP") {
+        EXPECT_FALSE(types.contains(name)) << name << " is there twice";
+        family = name;
+        continue;
+      }
+      ASSERT_EQ(what, "TYPE") << line;
+      EXPECT_EQ(name, family);
+      words >> types[name];
+      EXPECT_EQ(types[name] == "counter", name.ends_with("_total")) << line;
+      continue;
+    }
+    std::smatch found;
+    ASSERT_TRUE(std::regex_match(line, found, sample)) << line;
+    EXPECT_EQ(found[1], family) << line;
+    EXPECT_TRUE(series.insert(line.substr(0, line.rfind(' '))).second) << "twice: " << line;
+  }
+  EXPECT_GT(series.size(), 50U);
+}
+
+}  // namespace
+}  // namespace fairlead
