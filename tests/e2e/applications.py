@@ -7,6 +7,7 @@ import pathlib
 import pwd
 
 from harness import Skip, expect, expect_equal, need_program, scenario, wait_until
+from traffic import scaled
 
 GROUP = "applications"
 LARGE_FILE_SIZE = 100 * 1024 * 1024
@@ -163,9 +164,10 @@ def postgresql_pgbench(context):
     wait_until("PostgreSQL to be ready", lambda: context.run(ready, host=host, ok=False).returncode == 0)
     bench = [pgbench, "-h", service.client.local, "-p", str(service.port), "-U", "bench"]
     context.run([*bench, "-i", "-s", "2", "--quiet", "postgres"], host=service.client, cwd=folder)
-    for mode, words in (("read and write", ["-t", "60"]), ("select, prepared", ["-S", "-M", "prepared", "-t", "300"]),
-                        ("a connection each", ["-C", "-S", "-t", "10"])):
-        done = context.run([*bench, "-c", "16", "-j", "2", "-n", *words, "postgres"], host=service.client, cwd=folder)
+    for mode, count, words in (("read and write", 60, []), ("select, prepared", 300, ["-S", "-M", "prepared"]),
+                               ("a connection each", 10, ["-C", "-S"])):
+        words = ["-c", "16", "-j", "2", "-n", "-t", str(scaled(count) + 1), *words]
+        done = context.run([*bench, *words, "postgres"], host=service.client, cwd=folder)
         text = done.stdout.decode()
         expect("number of failed transactions: 0 (0.000%)" in text, f"pgbench, {mode}:\n{text}")
         rate = next(line for line in text.splitlines() if line.startswith("tps"))
@@ -182,8 +184,8 @@ def redis_benchmark(context):
                             "--dir", context.folder], host=host)
     wait_until("redis to listen", lambda: host.listens(port))
     at = ["-h", service.client.local, "-p", str(service.port)]
-    for words in (["-n", "5000", "-t", "set,get,lpush,lrange_100"], ["-n", "100000", "-P", "32", "-t", "set,get"]):
-        done = context.run([bench, *at, "-c", "50", "--csv", *words], host=service.client)
+    for count, words in ((5000, ["-t", "set,get,lpush,lrange_100"]), (100000, ["-P", "32", "-t", "set,get"])):
+        done = context.run([bench, *at, "-c", "50", "--csv", "-n", str(scaled(count)), *words], host=service.client)
         rows = [line for line in done.stdout.decode().splitlines() if line.startswith('"') and '"test"' not in line]
         expect(rows and b"rror" not in done.stdout + done.stderr, f"redis-benchmark: {done}")
         context.note(" ".join(f"{row.split(',')[0]} {row.split(',')[1]}" for row in rows[:2]).replace('"', ""))

@@ -126,7 +126,7 @@ def listener_without_connector(context):
     status = pair.west.resource("Listener", "nowhere")["status"]
     expect_equal((status["hasMatchingConnector"], status["listening"], status["status"]), (False, False, "Pending"),
                  "status of the listener")
-    expect(pair.west.host.listens(pair.forward[0].port), "the port of a key that is served is closed")
+    wait_until("the port of a key that is served to be open", lambda: pair.west.host.listens(pair.forward[0].port))
 
 
 @scenario(GROUP)
