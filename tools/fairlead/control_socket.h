@@ -10,9 +10,11 @@
 //     {"done": true}
 #pragma once
 
+#include <chrono>
 #include <filesystem>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -50,6 +52,7 @@ class ControlSocket {
   std::filesystem::path path_;
   Fd listening_;
   std::vector<std::unique_ptr<Client>> clients_;
+  std::optional<std::chrono::steady_clock::time_point> accept_again_;  // after a time without descriptors or memory
 };
 
 // A command's end: sends the request and hands over each answer until the gateway closes the connection. Fails if there

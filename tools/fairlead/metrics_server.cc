@@ -26,6 +26,7 @@ using Clock = std::chrono::steady_clock;
 constexpr std::size_t kClientsMax = 16;
 constexpr std::uint32_t kHeaderBytesMax = 8192;
 constexpr std::size_t kPieceBytes = 4096;
+constexpr std::chrono::seconds kAcceptAgain{1};
 constexpr std::chrono::seconds kIdleMax{30};  // for a request, and for taking its answer
 constexpr char kPath[] = "/metrics";
 
@@ -199,7 +200,7 @@ Result<std::unique_ptr<MetricsServer>> MetricsServer::open(const HostPort& addre
 }
 
 void MetricsServer::add_to(std::vector<pollfd>& fds) const {
-  fds.push_back({listening_.get(), POLLIN, 0});
+  fds.push_back({accept_again_ ? -1 : listening_.get(), POLLIN, 0});
   for (const auto& client : clients_)
     fds.push_back({client->fd(), client->events(), 0});
 }
@@ -207,7 +208,11 @@ void MetricsServer::add_to(std::vector<pollfd>& fds) const {
 void MetricsServer::accept(Clock::time_point now) {
   for (std::size_t i = 0; i < kClientsMax; ++i) {
     Fd fd(::accept4(listening_.get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
-    if (!fd) return;
+    if (!fd) {
+      // Who cannot be taken now stays in the queue, and would wake us all the time.
+      if (errno != EAGAIN && errno != EINTR && errno != ECONNABORTED) accept_again_ = now + kAcceptAgain;
+      return;
+    }
     if (clients_.size() == kClientsMax) clients_.erase(std::ranges::min_element(clients_, {}, &Client::since));
     clients_.push_back(std::make_unique<Client>(std::move(fd), now));
   }
@@ -215,7 +220,8 @@ void MetricsServer::accept(Clock::time_point now) {
 
 void MetricsServer::serve(const std::function<std::string()>& metrics) {
   const auto now = Clock::now();
-  accept(now);
+  if (accept_again_ && now >= *accept_again_) accept_again_.reset();
+  if (!accept_again_) accept(now);
   for (const auto& client : clients_)
     client->serve(metrics, now);
   std::erase_if(clients_, [](const auto& client) { return client->over(); });

@@ -8,6 +8,7 @@
 #include <chrono>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -29,8 +30,8 @@ class MetricsServer {
   // What to wait for.
   void add_to(std::vector<pollfd>& fds) const;
 
-  // Then serve() has to come again within a second or so: clients that do nothing are sent away.
-  bool has_clients() const noexcept { return !clients_.empty(); }
+  // Then serve() has to come again within a second or so, whatever happens.
+  bool waiting() const noexcept { return !clients_.empty() || accept_again_.has_value(); }
 
   // Does what can be done without waiting. `metrics` gives the text, and is called for each request for it.
   void serve(const std::function<std::string()>& metrics);
@@ -43,6 +44,7 @@ class MetricsServer {
 
   Fd listening_;
   std::vector<std::unique_ptr<Client>> clients_;
+  std::optional<std::chrono::steady_clock::time_point> accept_again_;  // after a time without descriptors or memory
 };
 
 }  // namespace fairlead

@@ -220,7 +220,7 @@ class Supervisor {
     if (control_.waiting()) return static_cast<int>(kAnswerInterval.count());
     // Draining ends by itself, without a change of status.
     if (drain_deadline_ || reload_at_ || Clock::now() < next_write_) return static_cast<int>(kStatusInterval.count());
-    if (metrics_ != nullptr && metrics_->has_clients()) return static_cast<int>(kIdleCheckInterval.count());
+    if (metrics_ != nullptr && metrics_->waiting()) return static_cast<int>(kIdleCheckInterval.count());
     const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(next_check_ - Clock::now());
     return static_cast<int>(std::max<std::int64_t>(0, left.count()));
   }
