@@ -182,11 +182,13 @@ class Supervisor {
     while (!done()) {
       std::vector<pollfd> fds = {
           {signals_.get(), POLLIN, 0}, {gateway_.status_fd(), POLLIN, 0}, {files_.fd(), POLLIN, 0}};
-      // A negative descriptor is not polled: between two writes the event waits where it is.
-      if (Clock::now() < next_write_) fds[1].fd = -1;
+      // A negative descriptor is not polled: between two writes the event waits where it is. What is not polled and how
+      // long is waited follow from one moment, or the event could be left out of a wait for an hour.
+      const auto now = Clock::now();
+      if (now < next_write_) fds[1].fd = -1;
       control_.add_to(fds);
       if (metrics_ != nullptr) metrics_->add_to(fds);
-      if (::poll(fds.data(), fds.size(), timeout_ms()) < 0 && errno != EINTR) {
+      if (::poll(fds.data(), fds.size(), timeout_ms(now)) < 0 && errno != EINTR) {
         log_error("{}", error_from_errno(errno, "cannot wait for events").message);
         return;
       }
@@ -216,12 +218,12 @@ class Supervisor {
     return true;
   }
 
-  int timeout_ms() const {
+  int timeout_ms(Clock::time_point now) const {
     if (control_.waiting()) return static_cast<int>(kAnswerInterval.count());
     // Draining ends by itself, without a change of status.
-    if (drain_deadline_ || reload_at_ || Clock::now() < next_write_) return static_cast<int>(kStatusInterval.count());
+    if (drain_deadline_ || reload_at_ || now < next_write_) return static_cast<int>(kStatusInterval.count());
     if (metrics_ != nullptr && metrics_->waiting()) return static_cast<int>(kIdleCheckInterval.count());
-    const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(next_check_ - Clock::now());
+    const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(next_check_ - now);
     return static_cast<int>(std::max<std::int64_t>(0, left.count()));
   }
 
