@@ -379,7 +379,7 @@ def ping_pong_beside_bulk(context):
     streams = [Background(stream) for _ in range(4)]
     try:
         pinged = context.run([sys.executable, traffic.__file__, "ping", requests.client.local, str(requests.port),
-                              "1000"], host=requests.client)
+                              str(scaled(900) + 100)], host=requests.client)
     finally:
         going_on.clear()
     sent = sum(each.join() for each in streams)
