@@ -1,6 +1,7 @@
 """Links that never wear out: keys and certificates are renewed under load, by the kernel's records and by user space's,
 and nothing on the link notices; what must not go on any more ends."""
 
+import os
 import threading
 
 import traffic
@@ -81,7 +82,7 @@ def pairing(context, west, east):
     pair.west.start()
     pair.wait_linked()
     for site, incoming, wanted in ((pair.west, False, west), (pair.east, True, east)):
-        by = "user space" if wanted == "user" else "kernel"
+        by = "user space" if wanted == "user" else "kernel (software)" if os.geteuid() == 0 else "kernel"
         found = protection(site, incoming)
         expect(found["send"].startswith(by) and found["receive"].startswith(by), f"{site.name} says {found}")
     load = Load(context, [*pair.forward, *pair.backward], scaled(16 * MIB))

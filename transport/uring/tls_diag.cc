@@ -62,6 +62,7 @@ bool name_socket(int fd, inet_diag_req_v2& request) noexcept {
   if (::getpeername(fd, reinterpret_cast<sockaddr*>(&peer), &peer_size) < 0) return false;
   request.sdiag_family = static_cast<std::uint8_t>(local.ss_family);
   request.sdiag_protocol = IPPROTO_TCP;
+  request.idiag_ext = 1U << (INET_DIAG_INFO - 1);  // ULP information comes only together with that
   request.idiag_states = kAnyState;
   request.id.idiag_cookie[0] = request.id.idiag_cookie[1] = INET_DIAG_NOCOOKIE;
   if (local.ss_family == AF_INET) {
