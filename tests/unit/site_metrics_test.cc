@@ -4,7 +4,7 @@
 
 #include <algorithm>
 #include <map>
-#include <regex>
+#include <optional>
 #include <set>
 #include <sstream>
 #include <string>
@@ -71,6 +71,29 @@ GatewayStatus make_gateway() {
   gateway.connectors.push_back(connector);
   gateway.counters = {{"edge_bytes_in", 1000}, {"edge_bytes_out", 2000}, {"keys_updated", 6}};
   return gateway;
+}
+
+// The name of a sample "name{label="value",…} number"; nothing if it is none.
+std::optional<std::string> name_of_sample(const std::string& line) {
+  const auto is_name = [](char c) { return (c >= 'a' && c <= 'z') || c == '_'; };
+  auto at = std::ranges::find_if_not(line, is_name);
+  const std::string name(line.begin(), at);
+  if (at != line.end() && *at == '{') {
+    do {
+      const auto label = std::find_if_not(++at, line.end(), is_name);
+      if (label == at || line.end() - label < 2 || label[0] != '=' || label[1] != '"') return std::nullopt;
+      for (at = label + 2; at != line.end() && *at != '"'; ++at) {
+        if (*at == '\\' && ++at == line.end()) return std::nullopt;
+      }
+      if (at == line.end() || ++at == line.end()) return std::nullopt;
+    } while (*at == ',');
+    if (*at++ != '}') return std::nullopt;
+  }
+  if (name.empty() || at == line.end() || *at != ' ') return std::nullopt;
+  const std::string number(at + 1, line.end());
+  std::size_t used = 0;
+  static_cast<void>(std::stod(number, &used));
+  return used == number.size() ? std::optional(name) : std::nullopt;
 }
 
 bool has_line(const std::string& text, const std::string& line) {
@@ -140,7 +163,6 @@ TEST(Metrics, WhatDescribesAConnectionIsThereOnlyWhileThereIsOne) {
 // Each family once, with help and type in front of its samples; each series once; names as Prometheus wants them.
 TEST(Metrics, TheTextIsOfTheFormat) {
   const std::string text = format_metrics(make_gateway(), "1");
-  const std::regex sample(R"((fairlead_[a-z_]+)(\{([a-z_]+="([^"\\\n]|\\.)*",?)+\})? [-+.e0-9]+)");
   std::map<std::string, std::string> types;
   std::set<std::string> series;
   std::string family;
@@ -163,9 +185,7 @@ TEST(Metrics, TheTextIsOfTheFormat) {
       EXPECT_EQ(types[name] == "counter", name.ends_with("_total")) << line;
       continue;
     }
-    std::smatch found;
-    ASSERT_TRUE(std::regex_match(line, found, sample)) << line;
-    EXPECT_EQ(found[1], family) << line;
+    EXPECT_EQ(name_of_sample(line), family) << line;
     EXPECT_TRUE(series.insert(line.substr(0, line.rfind(' '))).second) << "twice: " << line;
   }
   EXPECT_GT(series.size(), 50U);
