@@ -51,6 +51,7 @@ Result<std::unique_ptr<PrivateKey>> PrivateKey::from_pem(const std::string& pem)
   if (const int error = wc_PemToDer(reinterpret_cast<const unsigned char*>(pem.data()), static_cast<long>(pem.size()),
                                     PRIVATEKEY_TYPE, &der, nullptr, nullptr, nullptr);
       error != 0) {
+    wc_FreeDer(&der);  // it is there even so
     return failed("not a PEM private key", error);
   }
   Result<std::unique_ptr<PrivateKey>> result =

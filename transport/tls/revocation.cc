@@ -257,9 +257,10 @@ Result<Der> der_of(std::string_view pem_block) {
   DerBuffer* buffer = nullptr;
   const int result = wc_PemToDer(reinterpret_cast<const byte*>(pem_block.data()), static_cast<long>(pem_block.size()),
                                  CRL_TYPE, &buffer, nullptr, nullptr, nullptr);
-  if (result != 0 || buffer == nullptr) return fail(ErrorCode::kCredentials, "is not a CRL in PEM form");
-  Der der(buffer->buffer, buffer->buffer + buffer->length);
-  wc_FreeDer(&buffer);
+  Der der;
+  if (result == 0 && buffer != nullptr) der.assign(buffer->buffer, buffer->buffer + buffer->length);
+  wc_FreeDer(&buffer);  // after a failure it is there even so
+  if (der.empty()) return fail(ErrorCode::kCredentials, "is not a CRL in PEM form");
   return der;
 }
 
