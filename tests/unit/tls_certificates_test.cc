@@ -235,6 +235,9 @@ TEST(Credentials, SaysWhatIsMissingOrBroken) {
   says({pki.server.cert, pki.server.cert, pki.server.key}, "ca.crt ('server') is not the certificate of a CA");
   says({"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", "", ""}, "ca.crt: certificate 1 is not");
   says({pki.ca.cert, pki.server.cert, "-----BEGIN ENCRYPTED PRIVATE KEY-----\n"}, "tls.key is encrypted");
+  // What was decoded of it so far is given back.
+  const std::string damaged = "-----BEGIN PRIVATE KEY-----\n!!!!\n-----END PRIVATE KEY-----\n";
+  says({pki.ca.cert, pki.server.cert, damaged}, "tls.key holds no private key that can be read");
 }
 
 TEST(Credentials, SaysWhenTheyAreExpired) {
