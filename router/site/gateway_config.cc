@@ -87,7 +87,7 @@ Result<GatewayConfig> make_gateway_config(const Resources& resources, Credential
   config.record_protection = record_protection(resources.site()->record_protection);
   config.records_per_key = resources.site()->records_per_key.value_or(kRecordsPerKey);
   config.cipher_suites = resources.site()->cipher_suites;
-  if (const auto& metrics = resources.site()->metrics) config.metrics = HostPort{metrics->host, metrics->port};
+  config.metrics = resources.site()->metrics;
   if (auto added = add_accesses(resources, store, config); !added) return std::unexpected(added.error());
   if (auto added = add_links(resources, store, config); !added) return std::unexpected(added.error());
   for (const Listener& listener : resources.listeners) {

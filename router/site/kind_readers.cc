@@ -82,7 +82,7 @@ void read_metrics(DocumentContext& context, FieldReader& spec, Site& site) {
   const YamlNode* node = spec.map("metrics");
   if (node == nullptr) return;
   FieldReader reader(context, *node, spec.path_of("metrics"));
-  ServedAddress address;
+  HostPort address;
   address.host = read_host(reader, check_bind_host);
   address.port = reader.required_port("port");
   reader.finish();

@@ -1,12 +1,11 @@
 #include "router/site/metrics.h"
 
-#include <algorithm>
-#include <initializer_list>
 #include <iterator>
 #include <map>
 #include <string_view>
 #include <tuple>
 #include <utility>
+#include <vector>
 
 #include <fmt/format.h>
 
@@ -18,6 +17,8 @@ struct Label {
   std::string_view name;
   std::string_view value;
 };
+
+using Labels = std::vector<Label>;
 
 enum class Kind { kCounter, kGauge };
 
@@ -38,21 +39,18 @@ class Exposition {
   }
 
   template <class Value>
-  void sample(std::initializer_list<Label> labels, Value value) {
+  void sample(const Labels& labels, Value value) {
     text_ += "fairlead_";
     text_ += name_;
-    if (labels.size() > 0) {
-      char separator = '{';
-      for (const Label& label : labels) {
-        text_ += std::exchange(separator, ',');
-        text_ += label.name;
-        text_ += "=\"";
-        append_escaped(label.value);
-        text_ += '"';
-      }
-      text_ += '}';
+    char separator = '{';
+    for (const Label& label : labels) {
+      text_ += std::exchange(separator, ',');
+      text_ += label.name;
+      text_ += "=\"";
+      append_escaped(label.value);
+      text_ += '"';
     }
-    fmt::format_to(out(), " {}\n", value);
+    fmt::format_to(out(), "{} {}\n", labels.empty() ? "" : "}", value);
   }
 
   std::string take() { return std::move(text_); }
@@ -75,8 +73,13 @@ class Exposition {
   std::string name_;
 };
 
-constexpr std::string_view kReceivedSuffix = "_bytes_in";
-constexpr std::string_view kSentSuffix = "_bytes_out";
+// Counters of the status that are metrics of their own.
+constexpr std::string_view kEdgeReceived = "edge_bytes_in";
+constexpr std::string_view kEdgeSent = "edge_bytes_out";
+
+bool is_up(const LinkStatus& link) {
+  return link.state == LinkPhase::kUp;
+}
 
 class Metrics {
  public:
@@ -94,33 +97,40 @@ class Metrics {
   }
 
  private:
-  // What makes a link's series its own. Several incoming ones may come from one site by one port: `number` tells them
-  // apart.
-  struct LinkLabels {
-    const LinkStatus* link;
+  // Several incoming links may come from one site by one port: `number` tells their series apart.
+  struct NumberedLink {
+    const LinkStatus& link;
     std::string number;
-
-    std::string_view direction() const { return link->incoming ? "incoming" : "outgoing"; }
   };
 
   void number_links() {
     std::map<std::tuple<bool, std::string_view, std::string_view>, unsigned> seen;
     for (const LinkStatus& link : gateway_.links) {
       unsigned& number = seen[{link.incoming, link.name, link.remote_site_id}];
-      links_.push_back({&link, std::to_string(number++)});
+      links_.push_back({link, std::to_string(number++)});
     }
   }
 
+  static Labels labels_of(const NumberedLink& of, Labels more = {}) {
+    Labels labels = {{"link", of.link.name},
+                     {"direction", of.link.incoming ? "incoming" : "outgoing"},
+                     {"remote_site_id", of.link.remote_site_id},
+                     {"number", of.number}};
+    labels.insert(labels.end(), more.begin(), more.end());
+    return labels;
+  }
+
+  // Of those links that `has` says have it.
   template <class Value>
-  void of_links(Kind kind, std::string_view name, std::string_view help, Value value) {
+  void of_links(
+      Kind kind, std::string_view name, std::string_view help, Value value,
+      bool (*has)(const LinkStatus&) = [](const LinkStatus&) { return true; }) {
     text_.family(kind, name, help);
-    for (const LinkLabels& labels : links_) {
-      text_.sample({{"link", labels.link->name},
-                    {"direction", labels.direction()},
-                    {"remote_site", labels.link->remote_site_name},
-                    {"remote_site_id", labels.link->remote_site_id},
-                    {"number", labels.number}},
-                   value(*labels.link));
+    for (const NumberedLink& of : links_) {
+      if (!has(of.link)) continue;
+      Labels labels = labels_of(of);
+      labels.insert(labels.begin() + 2, {"remote_site", of.link.remote_site_name});
+      text_.sample(labels, value(of.link));
     }
   }
 
@@ -144,26 +154,25 @@ class Metrics {
     text_.sample({}, gateway_.draining ? 1 : 0);
     text_.family(Kind::kGauge, "connections", "Application connections open now.");
     text_.sample({}, gateway_.connections);
-    add_bytes("edge_received_bytes_total", "Bytes received from applications.", kReceivedSuffix);
-    add_bytes("edge_sent_bytes_total", "Bytes sent to applications.", kSentSuffix);
+    add_bytes("edge_received_bytes_total", "Bytes received from applications.", kEdgeReceived);
+    add_bytes("edge_sent_bytes_total", "Bytes sent to applications.", kEdgeSent);
     text_.family(Kind::kCounter, "events_total", "What happened: work done, limits hit, faults survived.");
     for (const NamedCount& counter : gateway_.counters) {
-      if (!counter.name.ends_with(kReceivedSuffix) && !counter.name.ends_with(kSentSuffix)) {
-        text_.sample({{"event", counter.name}}, counter.value);
-      }
+      if (counter.name == kEdgeReceived || counter.name == kEdgeSent) continue;
+      text_.sample({{"event", counter.name}}, counter.value);
     }
   }
 
-  void add_bytes(std::string_view name, std::string_view help, std::string_view suffix) {
+  void add_bytes(std::string_view name, std::string_view help, std::string_view counted) {
     text_.family(Kind::kCounter, name, help);
     for (const NamedCount& counter : gateway_.counters) {
-      if (counter.name.ends_with(suffix)) text_.sample({}, counter.value);
+      if (counter.name == counted) text_.sample({}, counter.value);
     }
   }
 
   void add_links() {
     of_links(Kind::kGauge, "link_up", "1 while the link carries traffic.",
-             [](const LinkStatus& link) { return link.state == LinkPhase::kUp ? 1 : 0; });
+             [](const LinkStatus& link) { return is_up(link) ? 1 : 0; });
     of_links(Kind::kGauge, "link_cost", "The link's cost as routing uses it; before it is known, as configured.",
              [](const LinkStatus& link) { return link.routing_cost > 0 ? link.routing_cost : link.cost; });
     of_links(Kind::kCounter, "link_ups_total", "How often the link came up.",
@@ -182,91 +191,62 @@ class Metrics {
              [](const LinkStatus& link) { return link.bytes_in; });
     of_links(Kind::kCounter, "link_sent_bytes_total", "Bytes of connections sent over the link.",
              [](const LinkStatus& link) { return link.bytes_out; });
-    text_.family(Kind::kGauge, "link_round_trip_seconds", "Smoothed round trip time.");
-    for (const LinkLabels& labels : links_) {
-      const LinkStatus& link = *labels.link;
-      if (link.state != LinkPhase::kUp || link.rtt.ns == 0) continue;
-      text_.sample({{"link", link.name},
-                    {"direction", labels.direction()},
-                    {"remote_site", link.remote_site_name},
-                    {"remote_site_id", link.remote_site_id},
-                    {"number", labels.number}},
-                   seconds(link.rtt));
-    }
+    of_links(
+        Kind::kGauge, "link_round_trip_seconds", "Smoothed round trip time.",
+        [](const LinkStatus& link) { return seconds(link.rtt); },
+        [](const LinkStatus& link) { return is_up(link) && link.rtt.ns > 0; });
   }
 
   void add_protection() {
     text_.family(Kind::kGauge, "link_tls_info", "How a link that is up is protected: always 1.");
-    for (const LinkLabels& labels : links_) {
-      const LinkStatus& link = *labels.link;
-      if (link.state != LinkPhase::kUp) continue;
-      text_.sample({{"link", link.name},
-                    {"direction", labels.direction()},
-                    {"remote_site_id", link.remote_site_id},
-                    {"number", labels.number},
-                    {"version", link.tls_version},
-                    {"cipher", link.cipher},
-                    {"group", link.tls_group},
-                    {"key_exchange", link.post_quantum ? "post-quantum" : "classical"}},
+    for (const NumberedLink& of : links_) {
+      if (!is_up(of.link)) continue;
+      text_.sample(labels_of(of, {{"version", of.link.tls_version},
+                                  {"cipher", of.link.cipher},
+                                  {"group", of.link.tls_group},
+                                  {"key_exchange", of.link.post_quantum ? "post-quantum" : "classical"}}),
                    1);
     }
     text_.family(Kind::kGauge, "link_record_protection_info",
                  "Who protects the records of a link that is up, and why nobody better: always 1.");
-    for (const LinkLabels& labels : links_) {
-      if (labels.link->state != LinkPhase::kUp) continue;
-      add_protection_of(labels, "send", labels.link->send_protection);
-      add_protection_of(labels, "receive", labels.link->receive_protection);
+    for (const NumberedLink& of : links_) {
+      if (!is_up(of.link)) continue;
+      const auto add = [&](std::string_view records, const Protection& protection) {
+        const Labels more = {{"records", records}, {"by", protection.by}, {"reason", protection.why_not}};
+        text_.sample(labels_of(of, more), 1);
+      };
+      add("send", of.link.send_protection);
+      add("receive", of.link.receive_protection);
     }
-  }
-
-  void add_protection_of(const LinkLabels& labels, std::string_view records, const Protection& protection) {
-    text_.sample({{"link", labels.link->name},
-                  {"direction", labels.direction()},
-                  {"remote_site_id", labels.link->remote_site_id},
-                  {"number", labels.number},
-                  {"records", records},
-                  {"by", protection.by},
-                  {"reason", protection.why_not}},
-                 1);
   }
 
   void add_certificates() {
     text_.family(Kind::kGauge, "certificate_expiry_timestamp_seconds",
                  "When a certificate expires, as Unix time; days left are (this - time()) / 86400.");
-    for (const LinkLabels& labels : links_) {
-      const LinkStatus& link = *labels.link;
-      if (!link.incoming) add_expiry_of(labels, "own", link.credentials.subject, link.credentials.expires_unix_s);
-      if (!link.incoming) add_expiry_of(labels, "ca", "", link.credentials.ca_expires_unix_s);
-      if (link.state == LinkPhase::kUp) {
-        add_expiry_of(labels, "peer", link.peer_subject, link.peer_certificate_expires_unix_s);
-      }
+    for (const NumberedLink& of : links_) {
+      const LinkStatus& link = of.link;
+      const Labels labels = {{"of", link.incoming ? "incoming link" : "link"},
+                             {"name", link.name},
+                             {"remote_site_id", link.remote_site_id},
+                             {"number", of.number}};
+      if (!link.incoming) add_expiry_of_ours(labels, link.credentials);
+      if (is_up(link)) add_expiry(labels, "peer", link.peer_subject, link.peer_certificate_expires_unix_s);
     }
     for (const AccessStatus& access : gateway_.accesses) {
-      const auto add = [&](std::string_view whose, std::string_view subject, std::int64_t expires_unix_s) {
-        if (expires_unix_s == 0) return;
-        text_.sample({{"of", "access"},
-                      {"name", access.name},
-                      {"remote_site_id", ""},
-                      {"number", "0"},
-                      {"whose", whose},
-                      {"subject", subject}},
-                     expires_unix_s);
-      };
-      add("own", access.credentials.subject, access.credentials.expires_unix_s);
-      add("ca", "", access.credentials.ca_expires_unix_s);
+      add_expiry_of_ours({{"of", "access"}, {"name", access.name}, {"remote_site_id", ""}, {"number", "0"}},
+                         access.credentials);
     }
   }
 
-  void add_expiry_of(const LinkLabels& labels, std::string_view whose, std::string_view subject,
-                     std::int64_t expires_unix_s) {
+  void add_expiry_of_ours(const Labels& labels, const CredentialsStatus& credentials) {
+    add_expiry(labels, "own", credentials.subject, credentials.expires_unix_s);
+    add_expiry(labels, "ca", "", credentials.ca_expires_unix_s);
+  }
+
+  void add_expiry(Labels labels, std::string_view whose, std::string_view subject, std::int64_t expires_unix_s) {
     if (expires_unix_s == 0) return;
-    text_.sample({{"of", labels.link->incoming ? "incoming link" : "link"},
-                  {"name", labels.link->name},
-                  {"remote_site_id", labels.link->remote_site_id},
-                  {"number", labels.number},
-                  {"whose", whose},
-                  {"subject", subject}},
-                 expires_unix_s);
+    labels.insert(labels.end(), {{"whose", whose}, {"subject", subject}});
+    text_.sample(labels, expires_unix_s);
   }
 
   void add_accesses() {
@@ -301,7 +281,7 @@ class Metrics {
   }
 
   const GatewayStatus& gateway_;
-  std::vector<LinkLabels> links_;
+  std::vector<NumberedLink> links_;
   Exposition text_;
 };
 

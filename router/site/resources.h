@@ -12,6 +12,7 @@
 
 #include "router/site/diagnostics.h"
 #include "transport/base/time.h"
+#include "transport/config.h"
 #include "transport/forwarder.h"
 #include "transport/routing_keys.h"
 #include "transport/tls/cipher.h"
@@ -44,12 +45,6 @@ struct Metadata {
 // but without a namespace of their own the linker would take the implicit members of one for those of the other.
 inline namespace resource {
 
-// A port that this gateway serves by itself.
-struct ServedAddress {
-  std::string host;
-  std::uint16_t port = 0;
-};
-
 struct Site {
   static constexpr std::string_view kKind = "Site";
   Metadata metadata;
@@ -62,7 +57,7 @@ struct Site {
   std::optional<std::uint32_t> records_per_key;
   std::vector<CipherSuite> cipher_suites = default_suites();  // of links, the most wanted first; never empty
   Duration certificate_warning = Duration::seconds(30LL * 24 * 3600);  // so long before one expires
-  std::optional<ServedAddress> metrics;
+  std::optional<HostPort> metrics;  // where they are served
 
   bool accepts_links() const { return link_access != "none"; }
 

@@ -8,7 +8,7 @@ import traffic
 from certificates import Authority
 from harness import Skip, expect, expect_equal, scenario, wait_until
 from life import try_echo
-from sites import Pair
+from sites import Pair, Site
 from traffic import Background, Server, exchange, scaled
 
 GROUP = "renewal"
@@ -183,16 +183,17 @@ def peer_lost_in_renewal(context):
 
 
 class Linked:
-    """West and east with credentials from files: folders `client` and `server` of input/certs."""
+    """West and east with credentials `client` and `server` of an authority: folders of input/certs, or Secrets."""
 
-    def __init__(self, context):
+    def __init__(self, context, give=Site.add_credentials):
+        self.give = give
         self.context = context
         self.authority = Authority(context)
         self.pair = Pair(context, forward=2, backward=0)
         self.west, self.east = self.pair.west, self.pair.east
         self.east.add_access(tlsCredentials="server")
-        self.east.add_credentials("server", self.issue("east-1"))
-        self.west.add_credentials("client", self.issue("west-1"))
+        give(self.east, "server", self.issue("east-1"))
+        give(self.west, "client", self.issue("west-1"))
         self.west.add_link("to-east", self.east.access_port, "client")
         self.east.start()
         self.west.start()
@@ -230,24 +231,15 @@ def certificates_replaced_under_load(context):
 @scenario(GROUP)
 def secret_replaced_under_load(context):
     """A new certificate as a resource: the file with the Secret is written anew."""
-    authority = Authority(context)
-    pair = Pair(context, forward=1, backward=0)
-    hosts = [context.network.east.address]
-    pair.east.add_access(tlsCredentials="server")
-    pair.east.add_secret("server", authority.issue("east-1", hosts=hosts))
-    pair.west.add_secret("client", authority.issue("west-1", hosts=hosts))
-    pair.west.add_link("to-east", pair.east.access_port, "client")
-    pair.east.start()
-    pair.west.start()
-    pair.wait_linked()
-    load = Load(context, pair.forward, scaled(16 * MIB))
-    for site, name, old, new, seen in ((pair.west, "client", "west-1", "west-2", lambda: pair.east.link(incoming=True)),
-                                       (pair.east, "server", "east-1", "east-2", pair.west.link)):
-        expect_equal(seen()["tls"]["peerSubject"], old, "the certificate before")
-        site.add_secret(name, authority.issue(new, hosts=hosts))
-        wait_until(f"{new} to be seen", lambda new=new, seen=seen: seen()["tls"]["peerSubject"] == new)
+    linked = Linked(context, Site.add_secret)
+    load = Load(context, linked.pair.forward, scaled(16 * MIB))
+    linked.wait_peers("west-1", "east-1")
+    linked.give(linked.west, "client", linked.issue("west-2"))
+    linked.wait_peers("west-2", "east-1")
+    linked.give(linked.east, "server", linked.issue("east-2"))
+    linked.wait_peers("west-2", "east-2")
     load.finish()
-    expect_equal(pair.west.link()["ups"], 1, "times the link came up")
+    expect_equal(linked.west.link()["ups"], 1, "times the link came up")
 
 
 @scenario(GROUP)

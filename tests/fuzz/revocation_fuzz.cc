@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <string>
 
+#include "router/site/base64.h"
 #include "tests/fuzz/fuzz_target.h"
 #include "transport/tls/certificate_info.h"
 #include "transport/tls/pem.h"
@@ -30,18 +31,8 @@ void judge(std::vector<Der> authorities, std::string_view crls) {
 }
 
 std::string armoured(std::span<const std::uint8_t> der) {
-  constexpr char kDigits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-  std::string text = "-----BEGIN X509 CRL-----\n";
-  for (std::size_t at = 0; at < der.size(); at += 3) {
-    if (at > 0 && at % 48 == 0) text += '\n';
-    const std::size_t count = std::min<std::size_t>(der.size() - at, 3);
-    std::uint32_t bits = 0;
-    for (std::size_t i = 0; i < 3; ++i)
-      bits = bits << 8 | (i < count ? der[at + i] : 0U);
-    for (std::size_t i = 0; i < 4; ++i)
-      text += i <= count ? kDigits[bits >> (18 - 6 * i) & 63] : '=';
-  }
-  return text + "\n-----END X509 CRL-----\n";
+  const std::string_view bytes(reinterpret_cast<const char*>(der.data()), der.size());
+  return "-----BEGIN X509 CRL-----\n" + encode_base64(bytes) + "\n-----END X509 CRL-----\n";
 }
 
 void fuzz_der(std::span<const std::uint8_t> input) {

@@ -17,7 +17,7 @@
 
 #include "tests/sim/connection.h"
 #include "transport/tls/cipher.h"
-#include "transport/uring/tls_diag.h"
+#include "transport/uring/kernel.h"
 
 namespace fairlead::sim {
 

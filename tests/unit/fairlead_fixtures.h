@@ -7,9 +7,9 @@
 #include <string_view>
 #include <vector>
 
-#include <netinet/in.h>
 #include <sys/types.h>
 
+#include "tests/unit/loopback.h"
 #include "tests/unit/site_fixtures.h"
 #include "transport/base/fd.h"
 
@@ -53,9 +53,6 @@ class Process {
   std::string out_text_;
   std::string error_text_;
 };
-
-// The address of a port of 127.0.0.1.
-sockaddr_in loopback(int port);
 
 // A port that was free a moment ago. It stays bound without listening for the life of this object unless released.
 class FreePort {

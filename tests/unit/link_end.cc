@@ -13,6 +13,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "tests/unit/loopback.h"
 #include "transport/kernel_tls.h"
 #include "transport/record_protection.h"
 #include "transport/session.h"
@@ -29,14 +30,6 @@ constexpr std::size_t kPieceMax = 4096;  // of what is sent at once
 [[noreturn]] void die(const char* what) {
   std::perror(what);
   std::abort();
-}
-
-sockaddr_in loopback(int port) {
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  address.sin_port = htons(static_cast<std::uint16_t>(port));
-  return address;
 }
 
 }  // namespace

@@ -17,10 +17,8 @@ namespace fairlead {
 namespace {
 
 using Json = nlohmann::ordered_json;
-using Clock = std::chrono::steady_clock;
 
 constexpr std::size_t kClientsMax = 16;
-constexpr std::chrono::milliseconds kAcceptAgain{100};
 constexpr std::size_t kRequestBytesMax = 64 * 1024;
 constexpr std::size_t kPieceBytes = 4096;
 
@@ -192,7 +190,7 @@ Result<std::unique_ptr<ControlSocket>> ControlSocket::open(const std::filesystem
 }
 
 void ControlSocket::add_to(std::vector<pollfd>& fds) const {
-  fds.push_back({clients_.size() < kClientsMax && !accept_again_ ? listening_.get() : -1, POLLIN, 0});
+  if (clients_.size() < kClientsMax) fds.push_back(listening_.wanted());
   for (const auto& client : clients_) {
     short events = client->out.empty() ? short{0} : short{POLLOUT};
     if (!client->asked) events = POLLIN;
@@ -201,25 +199,20 @@ void ControlSocket::add_to(std::vector<pollfd>& fds) const {
 }
 
 bool ControlSocket::waiting() const {
-  if (accept_again_) return true;
-  return std::ranges::any_of(clients_, [](const auto& client) { return client->waiting(); });
+  return listening_.paused() ||
+         std::ranges::any_of(clients_, [](const auto& client) { return client->waiting(); });
 }
 
 void ControlSocket::accept() {
   while (clients_.size() < kClientsMax) {
-    Fd fd(::accept4(listening_.get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
-    if (!fd) {
-      // Who cannot be taken now stays in the queue, and would wake us all the time.
-      if (errno != EAGAIN && errno != EINTR && errno != ECONNABORTED) accept_again_ = Clock::now() + kAcceptAgain;
-      return;
-    }
+    Fd fd = listening_.accept();
+    if (!fd) return;
     clients_.push_back(std::make_unique<Client>(std::move(fd)));
   }
 }
 
 void ControlSocket::serve(Gateway& gateway) {
-  if (accept_again_ && Clock::now() >= *accept_again_) accept_again_.reset();
-  if (!accept_again_) accept();
+  accept();
   for (const auto& client : clients_)
     client->serve(gateway);
   std::erase_if(clients_, [](const auto& client) { return client->over; });

@@ -10,11 +10,9 @@
 //     {"done": true}
 #pragma once
 
-#include <chrono>
 #include <filesystem>
 #include <functional>
 #include <memory>
-#include <optional>
 #include <string>
 #include <vector>
 
@@ -22,6 +20,7 @@
 #include <poll.h>
 
 #include "router/gateway.h"
+#include "tools/fairlead/polled_listener.h"
 #include "transport/base/error.h"
 #include "transport/base/fd.h"
 
@@ -50,9 +49,8 @@ class ControlSocket {
   void accept();
 
   std::filesystem::path path_;
-  Fd listening_;
+  PolledListener listening_;
   std::vector<std::unique_ptr<Client>> clients_;
-  std::optional<std::chrono::steady_clock::time_point> accept_again_;  // after a time without descriptors or memory
 };
 
 // A command's end: sends the request and hands over each answer until the gateway closes the connection. Fails if there

@@ -2,19 +2,16 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <cstring>
 #include <optional>
 #include <sstream>
 #include <utility>
 
-#include <arpa/inet.h>
 #include <boost/asio/buffer.hpp>
 #include <boost/beast/http.hpp>
-#include <netinet/in.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
 #include "router/site/metrics.h"
+#include "transport/resolver.h"
 
 namespace fairlead {
 
@@ -26,33 +23,8 @@ using Clock = std::chrono::steady_clock;
 constexpr std::size_t kClientsMax = 16;
 constexpr std::uint32_t kHeaderBytesMax = 8192;
 constexpr std::size_t kPieceBytes = 4096;
-constexpr std::chrono::seconds kAcceptAgain{1};
 constexpr std::chrono::seconds kIdleMax{30};  // for a request, and for taking its answer
 constexpr char kPath[] = "/metrics";
-
-struct Bindable {
-  sockaddr_storage storage{};
-  socklen_t size = 0;
-};
-
-// `host` is an IP literal or localhost, as the Site was validated.
-std::optional<Bindable> bindable(const HostPort& address) {
-  Bindable result;
-  const std::string host = address.host == "localhost" ? "127.0.0.1" : address.host;
-  auto& ipv4 = reinterpret_cast<sockaddr_in&>(result.storage);
-  if (::inet_pton(AF_INET, host.c_str(), &ipv4.sin_addr) == 1) {
-    ipv4.sin_family = AF_INET;
-    ipv4.sin_port = htons(address.port);
-    result.size = sizeof ipv4;
-    return result;
-  }
-  auto& ipv6 = reinterpret_cast<sockaddr_in6&>(result.storage);
-  if (::inet_pton(AF_INET6, host.c_str(), &ipv6.sin6_addr) != 1) return std::nullopt;
-  ipv6.sin6_family = AF_INET6;
-  ipv6.sin6_port = htons(address.port);
-  result.size = sizeof ipv6;
-  return result;
-}
 
 using Response = http::response<http::string_body>;
 
@@ -186,33 +158,28 @@ MetricsServer::~MetricsServer() = default;
 
 Result<std::unique_ptr<MetricsServer>> MetricsServer::open(const HostPort& address) {
   const std::string what = "metrics on " + to_string(address);
-  const auto place = bindable(address);
-  if (!place) return fail(ErrorCode::kInvalid, what + ": no address to listen on");
-  Fd listening(::socket(place->storage.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  const Address place = parse_literal(address.host == "localhost" ? "127.0.0.1" : address.host, address.port);
+  if (place.size == 0) return fail(ErrorCode::kInvalid, what + ": no address to listen on");
+  Fd listening(::socket(place.family(), SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   if (!listening) return std::unexpected(error_from_errno(errno, what));
   const int on = 1;
   ::setsockopt(listening.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-  if (::bind(listening.get(), reinterpret_cast<const sockaddr*>(&place->storage), place->size) != 0 ||
-      ::listen(listening.get(), kClientsMax) != 0) {
+  if (::bind(listening.get(), place.get(), place.size) != 0 || ::listen(listening.get(), kClientsMax) != 0) {
     return std::unexpected(error_from_errno(errno, what));
   }
   return std::unique_ptr<MetricsServer>(new MetricsServer(std::move(listening)));
 }
 
 void MetricsServer::add_to(std::vector<pollfd>& fds) const {
-  fds.push_back({accept_again_ ? -1 : listening_.get(), POLLIN, 0});
+  fds.push_back(listening_.wanted());
   for (const auto& client : clients_)
     fds.push_back({client->fd(), client->events(), 0});
 }
 
 void MetricsServer::accept(Clock::time_point now) {
   for (std::size_t i = 0; i < kClientsMax; ++i) {
-    Fd fd(::accept4(listening_.get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
-    if (!fd) {
-      // Who cannot be taken now stays in the queue, and would wake us all the time.
-      if (errno != EAGAIN && errno != EINTR && errno != ECONNABORTED) accept_again_ = now + kAcceptAgain;
-      return;
-    }
+    Fd fd = listening_.accept();
+    if (!fd) return;
     if (clients_.size() == kClientsMax) clients_.erase(std::ranges::min_element(clients_, {}, &Client::since));
     clients_.push_back(std::make_unique<Client>(std::move(fd), now));
   }
@@ -220,8 +187,7 @@ void MetricsServer::accept(Clock::time_point now) {
 
 void MetricsServer::serve(const std::function<std::string()>& metrics) {
   const auto now = Clock::now();
-  if (accept_again_ && now >= *accept_again_) accept_again_.reset();
-  if (!accept_again_) accept(now);
+  accept(now);
   for (const auto& client : clients_)
     client->serve(metrics, now);
   std::erase_if(clients_, [](const auto& client) { return client->over(); });

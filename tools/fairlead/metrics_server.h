@@ -8,12 +8,12 @@
 #include <chrono>
 #include <functional>
 #include <memory>
-#include <optional>
 #include <string>
 #include <vector>
 
 #include <poll.h>
 
+#include "tools/fairlead/polled_listener.h"
 #include "transport/base/error.h"
 #include "transport/base/fd.h"
 #include "transport/config.h"
@@ -31,7 +31,7 @@ class MetricsServer {
   void add_to(std::vector<pollfd>& fds) const;
 
   // Then serve() has to come again within a second or so, whatever happens.
-  bool waiting() const noexcept { return !clients_.empty() || accept_again_.has_value(); }
+  bool waiting() const noexcept { return !clients_.empty() || listening_.paused(); }
 
   // Does what can be done without waiting. `metrics` gives the text, and is called for each request for it.
   void serve(const std::function<std::string()>& metrics);
@@ -42,9 +42,8 @@ class MetricsServer {
   explicit MetricsServer(Fd listening);
   void accept(std::chrono::steady_clock::time_point now);
 
-  Fd listening_;
+  PolledListener listening_;
   std::vector<std::unique_ptr<Client>> clients_;
-  std::optional<std::chrono::steady_clock::time_point> accept_again_;  // after a time without descriptors or memory
 };
 
 }  // namespace fairlead

@@ -16,7 +16,6 @@
 #include <sys/socket.h>
 
 #include "transport/base/time.h"
-#include "transport/uring/tls_diag.h"
 
 namespace fairlead {
 
@@ -30,6 +29,14 @@ struct Address {
   sockaddr* get() noexcept { return reinterpret_cast<sockaddr*>(&storage); }
 
   int family() const noexcept { return storage.ss_family; }
+};
+
+// Who does the work of kernel TLS on a socket: the kernel's own code, or the network card.
+enum class TlsEngine : std::uint8_t { kUnknown, kSoftware, kNic };
+
+struct TlsEngines {
+  TlsEngine send = TlsEngine::kUnknown;
+  TlsEngine receive = TlsEngine::kUnknown;
 };
 
 class Kernel {
@@ -57,6 +64,7 @@ class Kernel {
   virtual int peer_address(int fd, Address& address) noexcept = 0;
   // How long ago bytes of the peer last arrived (TCP_INFO), in milliseconds; read or not.
   virtual int milliseconds_since_data(int fd) noexcept = 0;
+  // Unknown where a direction has no key yet, or the process may not ask (CAP_NET_ADMIN).
   virtual TlsEngines tls_engines(int fd) noexcept = 0;
   virtual int shutdown(int fd, int how) noexcept = 0;
   virtual void close(int fd) noexcept = 0;

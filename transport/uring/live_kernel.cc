@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "transport/uring/kernel.h"
+#include "transport/uring/tls_diag.h"
 
 namespace fairlead {
 namespace {
@@ -84,7 +85,12 @@ class LiveKernel final : public Kernel {
     return static_cast<int>(std::min<std::uint32_t>(info.tcpi_last_data_recv, INT32_MAX));
   }
 
-  TlsEngines tls_engines(int fd) noexcept override { return ask_tls_engines(fd); }
+  TlsEngines tls_engines(int fd) noexcept override {
+    Address local;
+    Address peer;
+    if (local_address(fd, local) < 0 || peer_address(fd, peer) < 0) return {};
+    return ask_tls_engines(local, peer);
+  }
 
   int shutdown(int fd, int how) noexcept override { return result_of(::shutdown(fd, how)); }
 

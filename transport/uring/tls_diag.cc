@@ -53,30 +53,24 @@ TlsEngine engine_of(Bytes attribute) noexcept {
   }
 }
 
-bool name_socket(int fd, inet_diag_req_v2& request) noexcept {
-  sockaddr_storage local{};
-  sockaddr_storage peer{};
-  socklen_t local_size = sizeof local;
-  socklen_t peer_size = sizeof peer;
-  if (::getsockname(fd, reinterpret_cast<sockaddr*>(&local), &local_size) < 0) return false;
-  if (::getpeername(fd, reinterpret_cast<sockaddr*>(&peer), &peer_size) < 0) return false;
-  request.sdiag_family = static_cast<std::uint8_t>(local.ss_family);
+bool name_connection(const Address& local, const Address& peer, inet_diag_req_v2& request) noexcept {
+  request.sdiag_family = static_cast<std::uint8_t>(local.family());
   request.sdiag_protocol = IPPROTO_TCP;
   request.idiag_ext = 1U << (INET_DIAG_INFO - 1);  // ULP information comes only together with that
   request.idiag_states = kAnyState;
   request.id.idiag_cookie[0] = request.id.idiag_cookie[1] = INET_DIAG_NOCOOKIE;
-  if (local.ss_family == AF_INET) {
-    const auto& from = reinterpret_cast<const sockaddr_in&>(local);
-    const auto& to = reinterpret_cast<const sockaddr_in&>(peer);
+  if (local.family() == AF_INET) {
+    const auto& from = reinterpret_cast<const sockaddr_in&>(local.storage);
+    const auto& to = reinterpret_cast<const sockaddr_in&>(peer.storage);
     request.id.idiag_sport = from.sin_port;
     request.id.idiag_dport = to.sin_port;
     request.id.idiag_src[0] = from.sin_addr.s_addr;
     request.id.idiag_dst[0] = to.sin_addr.s_addr;
     return true;
   }
-  if (local.ss_family != AF_INET6) return false;
-  const auto& from = reinterpret_cast<const sockaddr_in6&>(local);
-  const auto& to = reinterpret_cast<const sockaddr_in6&>(peer);
+  if (local.family() != AF_INET6) return false;
+  const auto& from = reinterpret_cast<const sockaddr_in6&>(local.storage);
+  const auto& to = reinterpret_cast<const sockaddr_in6&>(peer.storage);
   request.id.idiag_sport = from.sin6_port;
   request.id.idiag_dport = to.sin6_port;
   request.id.idiag_if = from.sin6_scope_id;
@@ -99,13 +93,13 @@ TlsEngines read_answer(Bytes answer) noexcept {
 
 }  // namespace
 
-TlsEngines ask_tls_engines(int fd) noexcept {
+TlsEngines ask_tls_engines(const Address& local, const Address& peer) noexcept {
   struct {
     nlmsghdr header;
     inet_diag_req_v2 body;
   } request{};
   request.header = {sizeof request, SOCK_DIAG_BY_FAMILY, NLM_F_REQUEST, 1, 0};
-  if (!name_socket(fd, request.body)) return {};
+  if (!name_connection(local, peer, request.body)) return {};
   const Fd netlink(::socket(AF_NETLINK, SOCK_DGRAM | SOCK_CLOEXEC, NETLINK_SOCK_DIAG));
   if (!netlink || ::send(netlink.get(), &request, sizeof request, 0) < 0) return {};
   std::array<std::byte, 4096> bytes;
