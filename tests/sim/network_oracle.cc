@@ -64,8 +64,8 @@ std::vector<NetworkOracle::Candidate> NetworkOracle::candidates(unsigned from, u
   }
   if (plan_.sites[from].edge) {
     std::vector<Candidate> own;
-    const auto others = std::stable_partition(all.begin(), all.end(),
-                                              [&](const Candidate& line) { return line.site == site_name(from); });
+    const auto others =
+        std::partition(all.begin(), all.end(), [&](const Candidate& line) { return line.site == site_name(from); });
     own.assign(all.begin(), others);
     all.erase(all.begin(), others);
     if (!all.empty()) own.push_back(behind_uplink(from, all));

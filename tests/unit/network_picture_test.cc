@@ -64,8 +64,9 @@ Json network() {
   const Json json = {{"self", "id-west"},
                      {"sites",
                       {site("west", "interior", {link("east", 17), link("north", 4), down}),
-                       site("east", "interior", {link("west", 17)}, {{"db", 1}, {"http", 3}}),
-                       site("north", "interior", {link("west", 4)}), site("gone", "interior", Json::array()),
+                       site("east", "interior", Json::array({link("west", 17)}), {{"db", 1}, {"http", 3}}),
+                       site("north", "interior", Json::array({link("west", 4)})),
+                       site("gone", "interior", Json::array()),
                        site("shop", "edge", {link("west", 2), standby}, {{"till", 1}})}},
                      {"keys", Json::object()}};
   return Json::parse(json.dump());
@@ -105,7 +106,7 @@ TEST(NetworkPicture, DoesNotFollowTheOrderOfTheDocument) {
 }
 
 TEST(NetworkPicture, ASiteAlone) {
-  const Json json = {{"self", "id-a"}, {"sites", {site("a", "interior", Json::array())}}};
+  const Json json = {{"self", "id-a"}, {"sites", Json::array({site("a", "interior", Json::array())})}};
   EXPECT_TRUE(is_well_formed(network_svg(graph_of(json))));
 }
 
