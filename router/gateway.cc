@@ -80,6 +80,52 @@ Result<void> Gateway::add_link(const LinkConfig& link) {
   return impl_->transport->on_control([&](Transport& transport) { return transport.add_link(link); });
 }
 
+Result<void> Gateway::set_access(const AccessConfig& access) {
+  return impl_->transport->on_control([&](Transport& transport) { return transport.set_access(access); });
+}
+
+Result<void> Gateway::set_listener(const ListenerConfig& listener) {
+  return impl_->transport->on_control([&](Transport& transport) { return transport.set_listener(listener); });
+}
+
+Result<void> Gateway::set_connector(const ConnectorConfig& connector) {
+  return impl_->transport->on_control([&](Transport& transport) -> Result<void> {
+    auto id = transport.set_connector(connector);
+    if (!id) return std::unexpected(id.error());
+    impl_->router.connector_added(connector.routing_key, *id, !connector.probe);
+    return {};
+  });
+}
+
+Result<void> Gateway::set_link(const LinkConfig& link) {
+  return impl_->transport->on_control([&](Transport& transport) -> Result<void> {
+    auto id = transport.set_link(link);
+    if (!id) return std::unexpected(id.error());
+    impl_->router.set_link_cost(*id, link.cost);
+    return {};
+  });
+}
+
+Result<void> Gateway::remove_access(const std::string& access) {
+  return impl_->transport->on_control([&](Transport& transport) { return transport.remove_access(access); });
+}
+
+Result<void> Gateway::remove_listener(const std::string& listener) {
+  return impl_->transport->on_control([&](Transport& transport) { return transport.remove_listener(listener); });
+}
+
+Result<void> Gateway::remove_connector(const std::string& connector) {
+  return impl_->transport->on_control([&](Transport& transport) { return transport.remove_connector(connector); });
+}
+
+Result<void> Gateway::remove_link(const std::string& link) {
+  return impl_->transport->on_control([&](Transport& transport) { return transport.remove_link(link); });
+}
+
+void Gateway::set_options(const TransportOptions& options) {
+  impl_->transport->on_control([&](Transport& transport) { transport.set_options(options); });
+}
+
 Result<void> Gateway::set_link_cost(const std::string& link, std::uint32_t cost) {
   return impl_->transport->on_control([&](Transport& transport) -> Result<void> {
     auto id = transport.set_link_cost(link, cost);

@@ -28,6 +28,22 @@ class Gateway {
   Result<void> add_listener(const ListenerConfig& listener);
   Result<void> add_connector(const ConnectorConfig& connector);
   Result<void> add_link(const LinkConfig& link);
+
+  // What is there and has this name, as it is to be from now on. On failure nothing has changed. Connections that are
+  // open stay.
+  Result<void> set_access(const AccessConfig& access);
+  Result<void> set_listener(const ListenerConfig& listener);
+  Result<void> set_connector(const ConnectorConfig& connector);
+  Result<void> set_link(const LinkConfig& link);
+  // Connections that came in by it, or go to its server, stay. Those over a link that ends, or over links that came in
+  // by a router access that ends, have TransportOptions::leave_timeout; new ones go another way.
+  Result<void> remove_access(const std::string& access);
+  Result<void> remove_listener(const std::string& listener);
+  Result<void> remove_connector(const std::string& connector);
+  Result<void> remove_link(const std::string& link);
+  // Of these, what TransportOptions::take_live() takes.
+  void set_options(const TransportOptions& options);
+
   // From now on, and told to the other end; streams that are open stay where they are.
   Result<void> set_link_cost(const std::string& link, std::uint32_t cost);
 

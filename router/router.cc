@@ -36,6 +36,12 @@ void Router::connector_available(std::uint32_t id, bool available) {
   offer_connectors();
 }
 
+void Router::connector_removed(std::uint32_t id) {
+  early_news_.erase(id);
+  std::erase_if(connectors_, [&](const Connector& connector) { return connector.id == id; });
+  offer_connectors();
+}
+
 void Router::offer_connectors() {
   LocalConnectors offered;
   for (const Connector& connector : connectors_) {

@@ -35,6 +35,7 @@ class Router final : public TransportEvents, private RoutingOutbox, private Trac
   void link_reset(std::uint32_t link) override;
   void control_message(std::uint32_t link, std::span<const std::uint8_t> message) override;
   void connector_available(std::uint32_t connector, bool available) override;
+  void connector_removed(std::uint32_t connector) override;
   void settled() override;
 
   // What this site wants for a link from now on; streams that are open stay where they are.

@@ -90,6 +90,12 @@ void Access::pending_failed(PendingSession& pending, const Error& error) {
   limit.unlogged = 0;
 }
 
+void Access::remove() noexcept {
+  removed_ = true;
+  transport_.abandon_pending(*this);
+  close();
+}
+
 void Access::close() noexcept {
   if (closing_) return;
   closing_ = true;

@@ -32,7 +32,13 @@ class Access final : public PendingSession::Owner {
   // Newer ones that are of no use; empty: there are none any more.
   void note_refused_credentials(std::string why);
 
+  void set_allow_anonymous(bool allow) noexcept { config_.allow_anonymous = allow; }
+
   void close() noexcept;
+  // Closes, for nobody is meant to come by it any more; handshakes that came in by it end.
+  void remove() noexcept;
+
+  bool removed() const noexcept { return removed_; }
 
   bool closed() const noexcept { return closing_ && !accept_.in_flight(); }
 
@@ -61,6 +67,7 @@ class Access final : public PendingSession::Owner {
   };
   std::map<ErrorCode, LogLimit> log_limits_;
   bool closing_ = false;
+  bool removed_ = false;
 
   OpOf<&Access::on_accept> accept_{*this};
   TimerOf<&Access::on_retry> retry_{*this};

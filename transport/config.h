@@ -66,6 +66,17 @@ struct TransportOptions {
   std::vector<CipherSuite> cipher_suites = default_suites();  // of links, the most wanted first; never empty
   bool pin_threads = true;
   bool edge = false;  // an edge site: dials interior sites, accepts no links, carries nothing through
+
+  // How long a link that is taken away still carries the connections on it.
+  Duration leave_timeout = Duration::seconds(30);
+
+  // What may change while the transport runs.
+  void take_live(const TransportOptions& newer) {
+    silent_limit = newer.silent_limit;
+    records_per_key = newer.records_per_key;
+    record_protection = newer.record_protection;
+    cipher_suites = newer.cipher_suites;
+  }
 };
 
 struct LinkConfig {
@@ -75,6 +86,8 @@ struct LinkConfig {
   std::shared_ptr<const Credentials> credentials;
   bool present_certificate = true;  // false: noClientAuth
   std::optional<RecordProtection> record_protection;  // none: the site's
+
+  friend bool operator==(const LinkConfig&, const LinkConfig&) = default;
 };
 
 struct AccessConfig {
@@ -84,6 +97,8 @@ struct AccessConfig {
   std::uint16_t port = 0;
   std::shared_ptr<const Credentials> credentials;
   bool allow_anonymous = false;
+
+  friend bool operator==(const AccessConfig&, const AccessConfig&) = default;
 };
 
 struct ListenerConfig {
@@ -92,6 +107,8 @@ struct ListenerConfig {
   std::string host;  // empty: all interfaces
   std::uint16_t port = 0;
   Strategy strategy = Strategy::kBalanced;
+
+  friend bool operator==(const ListenerConfig&, const ListenerConfig&) = default;
 };
 
 struct ConnectorConfig {
@@ -100,6 +117,8 @@ struct ConnectorConfig {
   std::string host;
   std::uint16_t port = 0;
   bool probe = true;  // connect to it now and then, and offer it only while that works
+
+  friend bool operator==(const ConnectorConfig&, const ConnectorConfig&) = default;
 };
 
 enum class LinkPhase : std::uint8_t {

@@ -180,6 +180,7 @@ void Link::pending_ready(PendingSession& pending) {
   record_.up = true;
   log_info("link {}: up, site {} at {}, {}", config_.name, peer.site_name, record_.status.url, record_.status.cipher);
   transport_.link_up(record_);
+  transport_.link_tried(*this);
   dial();
 }
 
@@ -189,6 +190,20 @@ void Link::set_credentials(std::shared_ptr<const Credentials> credentials) {
   config_.credentials = std::move(credentials);
   record_.note_credentials(*config_.credentials, config_.present_certificate);
   transport_.mark_status_changed();
+  renew_all();
+}
+
+void Link::set_config(const LinkConfig& config) {
+  const bool renew = config.credentials != config_.credentials ||
+                     config.present_certificate != config_.present_certificate ||
+                     config.record_protection != config_.record_protection;
+  config_ = config;
+  set_cost(config.cost);
+  record_.note_credentials(*config_.credentials, config_.present_certificate);
+  if (renew) renew_all();
+}
+
+void Link::renew_all() {
   for (std::uint16_t index = 0; index < slots_.size(); ++index) {
     const Renewal phase = renewals_[index].phase;
     renewals_[index].again = phase == Renewal::kDialling || phase == Renewal::kMoving;
@@ -257,6 +272,7 @@ void Link::attempt_failed(const std::string& place, const Error& error) {
   if (next_endpoint_ < config_.endpoints.size()) return resolve_next_endpoint();
   record_.end_round();
   record_.note_state(LinkPhase::kWaiting, transport_.kernel().unix_seconds());
+  transport_.link_tried(*this);
   back_off();
 }
 
@@ -307,6 +323,13 @@ void Link::session_ended(std::uint16_t index, const Error& error) {
   std::replace(slots_.begin(), slots_.end(), Slot::kDialling, Slot::kDown);
   redial_.cancel();
   back_off();
+}
+
+void Link::leave() {
+  closing_ = true;
+  redial_.cancel();
+  transport_.abandon_pending(*this);
+  transport_.leave(record_);
 }
 
 void Link::close() {

@@ -50,9 +50,26 @@ class Link final : public PendingSession::Owner {
   // From Transport: a session went over to its fresh connection.
   void moved(std::uint16_t index);
 
+  // All but the endpoints and the name may differ from what it is.
+  void set_config(const LinkConfig& config);
+  // Fresh connections for all its sessions.
+  void renew_all();
+
   // Dials whatever is missing.
   void dial();
   void close();
+  // Dials no more, takes no new streams, and ends once those that it has are over.
+  void leave();
+
+  bool leaving() const noexcept { return record_.leave_by != Instant::max(); }
+
+  // Nothing is left of it.
+  bool closed() const noexcept { return leaving() && record_.sessions.empty(); }
+
+  // Another one of its name is about to take its place.
+  void supersede() noexcept { superseded_ = true; }
+
+  bool superseded() const noexcept { return superseded_; }
 
   // From Transport: a session of this link ended.
   void session_ended(std::uint16_t index, const Error& error);
@@ -117,6 +134,7 @@ class Link final : public PendingSession::Owner {
   Instant up_since_{};
   bool resolving_ = false;
   bool closing_ = false;
+  bool superseded_ = false;
   Instant redial_at_{};
 
   TimerOf<&Link::on_redial> redial_{*this};

@@ -35,7 +35,8 @@ struct LinkRecord {
 
   std::uint32_t id = 0;  // as in Route
   bool up = false;
-  bool going_away = false;  // the peer takes no new streams
+  bool going_away = false;  // takes no new streams: the peer does not, or we do not
+  Instant leave_by = Instant::max();  // when the last of its streams has to be over; max: it stays
   LinkStatus status;        // the fields that do not follow from `sessions`
   std::uint64_t peer_incarnation = 0;
   std::uint32_t peer_cost = 1;

@@ -7,8 +7,14 @@
 
 namespace fairlead {
 
-Listener::Listener(Shard& shard, std::uint32_t id, RoutingKeys routing_keys, Strategy strategy, Socket socket)
-    : shard_(shard), id_(id), routing_keys_(std::move(routing_keys)), strategy_(strategy), socket_(std::move(socket)) {
+Listener::Listener(Shard& shard, std::uint32_t id, RoutingKeys routing_keys, Strategy strategy, Socket socket,
+                   EdgeGroup& group)
+    : shard_(shard),
+      id_(id),
+      routing_keys_(std::move(routing_keys)),
+      strategy_(strategy),
+      socket_(std::move(socket)),
+      group_(group) {
   arm();
 }
 

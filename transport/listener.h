@@ -7,6 +7,7 @@
 #pragma once
 
 #include <cstdint>
+#include <utility>
 
 #include "transport/edge_group.h"
 #include "transport/forwarder.h"
@@ -21,7 +22,9 @@ class Shard;
 
 class Listener {
  public:
-  Listener(Shard& shard, std::uint32_t id, RoutingKeys routing_keys, Strategy strategy, Socket socket);
+  // `group` counts its connections, and outlives it.
+  Listener(Shard& shard, std::uint32_t id, RoutingKeys routing_keys, Strategy strategy, Socket socket,
+           EdgeGroup& group);
   Listener(const Listener&) = delete;
   Listener& operator=(const Listener&) = delete;
 
@@ -31,6 +34,12 @@ class Listener {
 
   Strategy strategy() const noexcept { return strategy_; }
 
+  // For clients from now on.
+  void lead_to(RoutingKeys routing_keys, Strategy strategy) {
+    routing_keys_ = std::move(routing_keys);
+    strategy_ = strategy;
+  }
+
   bool closing() const noexcept { return closing_; }
 
   EdgeGroup& group() noexcept { return group_; }
@@ -38,7 +47,7 @@ class Listener {
   void close() noexcept;
 
   // Nothing refers to it any more.
-  bool closed() const noexcept { return closing_ && !accept_.in_flight() && group_.open == 0; }
+  bool closed() const noexcept { return closing_ && !accept_.in_flight(); }
 
  private:
   // Long enough not to burn a core, short enough that a client hardly notices.
@@ -50,10 +59,10 @@ class Listener {
 
   Shard& shard_;
   std::uint32_t id_;
-  const RoutingKeys routing_keys_;
+  RoutingKeys routing_keys_;
   Strategy strategy_;
   Socket socket_;
-  EdgeGroup group_;
+  EdgeGroup& group_;
   bool closing_ = false;
 
   OpOf<&Listener::on_accept> accept_{*this};

@@ -1,5 +1,5 @@
 // RoutingKeys: what the clients of a listener ask for: one routing key, or several of which one is chosen for each
-// client. Value; immutable once its listener has it.
+// client. Value.
 #pragma once
 
 #include <cstdint>
@@ -35,6 +35,8 @@ struct RoutingKeys {
   // For one client; `random` is any number that differs from client to client. Empty: nobody serves any of them.
   std::string_view choose(const Forwarder& forwarder, std::uint64_t random) const noexcept;
   bool reachable(const Forwarder& forwarder) const noexcept;
+
+  friend bool operator==(const RoutingKeys&, const RoutingKeys&) = default;
 };
 
 }  // namespace fairlead

@@ -132,6 +132,7 @@ void Session::forget(Stream& stream) noexcept {
   stream.unlink_credit();
   shard_.return_window_budget(stream.window_growth());
   --figures_.streams_open;
+  if (leaving_) mark_dirty();
   shard_.reap(stream);
 }
 
@@ -256,6 +257,12 @@ void Session::go_away(ResetCode code) noexcept {
   if (state_ == State::kUp) put_frame(FrameType::kGoAway, 0, 0, payload);
 }
 
+void Session::leave() noexcept {
+  if (state_ != State::kUp || std::exchange(leaving_, true)) return;
+  go_away(ResetCode::kClosing);
+  mark_dirty();
+}
+
 void Session::put_credits() noexcept {
   // As it is under load: credit that is granted waits for a turn at both ends. That of an idle link nearby is so short
   // that no window would ever be taken within it.
@@ -329,6 +336,7 @@ void Session::flush() noexcept {
 }
 
 void Session::fill_batch() noexcept {
+  if (leaving_ && figures_.streams_open == 0) close();
   move_sender();
   renew_key();
   if (!alive()) return;

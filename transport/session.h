@@ -90,7 +90,7 @@ class Session final
   const SessionFigures& figures() const noexcept { return figures_; }
 
   // Whether new streams may be opened on it.
-  bool takes_streams() const noexcept { return state_ == State::kUp && !peer_going_away_; }
+  bool takes_streams() const noexcept { return state_ == State::kUp && !peer_going_away_ && !leaving_; }
 
   // A new stream to the far end; null at the limit of either end.
   Stream* open_stream(const OpenFrame& open, std::uint8_t flags) noexcept;
@@ -103,6 +103,8 @@ class Session final
   std::uint64_t unsent_bytes() const noexcept;
   // Tells the peer to open no more streams.
   void go_away(ResetCode code) noexcept;
+  // Takes no new streams, tells the peer so, and closes once the last stream has ended.
+  void leave() noexcept;
   // Under memory pressure: what the streams hold moves to small blocks.
   void relieve_streams() noexcept;
   // Of the streams that hold something, the one that moved last the longest ago; null if there is none.
@@ -250,6 +252,7 @@ class Session final
   State state_ = State::kUp;
   bool dialled_;
   bool peer_going_away_ = false;
+  bool leaving_ = false;
   bool key_update_wanted_ = false;
   bool peer_takes_key_updates_;
   bool peer_moves_;

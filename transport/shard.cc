@@ -167,7 +167,16 @@ void Shard::reap_dead() noexcept {
     std::erase_if(sessions_, [&](const auto& candidate) { return candidate.get() == session; });
   }
   ended_sessions_.clear();
+  if (some_removed_) reap_removed();
+}
+
+void Shard::reap_removed() noexcept {
   std::erase_if(listeners_, [](const auto& listener) { return listener->closed(); });
+  std::erase_if(listener_groups_, [](const auto& of) { return of->removed && of->group.open == 0; });
+  std::erase_if(connectors_, [](const auto& connector) { return connector->removed && connector->group.open == 0; });
+  some_removed_ = std::ranges::any_of(listeners_, &Listener::closing) ||
+                  std::ranges::any_of(listener_groups_, &ListenerGroup::removed) ||
+                  std::ranges::any_of(connectors_, &ShardConnector::removed);
 }
 
 bool Shard::finished() noexcept {
@@ -250,7 +259,9 @@ EdgeSocket* Shard::make_edge(Socket& socket, EdgeGroup& group) noexcept {
 void Shard::adopt_client(std::uint32_t listener_id, const std::string& routing_key, Socket socket) {
   if (stopping_) return socket.close_with_reset();
   for (const auto& listener : listeners_) {
-    if (listener->id() == listener_id) return start_client(*listener, routing_key, std::move(socket), false);
+    if (listener->id() == listener_id && !listener->closing()) {
+      return start_client(*listener, routing_key, std::move(socket), false);
+    }
   }
   socket.close_with_reset();
 }
@@ -285,6 +296,10 @@ void Shard::renew_session(std::uint64_t session_id) {
   if (session != nullptr) session->ask_for_renewal(Session::Renewal::kAnew);
 }
 
+void Shard::leave_session(std::uint64_t session_id) {
+  if (Session* session = find_session(session_id); session != nullptr) session->leave();
+}
+
 void Shard::close_session(std::uint64_t session_id) {
   if (Session* session = find_session(session_id); session != nullptr) session->close();
 }
@@ -303,13 +318,43 @@ void Shard::control_handled(std::uint64_t session_id, std::uint64_t bytes) {
 
 void Shard::add_listener(std::uint32_t id, RoutingKeys routing_keys, Strategy strategy, Socket socket) {
   if (stopping_) return;
-  listeners_.push_back(std::make_unique<Listener>(*this, id, std::move(routing_keys), strategy, std::move(socket)));
+  listeners_.push_back(std::make_unique<Listener>(*this, id, std::move(routing_keys), strategy, std::move(socket),
+                                                  group_of_listener(id)));
 }
 
-void Shard::remove_listener(std::uint32_t id) {
+EdgeGroup& Shard::group_of_listener(std::uint32_t id) {
+  for (const auto& of : listener_groups_) {
+    if (of->listener == id) return of->group;
+  }
+  listener_groups_.push_back(std::make_unique<ListenerGroup>(ListenerGroup{.listener = id, .group = {}}));
+  return listener_groups_.back()->group;
+}
+
+void Shard::lead_listener(std::uint32_t id, const RoutingKeys& routing_keys, Strategy strategy) {
+  for (const auto& listener : listeners_) {
+    if (listener->id() == id) listener->lead_to(routing_keys, strategy);
+  }
+}
+
+void Shard::close_listener(std::uint32_t id) {
   for (const auto& listener : listeners_) {
     if (listener->id() == id) listener->close();
   }
+  some_removed_ = true;
+}
+
+void Shard::remove_listener(std::uint32_t id) {
+  close_listener(id);
+  for (const auto& of : listener_groups_) {
+    if (of->listener == id) of->removed = true;
+  }
+}
+
+void Shard::remove_connector(std::uint32_t id) {
+  for (const auto& connector : connectors_) {
+    if (connector->id == id) connector->removed = true;
+  }
+  some_removed_ = true;
 }
 
 void Shard::add_connector(std::uint32_t id, std::string routing_key, std::vector<Address> addresses) {
@@ -328,6 +373,7 @@ void Shard::add_connector(std::uint32_t id, std::string routing_key, std::vector
 void Shard::stop_accepting() {
   for (const auto& listener : listeners_)
     listener->close();
+  some_removed_ = true;
 }
 
 void Shard::go_away() {
@@ -397,8 +443,8 @@ void Shard::on_report(Instant now) noexcept {
     report.sessions.push_back({session->id(), session->figures()});
     report.unsent_bytes += session->unsent_bytes();
   }
-  for (const auto& listener : listeners_)
-    report.listeners.push_back({listener->id(), listener->group()});
+  for (const auto& of : listener_groups_)
+    report.listeners.push_back({of->listener, of->group});
   for (const auto& connector : connectors_)
     report.connectors.push_back({connector->id, connector->group});
   report.counters = counters_;

@@ -40,6 +40,14 @@ struct ShardConnector {
   std::string routing_key;
   std::vector<Address> addresses;  // of its server, resolved by the control thread; each failure goes on to the next
   EdgeGroup group;
+  bool removed = false;  // nobody is led to it; it goes with its last connection
+};
+
+// The connections that came in at a listener, whether or not its port is open now.
+struct ListenerGroup {
+  std::uint32_t listener = 0;
+  EdgeGroup group;
+  bool removed = false;  // it goes with its last connection
 };
 
 // One for each thing that a limit or the world can do to us. Plain integers of this shard.
@@ -136,13 +144,21 @@ class Shard {
   // A fresh connection for the session of that id.
   void replace_connection(SessionSeed seed);
   void renew_session(std::uint64_t session_id);
+  void leave_session(std::uint64_t session_id);
   void close_session(std::uint64_t session_id);
   void fail_session(std::uint64_t session_id, const Error& error);
   void send_control(std::uint64_t session_id, std::span<const std::uint8_t> message);
   void control_handled(std::uint64_t session_id, std::uint64_t bytes);
   void add_listener(std::uint32_t id, RoutingKeys routing_keys, Strategy strategy, Socket socket);
-  void remove_listener(std::uint32_t id);
+  void lead_listener(std::uint32_t id, const RoutingKeys& routing_keys, Strategy strategy);
+  void close_listener(std::uint32_t id);
   void add_connector(std::uint32_t id, std::string routing_key, std::vector<Address> addresses);
+  // What came in by it, or goes to it, stays.
+  void remove_listener(std::uint32_t id);
+  void remove_connector(std::uint32_t id);
+
+  // Of those, what takes effect later than the start: see Transport::set_options().
+  void set_options(const TransportOptions& options) { options_.take_live(options); }
 
   void set_forwarder(std::shared_ptr<const Forwarder> forwarder) { forwarder_ = std::move(forwarder); }
 
@@ -253,6 +269,8 @@ class Shard {
   void sacrifice_holder() noexcept;
   void resume_starved() noexcept;
   void reap_dead() noexcept;
+  void reap_removed() noexcept;
+  EdgeGroup& group_of_listener(std::uint32_t id);
   bool finished() noexcept;
   Session* session_for(std::span<const std::uint32_t> links) noexcept;
   Session* find_session(std::uint64_t session_id) noexcept;
@@ -271,7 +289,7 @@ class Shard {
   void start_client(Listener& listener, std::string_view routing_key, Socket socket, bool may_hand_over) noexcept;
 
   Kernel& kernel_;
-  const TransportOptions options_;
+  TransportOptions options_;
   const unsigned index_;
   Transport& transport_;
   Instant now_;
@@ -293,7 +311,9 @@ class Shard {
   std::vector<std::unique_ptr<Session>> sessions_;
   std::vector<std::pair<Session*, Error>> ended_sessions_;
   std::vector<std::unique_ptr<Listener>> listeners_;
+  std::vector<std::unique_ptr<ListenerGroup>> listener_groups_;
   std::vector<std::unique_ptr<ShardConnector>> connectors_;
+  bool some_removed_ = false;  // of listeners and connectors, and not gone yet
   std::vector<std::vector<Address>> replaced_addresses_;  // connects that are queued may still point into them
   std::shared_ptr<const Forwarder> forwarder_;
   std::uint64_t next_stream_number_ = 0;

@@ -114,7 +114,9 @@ ResetCode Shard::open_edge(const Route& route, Opening& opening, Channel& client
                            std::uint64_t granted) noexcept {
   const auto connector = std::find_if(connectors_.begin(), connectors_.end(),
                                       [&](const auto& candidate) { return candidate->id == route.connector; });
-  if (connector == connectors_.end() || (*connector)->addresses.empty()) return ResetCode::kConnectFailed;
+  if (connector == connectors_.end() || (*connector)->removed || (*connector)->addresses.empty()) {
+    return ResetCode::kConnectFailed;
+  }
   ShardConnector& target = **connector;
   const Address& address = target.addresses[target.group.failed % target.addresses.size()];
   const int fd = kernel_.open_socket(address.family());

@@ -173,7 +173,7 @@ bool Transport::finished() noexcept {
   for (const auto& connector : connectors_) {
     if (connector.probe != nullptr && !connector.probe->closed()) return false;
   }
-  if (!server_trials_.empty()) return false;
+  if (!server_trials_.empty() || !ended_probes_.empty()) return false;
   if (event_read_.in_flight()) {
     ring_->cancel(event_read_);
     return false;
@@ -190,7 +190,12 @@ bool Transport::control_turn(Duration wait_max) noexcept {
   now_ = kernel_.now();
   run_tasks();
   timers_.advance(now_);
+  drop_superseded_connectors();
+  drop_superseded_links();
   events_.settled();
+  std::erase_if(links_, [](const auto& link) { return link->closed(); });
+  std::erase_if(accesses_, [](const auto& access) { return access->removed() && access->closed(); });
+  std::erase_if(ended_probes_, [](const auto& probe) { return probe->closed(); });
   std::erase_if(pending_, [](const auto& pending) { return pending->over(); });
   std::erase_if(server_trials_, [](const auto& trial) { return !trial->busy(); });
   if (status_changed_) publish_status();
@@ -213,12 +218,6 @@ void Transport::run_tasks() noexcept {
   }
   for (const auto& shard : shards_)
     shard->mailbox().flush();
-}
-
-template <class Work>
-void Transport::post_to_shards(Work work) {
-  for (const auto& shard : shards_)
-    shard->mailbox().post(make_task<Shard>(work));
 }
 
 // ---- changes
@@ -254,166 +253,6 @@ Result<Socket> Transport::open_listening_socket(const std::string& host, std::ui
   bound = ntohs(local.family() == AF_INET ? reinterpret_cast<sockaddr_in*>(&local.storage)->sin_port
                                           : reinterpret_cast<sockaddr_in6*>(&local.storage)->sin6_port);
   return socket;
-}
-
-Result<std::uint16_t> Transport::add_access(const AccessConfig& config) {
-  std::uint16_t bound = 0;
-  auto socket = open_listening_socket(config.bind_host, config.port, false, bound);
-  if (!socket) return std::unexpected(socket.error());
-  accesses_.push_back(std::make_unique<Access>(*this, config, std::move(*socket), bound));
-  status_changed_ = true;
-  return bound;
-}
-
-Result<std::uint16_t> Transport::add_listener(const ListenerConfig& config) {
-  // Whether the port can be had is found out now, whether or not anybody serves the key yet. Without SO_REUSEPORT: with
-  // it, a port that another process of ours has would be shared in silence.
-  std::uint16_t bound = 0;
-  if (auto probe = open_listening_socket(config.host, config.port, false, bound); !probe) {
-    return std::unexpected(probe.error());
-  }
-  ListenerEntry entry{next_edge_id_++, config, std::vector<EdgeGroup>(shards_.size()), false, std::nullopt};
-  entry.config.port = bound;
-  listeners_.push_back(std::move(entry));
-  follow_reachability();
-  status_changed_ = true;
-  return bound;
-}
-
-// The port of a listener is open while somebody serves its key: who connects to a closed port knows at once.
-void Transport::follow_reachability() {
-  for (ListenerEntry& entry : listeners_) {
-    const bool wanted = !draining_ && forwarder_ && entry.config.routing_keys.reachable(*forwarder_);
-    if (wanted == entry.open) continue;
-    if (!wanted) {
-      close_listener(entry);
-      continue;
-    }
-    if (auto opened = open_listener(entry); !opened) {
-      const bool news = !entry.last_error || entry.last_error->message != opened.error().message;
-      if (!news) continue;
-      log_error("listener {}: {}", entry.config.name, opened.error().message);
-      entry.last_error = LastError{opened.error().code, opened.error().message, kernel_.unix_seconds()};
-    }
-  }
-}
-
-Result<void> Transport::open_listener(ListenerEntry& entry) {
-  std::vector<Socket> sockets;
-  std::uint16_t bound = 0;
-  for (std::size_t i = 0; i < shards_.size(); ++i) {
-    auto socket = open_listening_socket(entry.config.host, entry.config.port, true, bound);
-    if (!socket) return std::unexpected(socket.error());
-    sockets.push_back(std::move(*socket));
-  }
-  for (std::size_t i = 0; i < shards_.size(); ++i) {
-    shards_[i]->mailbox().post(make_task<Shard>([id = entry.id, keys = entry.config.routing_keys,
-                                                 strategy = entry.config.strategy,
-                                                 socket = std::move(sockets[i])](Shard& shard) mutable {
-      shard.add_listener(id, std::move(keys), strategy, std::move(socket));
-    }));
-  }
-  entry.open = true;
-  entry.last_error.reset();
-  status_changed_ = true;
-  return {};
-}
-
-void Transport::close_listener(ListenerEntry& entry) {
-  entry.open = false;
-  status_changed_ = true;
-  post_to_shards([id = entry.id](Shard& shard) { shard.remove_listener(id); });
-}
-
-Result<std::uint32_t> Transport::add_connector(const ConnectorConfig& config) {
-  const std::uint32_t id = next_edge_id_++;
-  ConnectorEntry entry{id, config, std::vector<EdgeGroup>(shards_.size()), std::nullopt, 0, false, {}, {}, nullptr};
-  if (config.probe) entry.probe = std::make_unique<HealthProbe>(*this, id);
-  connectors_.push_back(std::move(entry));
-  post_to_shards([id, key = config.routing_key](Shard& shard) { shard.add_connector(id, key, {}); });
-  resolve_connector(connectors_.back());
-  status_changed_ = true;
-  return id;
-}
-
-Transport::ConnectorEntry* Transport::find_connector(std::uint32_t id) noexcept {
-  const auto at = std::find_if(connectors_.begin(), connectors_.end(), [&](const auto& c) { return c.id == id; });
-  return at == connectors_.end() ? nullptr : &*at;
-}
-
-void Transport::resolve_connector(ConnectorEntry& entry) {
-  entry.resolving = true;
-  entry.resolve_next = now_ + kResolveInterval;
-  const std::uint32_t id = entry.id;
-  resolver_.resolve({entry.config.host, entry.config.port}, now_, [this, id](Result<std::vector<Address>> addresses) {
-    ConnectorEntry* connector = find_connector(id);
-    if (connector == nullptr) return;
-    connector->resolving = false;
-    if (!addresses) {
-      connector->last_error = LastError{addresses.error().code, addresses.error().message, kernel_.unix_seconds()};
-      log_warning("connector {}: {}", connector->config.name, addresses.error().message);
-      status_changed_ = true;
-      return;
-    }
-    post_to_shards([id, key = connector->config.routing_key, list = *addresses](Shard& shard) {
-      shard.add_connector(id, key, list);
-    });
-    connector->addresses = *addresses;
-    if (connector->probe != nullptr) connector->probe->set_addresses(std::move(*addresses));
-  });
-}
-
-void Transport::try_server(std::uint32_t id, ServerTried done) {
-  const ConnectorEntry* connector = find_connector(id);
-  if (connector == nullptr) return done("", "the connector is gone", {});
-  const std::string server = to_string(HostPort{connector->config.host, connector->config.port});
-  if (connector->addresses.empty()) return done(server, "its host's address is not known yet", {});
-  auto trial = std::make_unique<TimedConnect>(*this, [server, done](int error, Duration took) {
-    done(server, error == 0 ? "" : error_from_errno(error, "connect to " + server).message, took);
-  });
-  if (stopping_ || !trial->start(connector->addresses.front())) {
-    return done(server, stopping_ ? "shutting down" : "no descriptor left to connect with", {});
-  }
-  server_trials_.push_back(std::move(trial));
-}
-
-void Transport::connector_health_changed(std::uint32_t id, bool up, int error) {
-  ConnectorEntry* connector = find_connector(id);
-  if (connector == nullptr) return;
-  const std::string server = to_string(HostPort{connector->config.host, connector->config.port});
-  if (up) {
-    log_info("connector {}: {} answers", connector->config.name, server);
-  } else if (error != 0) {
-    const Error reason = error_from_errno(error, "connect to " + server);
-    connector->last_error = LastError{reason.code, reason.message, kernel_.unix_seconds()};
-    log_warning("connector {}: not offered until its server answers: {}", connector->config.name, reason.message);
-  }
-  status_changed_ = true;
-  events_.connector_available(id, up);
-}
-
-void Transport::refresh_connectors() {
-  for (ConnectorEntry& entry : connectors_) {
-    const bool literal = parse_literal(entry.config.host, entry.config.port).size > 0;
-    if (!literal && !entry.resolving && now_ >= entry.resolve_next) resolve_connector(entry);
-  }
-}
-
-Result<void> Transport::add_link(const LinkConfig& config) {
-  if (config.endpoints.empty()) return fail(ErrorCode::kInvalid, "link " + config.name + " has no endpoint to dial");
-  links_.push_back(std::make_unique<Link>(*this, next_link_++, config));
-  links_.back()->dial();
-  status_changed_ = true;
-  return {};
-}
-
-Result<std::uint32_t> Transport::set_link_cost(const std::string& name, std::uint32_t cost) {
-  const auto at =
-      std::find_if(links_.begin(), links_.end(), [&](const auto& link) { return link->config().name == name; });
-  if (at == links_.end()) return fail(ErrorCode::kNotFound, "there is no link " + name);
-  (*at)->set_cost(cost);
-  status_changed_ = true;
-  return (*at)->id();
 }
 
 void Transport::note_routing_cost(std::uint32_t link, std::uint32_t cost) {

@@ -60,6 +60,7 @@ class TransportEvents {
   virtual void control_message(std::uint32_t link, std::span<const std::uint8_t> message) = 0;
   // A connector's server answers, or does not. Without probing it is available from the start.
   virtual void connector_available(std::uint32_t connector, bool available) = 0;
+  virtual void connector_removed(std::uint32_t connector) = 0;
   // Once a turn, after all that was told in it.
   virtual void settled() = 0;
 
@@ -104,6 +105,18 @@ class Transport {
   Result<std::uint16_t> add_listener(const ListenerConfig& config);
   Result<std::uint32_t> add_connector(const ConnectorConfig& config);  // its id, as in Route
   Result<void> add_link(const LinkConfig& config);
+  // What is there and has this name, as it is to be from now on. On failure nothing has changed. Connections stay, and
+  // so do those of what is removed; a link that is removed carries them for at most `leave_timeout`.
+  Result<void> set_access(const AccessConfig& config);
+  Result<void> set_listener(const ListenerConfig& config);
+  Result<std::uint32_t> set_connector(const ConnectorConfig& config);  // its id, as in Route: another one
+  Result<std::uint32_t> set_link(const LinkConfig& config);            // the link's id, as in LinkNews: perhaps another
+  Result<void> remove_access(const std::string& name);
+  Result<void> remove_listener(const std::string& name);
+  Result<void> remove_connector(const std::string& name);
+  Result<void> remove_link(const std::string& name);
+  // Of these, what can change: how long a peer may be silent, and how records are protected and keys renewed.
+  void set_options(const TransportOptions& options);
   // What this site wants for a link of its own from now on. Returns the link's id, as in LinkNews.
   Result<std::uint32_t> set_link_cost(const std::string& name, std::uint32_t cost);
   // For connections from now on; those of sessions that are up are replaced, and nothing on them notices.
@@ -161,6 +174,10 @@ class Transport {
   // On failure nothing has changed.
   Result<void> adopt(LinkRecord& record, PendingSession& pending, const Adoption& adoption);
   void close_sessions(LinkRecord& record);
+  // It ends once its streams have.
+  void leave(LinkRecord& record);
+  // It is up, or failed at all its endpoints.
+  void link_tried(const Link& link);
   // Ends the sessions whose peer these credentials do not trust (any more).
   void drop_untrusted(LinkRecord& record, const std::string& access, const Credentials& credentials);
   void link_up(LinkRecord& record);
@@ -204,10 +221,12 @@ class Transport {
     std::vector<EdgeGroup> groups;  // by shard
     bool open = false;              // accepts clients: somebody serves its key
     std::optional<LastError> last_error;
+
+    const std::string& name() const noexcept { return config.name; }
   };
 
   struct ConnectorEntry {
-    std::uint32_t id;
+    std::uint32_t id = 0;
     ConnectorConfig config;
     std::vector<EdgeGroup> groups;
     std::optional<LastError> last_error;
@@ -216,6 +235,7 @@ class Transport {
     Instant resolve_next{};
     std::vector<Address> addresses;
     std::unique_ptr<HealthProbe> probe;  // null: not probed
+    bool superseded = false;  // by another one of its name, or removed
   };
 
   Transport(Kernel& kernel, const TransportOptions& options, KernelFeatures features, KernelTlsFeatures tls,
@@ -231,8 +251,11 @@ class Transport {
   void close_replaced_sessions(LinkRecord& record, std::uint16_t index);
   void refresh_connectors();
   void resolve_connector(ConnectorEntry& entry);
+  void connector_tried(const ConnectorEntry& entry);
+  void drop_superseded_connectors();
   ConnectorEntry* find_connector(std::uint32_t id) noexcept;
   void follow_reachability();
+  Result<std::uint16_t> try_port(const ListenerConfig& config);
   Result<void> open_listener(ListenerEntry& entry);
   void close_listener(ListenerEntry& entry);
   void session_ended(std::uint64_t session_id, const Error& error);
@@ -240,6 +263,12 @@ class Transport {
   void client_handed_over(std::uint32_t link, std::uint32_t listener, std::string routing_key, Socket socket);
   void renewal_wanted(std::uint64_t session_id);
   void session_moved(std::uint64_t session_id);
+  Link* find_link(const std::string& name) noexcept;
+  Access* find_access(const std::string& name) noexcept;
+  void drop_superseded_links();
+  void drop_anonymous(const std::string& access);
+  void ask_for_renewal(IncomingLink& link, const std::string& access);
+  void close_overdue();
   Link* link_of_session(std::uint64_t session_id, std::uint16_t& index) noexcept;
   void going_away(std::uint32_t link);
   void publish_status();
@@ -262,7 +291,7 @@ class Transport {
   static constexpr Duration kResolveInterval = Duration::seconds(15);
 
   Kernel& kernel_;
-  const TransportOptions options_;
+  TransportOptions options_;
   const KernelFeatures features_;
   const KernelTlsFeatures kernel_tls_;
   TransportEvents& events_;
@@ -286,6 +315,9 @@ class Transport {
   std::vector<std::unique_ptr<TimedConnect>> server_trials_;
   std::vector<ListenerEntry> listeners_;
   std::vector<ConnectorEntry> connectors_;
+  std::vector<std::unique_ptr<HealthProbe>> ended_probes_;
+  std::vector<std::string> succeeded_connectors_;  // names of those that can take over: at the end of the turn
+  std::vector<std::string> succeeded_links_;
   std::vector<ShardReport> reports_;                      // newest of each shard
   std::map<std::uint64_t, SessionPlace> session_places_;  // by session id
   std::shared_ptr<const Forwarder> forwarder_;
@@ -307,6 +339,12 @@ class Transport {
   OpOf<&Transport::on_event> event_read_{*this};
   TimerOf<&Transport::on_status> status_timer_{*this};
 };
+
+template <class Work>
+void Transport::post_to_shards(Work work) {
+  for (const auto& shard : shards_)
+    shard->mailbox().post(make_task<Shard>(work));
+}
 
 }  // namespace fairlead
 

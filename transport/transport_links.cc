@@ -2,6 +2,7 @@
 // where.
 
 #include <algorithm>
+#include <utility>
 
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -264,13 +265,169 @@ void Transport::session_moved(std::uint64_t session_id) {
   if (Link* link = link_of_session(session_id, index); link != nullptr) link->moved(index);
 }
 
-Result<void> Transport::set_link_credentials(const std::string& name, std::shared_ptr<const Credentials> credentials) {
-  const auto at =
-      std::find_if(links_.begin(), links_.end(), [&](const auto& link) { return link->config().name == name; });
-  if (at == links_.end()) return fail(ErrorCode::kNotFound, "there is no link " + name);
-  drop_untrusted((*at)->record(), {}, *credentials);
-  (*at)->set_credentials(std::move(credentials));
+// ---- changes
+
+Result<void> Transport::add_link(const LinkConfig& config) {
+  if (config.endpoints.empty()) return fail(ErrorCode::kInvalid, "link " + config.name + " has no endpoint to dial");
+  links_.push_back(std::make_unique<Link>(*this, next_link_++, config));
+  links_.back()->dial();
+  status_changed_ = true;
   return {};
+}
+
+// Where it leads elsewhere a link of its own is made: the old one carries on until the new one is up, or has failed at
+// all its endpoints.
+Result<std::uint32_t> Transport::set_link(const LinkConfig& config) {
+  Link* link = find_link(config.name);
+  if (link == nullptr) return fail(ErrorCode::kNotFound, "there is no link " + config.name);
+  if (link->config().endpoints != config.endpoints) {
+    link->supersede();
+    if (auto added = add_link(config); !added) return std::unexpected(added.error());
+    return links_.back()->id();
+  }
+  if (config.credentials != link->config().credentials) drop_untrusted(link->record(), {}, *config.credentials);
+  link->set_config(config);
+  status_changed_ = true;
+  return link->id();
+}
+
+Result<void> Transport::remove_link(const std::string& name) {
+  bool found = false;
+  for (const auto& link : links_) {
+    if (link->config().name != name || link->leaving()) continue;
+    link->leave();
+    found = true;
+  }
+  if (!found) return fail(ErrorCode::kNotFound, "there is no link " + name);
+  return {};
+}
+
+void Transport::link_tried(const Link& link) {
+  if (!link.superseded()) succeeded_links_.push_back(link.config().name);
+}
+
+void Transport::drop_superseded_links() {
+  for (const std::string& name : std::exchange(succeeded_links_, {})) {
+    for (const auto& link : links_) {
+      if (link->config().name == name && link->superseded() && !link->leaving()) link->leave();
+    }
+  }
+}
+
+// The one that carries that name now.
+Link* Transport::find_link(const std::string& name) noexcept {
+  const auto at = std::ranges::find_if(links_, [&](const auto& link) {
+    return link->config().name == name && !link->superseded() && !link->leaving();
+  });
+  return at == links_.end() ? nullptr : at->get();
+}
+
+Access* Transport::find_access(const std::string& name) noexcept {
+  const auto at = std::ranges::find_if(
+      accesses_, [&](const auto& access) { return access->config().name == name && !access->removed(); });
+  return at == accesses_.end() ? nullptr : at->get();
+}
+
+Result<std::uint32_t> Transport::set_link_cost(const std::string& name, std::uint32_t cost) {
+  Link* link = find_link(name);
+  if (link == nullptr) return fail(ErrorCode::kNotFound, "there is no link " + name);
+  link->set_cost(cost);
+  status_changed_ = true;
+  return link->id();
+}
+
+Result<void> Transport::set_link_credentials(const std::string& name, std::shared_ptr<const Credentials> credentials) {
+  Link* link = find_link(name);
+  if (link == nullptr) return fail(ErrorCode::kNotFound, "there is no link " + name);
+  drop_untrusted(link->record(), {}, *credentials);
+  link->set_credentials(std::move(credentials));
+  return {};
+}
+
+Result<std::uint16_t> Transport::add_access(const AccessConfig& config) {
+  std::uint16_t bound = 0;
+  auto socket = open_listening_socket(config.bind_host, config.port, false, bound);
+  if (!socket) return std::unexpected(socket.error());
+  accesses_.push_back(std::make_unique<Access>(*this, config, std::move(*socket), bound));
+  status_changed_ = true;
+  return bound;
+}
+
+// Links that came in by its port stay, wherever it is from now on; but not anonymous ones that are no longer allowed.
+Result<void> Transport::set_access(const AccessConfig& config) {
+  Access* access = find_access(config.name);
+  if (access == nullptr) return fail(ErrorCode::kNotFound, "there is no router access " + config.name);
+  if (access->config().bind_host == config.bind_host && access->config().port == config.port) {
+    if (config.credentials != access->config().credentials) {
+      if (auto set = set_access_credentials(config.name, config.credentials); !set) return set;
+    }
+    access->set_allow_anonymous(config.allow_anonymous);
+  } else {
+    if (auto added = add_access(config); !added) return std::unexpected(added.error());
+    access->remove();
+  }
+  if (!config.allow_anonymous) drop_anonymous(config.name);
+  status_changed_ = true;
+  return {};
+}
+
+Result<void> Transport::remove_access(const std::string& name) {
+  Access* access = find_access(name);
+  if (access == nullptr) return fail(ErrorCode::kNotFound, "there is no router access " + name);
+  access->remove();
+  for (const auto& link : incoming_) {
+    const bool came_by_it = std::ranges::any_of(
+        link->record.sessions, [&](const auto& session) { return session.second.access == name; });
+    if (came_by_it) leave(link->record);
+  }
+  status_changed_ = true;
+  return {};
+}
+
+void Transport::drop_anonymous(const std::string& access) {
+  const Error error{ErrorCode::kTlsNoCertificate, "links without a certificate are no longer allowed here"};
+  for (const auto& link : incoming_) {
+    for (const auto& [id, entry] : link->record.sessions) {
+      if (entry.access != access || !entry.peer_chain.empty()) continue;
+      shards_[entry.shard]->mailbox().post(
+          make_task<Shard>([session = id, error](Shard& shard) { shard.fail_session(session, error); }));
+    }
+  }
+}
+
+// The link takes no new streams, and ends once those that it has are over, or when the time for that is.
+void Transport::leave(LinkRecord& record) {
+  if (record.leave_by != Instant::max()) return;
+  record.leave_by = now_ + options_.leave_timeout;
+  if (record.up && !std::exchange(record.going_away, true)) link_down(record);
+  record.note_state(LinkPhase::kClosing, kernel_.unix_seconds());
+  for (const auto& [id, entry] : record.sessions) {
+    shards_[entry.shard]->mailbox().post(
+        make_task<Shard>([session = id](Shard& shard) { shard.leave_session(session); }));
+  }
+  status_changed_ = true;
+}
+
+void Transport::close_overdue() {
+  const auto check = [this](LinkRecord& record) {
+    if (now_ >= record.leave_by) close_sessions(record);
+  };
+  for (const auto& link : links_)
+    check(link->record());
+  for (const auto& link : incoming_)
+    check(link->record);
+}
+
+void Transport::set_options(const TransportOptions& options) {
+  const bool renew = options.record_protection != options_.record_protection ||
+                     options.cipher_suites != options_.cipher_suites;
+  options_.take_live(options);
+  post_to_shards([options](Shard& shard) { shard.set_options(options); });
+  if (!renew) return;
+  for (const auto& link : links_)
+    link->renew_all();
+  for (const auto& link : incoming_)
+    ask_for_renewal(*link, {});
 }
 
 void Transport::note_refused_credentials(const std::string& name, const std::string& why) {
@@ -297,20 +454,23 @@ void Transport::drop_untrusted(LinkRecord& record, const std::string& access, co
 // The other end dials, so it is asked to.
 Result<void> Transport::set_access_credentials(const std::string& name,
                                                std::shared_ptr<const Credentials> credentials) {
-  const auto at = std::find_if(accesses_.begin(), accesses_.end(),
-                               [&](const auto& access) { return access->config().name == name; });
-  if (at == accesses_.end()) return fail(ErrorCode::kNotFound, "there is no router access " + name);
+  Access* access = find_access(name);
+  if (access == nullptr) return fail(ErrorCode::kNotFound, "there is no router access " + name);
   for (const auto& link : incoming_)
     drop_untrusted(link->record, name, *credentials);
-  (*at)->set_credentials(std::move(credentials));
-  for (const auto& link : incoming_) {
-    for (const auto& [id, entry] : link->record.sessions) {
-      if (entry.access != name) continue;
-      shards_[entry.shard]->mailbox().post(
-          make_task<Shard>([session = id](Shard& shard) { shard.renew_session(session); }));
-    }
-  }
+  access->set_credentials(std::move(credentials));
+  for (const auto& link : incoming_)
+    ask_for_renewal(*link, name);
   return {};
+}
+
+// Fresh connections for the sessions that came in by `access`, or all of them.
+void Transport::ask_for_renewal(IncomingLink& link, const std::string& access) {
+  for (const auto& [id, entry] : link.record.sessions) {
+    if (!access.empty() && entry.access != access) continue;
+    shards_[entry.shard]->mailbox().post(
+        make_task<Shard>([session = id](Shard& shard) { shard.renew_session(session); }));
+  }
 }
 
 // A dialler has one session of each index: that it comes with another one means that it has given up the first.

@@ -8,6 +8,7 @@ namespace fairlead {
 
 void Transport::on_status(Instant now) noexcept {
   refresh_connectors();
+  close_overdue();
   follow_reachability();  // a port that could not be had may be free now
   if (!stopping_) timers_.arm(status_timer_, now + kStatusInterval);
   status_changed_ = true;
@@ -28,12 +29,17 @@ void Transport::publish_status() {
   status->kernel_lacking = features_.lacking;
   if (!kernel_tls_.lacking.empty()) status->kernel_lacking.push_back("kernel TLS: " + kernel_tls_.lacking);
   status->draining = draining_;
-  for (const auto& link : links_)
-    status->links.push_back(link->status(now_));
+  // Who looks for a link by its name finds the one that carries it now first.
+  for (const bool replaced : {false, true}) {
+    for (const auto& link : links_) {
+      if ((link->superseded() || link->leaving()) == replaced) status->links.push_back(link->status(now_));
+    }
+  }
   for (const auto& link : incoming_)
     status->links.push_back(link->record.snapshot());
-  for (const auto& access : accesses_)
-    status->accesses.push_back(access->status());
+  for (const auto& access : accesses_) {
+    if (!access->removed()) status->accesses.push_back(access->status());
+  }
   for (const ListenerEntry& entry : listeners_) {
     ListenerStatus line;
     line.name = entry.config.name;
@@ -49,6 +55,7 @@ void Transport::publish_status() {
     status->listeners.push_back(std::move(line));
   }
   for (const ConnectorEntry& entry : connectors_) {
+    if (entry.superseded) continue;
     ConnectorStatus line;
     line.name = entry.config.name;
     line.routing_key = entry.config.routing_key;

@@ -33,6 +33,11 @@ std::string to_string(const Position& position) {
   return fmt::format("{}:{}:{}", position.file, position.line, position.column);
 }
 
+std::string without_severity(const Diagnostic& diagnostic) {
+  const std::string position = to_string(diagnostic.position);
+  return position.empty() ? diagnostic.message : position + ": " + diagnostic.message;
+}
+
 std::string to_string(const Diagnostic& diagnostic) {
   const char* severity = diagnostic.severity == Severity::kError ? "error" : "warning";
   const std::string position = to_string(diagnostic.position);

@@ -29,6 +29,8 @@ struct Diagnostic {
 
 // "input/west.yaml:7:9: error: Link west: spec.cost: …"
 std::string to_string(const Diagnostic& diagnostic);
+// The same without "error: ", for places that say so themselves.
+std::string without_severity(const Diagnostic& diagnostic);
 
 class Diagnostics {
  public:

@@ -1,5 +1,6 @@
 #include "router/site/gateway_config.h"
 
+#include <algorithm>
 #include <utility>
 
 #include <fmt/format.h>
@@ -25,39 +26,54 @@ Result<std::shared_ptr<const Credentials>> load_of(const Link& link, Credentials
   return load(label(link), store.link_bundle(link));
 }
 
+template <class Config>
+std::shared_ptr<const Credentials> in_use(const std::vector<Config>& list, const std::string& name) {
+  const auto at = std::ranges::find(list, name, &Config::name);
+  return at == list.end() ? nullptr : at->credentials;
+}
+
 // As validated.
 RecordProtection record_protection(const std::string& name) {
   if (name == "kernel") return RecordProtection::kKernel;
   return name == "user" ? RecordProtection::kUser : RecordProtection::kAuto;
 }
 
-Result<void> add_accesses(const Resources& resources, CredentialsStore& store, GatewayConfig& config) {
+Result<void> add_accesses(const Resources& resources, CredentialsStore& store, const GatewayConfig& running,
+                          GatewayConfig& config) {
   for (const RouterAccess& access : resources.router_accesses) {
-    const auto credentials = load_of(access, resources, store);
-    if (!credentials) return std::unexpected(credentials.error());
     for (const RouterAccessRole& role : access.roles) {
+      auto credentials = in_use(running.accesses, access_name(access, role));
+      if (credentials == nullptr) {
+        auto loaded = load_of(access, resources, store);
+        if (!loaded) return std::unexpected(loaded.error());
+        credentials = std::move(*loaded);
+      }
       config.accesses.push_back({.name = access_name(access, role),
                                  .role = role.name,
                                  .bind_host = access.bind_host,
                                  .port = role.port,
-                                 .credentials = *credentials,
+                                 .credentials = std::move(credentials),
                                  .allow_anonymous = access.allow_anonymous_links});
     }
   }
   return {};
 }
 
-Result<void> add_links(const Resources& resources, CredentialsStore& store, GatewayConfig& config) {
+Result<void> add_links(const Resources& resources, CredentialsStore& store, const GatewayConfig& running,
+                       GatewayConfig& config) {
   for (const Link& link : resources.links) {
-    auto credentials = load_of(link, store);
-    if (!credentials) return std::unexpected(credentials.error());
     LinkConfig link_config;
+    link_config.credentials = in_use(running.links, link.metadata.name);
+    if (link_config.credentials == nullptr) {
+      auto loaded = load_of(link, store);
+      if (!loaded) return std::unexpected(loaded.error());
+      link_config.credentials = std::move(*loaded);
+    }
     link_config.name = link.metadata.name;
     link_config.cost = link.cost;
     for (const LinkEndpoint& endpoint : link.endpoints) {
       if (endpoint.role == resources.site()->role()) link_config.endpoints.push_back({endpoint.host, endpoint.port});
     }
-    link_config.credentials = std::move(*credentials);
     link_config.present_certificate = !link.no_client_auth;
     if (link.record_protection) link_config.record_protection = record_protection(*link.record_protection);
     config.links.push_back(std::move(link_config));
@@ -75,7 +91,10 @@ std::string listener_name(const MultiKeyListener& listener) {
   return fmt::format("{} ({})", listener.metadata.name, MultiKeyListener::kKind);
 }
 
-Result<GatewayConfig> make_gateway_config(const Resources& resources, CredentialsStore& store) {
+Result<GatewayConfig> make_gateway_config(const Resources& resources, CredentialsStore& store,
+                                          const GatewayConfig* running) {
+  const GatewayConfig none;
+  if (running == nullptr) running = &none;
   GatewayConfig config;
   auto id = store.site_id();
   if (!id) return std::unexpected(id.error());
@@ -88,8 +107,8 @@ Result<GatewayConfig> make_gateway_config(const Resources& resources, Credential
   config.records_per_key = resources.site()->records_per_key.value_or(kRecordsPerKey);
   config.cipher_suites = resources.site()->cipher_suites;
   config.metrics = resources.site()->metrics;
-  if (auto added = add_accesses(resources, store, config); !added) return std::unexpected(added.error());
-  if (auto added = add_links(resources, store, config); !added) return std::unexpected(added.error());
+  if (auto added = add_accesses(resources, store, *running, config); !added) return std::unexpected(added.error());
+  if (auto added = add_links(resources, store, *running, config); !added) return std::unexpected(added.error());
   for (const Listener& listener : resources.listeners) {
     config.listeners.push_back(
         {listener.metadata.name, listener.routing_key, listener.host, listener.port, listener.strategy});
@@ -102,6 +121,18 @@ Result<GatewayConfig> make_gateway_config(const Resources& resources, Credential
                                  connector.health_probe});
   }
   return config;
+}
+
+TransportOptions make_transport_options(const GatewayConfig& config) {
+  TransportOptions options;
+  options.site_id = config.site_id;
+  options.site_name = config.site_name;
+  options.edge = config.edge;
+  options.silent_limit = config.link_timeout;
+  options.record_protection = config.record_protection;
+  options.records_per_key = config.records_per_key;
+  options.cipher_suites = config.cipher_suites;
+  return options;
 }
 
 std::vector<NamedCredentials> load_all_credentials(const Resources& resources, CredentialsStore& store) {

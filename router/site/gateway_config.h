@@ -34,8 +34,12 @@ std::string access_name(const RouterAccess& access, const RouterAccessRole& role
 std::string listener_name(const MultiKeyListener& listener);
 
 // `resources` are validated, with one Site. Makes the CA and server certificates if need be. Endpoints are those of the
-// site's own role.
-Result<GatewayConfig> make_gateway_config(const Resources& resources, CredentialsStore& store);
+// site's own role. What is in `running` already, if there is such a configuration, keeps its credentials.
+Result<GatewayConfig> make_gateway_config(const Resources& resources, CredentialsStore& store,
+                                          const GatewayConfig* running = nullptr);
+
+// What of it the transport takes; all else has the transport's defaults.
+TransportOptions make_transport_options(const GatewayConfig& config);
 
 // The bundle of a link, or of each port of a RouterAccess, under the name that it has in GatewayConfig; or why it is of
 // no use.

@@ -399,7 +399,9 @@ Json Builder::site_document(const Site& site) {
     conditions = {condition_pending("Configured", kNotRunning)};
   } else {
     json["metadata"]["uid"] = input_.gateway->site_id;
-    conditions = {condition_met("Configured"), input_.gateway->draining
+    conditions = {input_.input_refused.empty() ? condition_met("Configured")
+                                               : condition_failed("Configured", input_.input_refused),
+                  input_.gateway->draining
                                                    ? condition_pending("Running", "the gateway is draining")
                                                    : condition_met("Running")};
     if (!input_.resources.router_accesses.empty()) conditions.push_back(resolved_condition());

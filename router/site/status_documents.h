@@ -21,6 +21,7 @@ struct StatusInput {
   const GatewayStatus* gateway = nullptr;  // null: the gateway does not run
   std::int64_t now_unix_s = 0;
   const NetworkView* network = nullptr;
+  std::string input_refused{};  // why the newest input is not in use; empty: it is
 };
 
 struct StatusDocuments {

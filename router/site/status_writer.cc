@@ -1,5 +1,7 @@
 #include "router/site/status_writer.h"
 
+#include <filesystem>
+#include <set>
 #include <system_error>
 #include <utility>
 
@@ -13,16 +15,18 @@
 namespace fairlead {
 
 StatusWriter::StatusWriter(const Resources& resources, const NamespacePaths& paths)
-    : resources_(resources), paths_(paths) {}
+    : resources_(&resources), paths_(paths) {}
+
+StatusWriter::~StatusWriter() = default;
 
 Result<void> StatusWriter::open() {
   if (auto made = make_directory(paths_.runtime_resources(), kPublicDirectoryMode); !made) return made;
-  std::error_code ignored;  // what stays is overwritten; it is not worth a failed start
+  std::error_code ignored;  // it is overwritten anyway, and not worth a failed start
   std::filesystem::remove(paths_.status(), ignored);
   std::error_code error;
   for (std::filesystem::directory_iterator entry(paths_.runtime_resources(), error), end; !error && entry != end;
        entry.increment(error)) {
-    if (entry->path().extension() == ".yaml") std::filesystem::remove(entry->path(), ignored);
+    if (entry->path().extension() == ".yaml") written_[entry->path().filename().string()];
   }
   if (error) {
     return fail(ErrorCode::kSystem,
@@ -44,7 +48,7 @@ Result<void> StatusWriter::close(std::int64_t now_unix_s) {
 
 Result<void> StatusWriter::write_all(const GatewayStatus* gateway, std::int64_t now_unix_s,
                                      const NetworkView* network) {
-  const StatusInput input{resources_, paths_.name(), gateway, now_unix_s, network};
+  const StatusInput input{*resources_, paths_.name(), gateway, now_unix_s, network, input_refused_};
   const StatusDocuments documents = make_status_documents(input, times_);
   // The snapshot is what the CLI reads, so it goes first.
   if (gateway != nullptr) {
@@ -55,16 +59,24 @@ Result<void> StatusWriter::write_all(const GatewayStatus* gateway, std::int64_t 
       return written;
     }
   }
+  std::set<std::string> present;
   for (const auto& document : documents.resources) {
     const std::string file = fmt::format("{}-{}.yaml", document["kind"].get_ref<const std::string&>(),
                                          document["metadata"]["name"].get_ref<const std::string&>());
-    std::string contents = to_yaml(document);
-    std::string& last = written_[file];
-    if (last == contents) continue;
-    auto written = write_file(paths_.runtime_resources() / file, contents, kPublicFileMode, Durability::kRename);
+    present.insert(file);
+    nlohmann::ordered_json& last = written_[file];
+    if (last == document) continue;
+    auto written =
+        write_file(paths_.runtime_resources() / file, to_yaml(document), kPublicFileMode, Durability::kRename);
     if (!written) return written;
-    last = std::move(contents);
+    last = document;
   }
+  std::erase_if(written_, [&](const auto& file) {
+    if (present.contains(file.first)) return false;
+    std::error_code ignored;  // a status of what is gone is not worth an error
+    std::filesystem::remove(paths_.runtime_resources() / file.first, ignored);
+    return true;
+  });
   return {};
 }
 

@@ -5,6 +5,9 @@
 #include <cstdint>
 #include <map>
 #include <string>
+#include <utility>
+
+#include <nlohmann/json_fwd.hpp>
 
 #include "router/network_view.h"
 #include "router/site/conditions.h"
@@ -17,10 +20,17 @@ namespace fairlead {
 
 class StatusWriter {
  public:
-  // Both must outlive the writer.
+  // Both must outlive the writer, or its next set_resources().
   StatusWriter(const Resources& resources, const NamespacePaths& paths);
+  ~StatusWriter();
 
-  // Removes what an earlier run left.
+  // Those in use from now on. What is gone loses its file with the next write.
+  void set_resources(const Resources& resources) noexcept { resources_ = &resources; }
+  // Why the newest input is not in use; empty: it is.
+  void set_input_refused(std::string why) { input_refused_ = std::move(why); }
+
+  // Finds what an earlier run left: the first write replaces it, or removes what is gone. (To remove thousands of files
+  // before can take seconds.)
   Result<void> open();
   Result<void> write(const GatewayStatus& gateway, std::int64_t now_unix_s, const NetworkView* network = nullptr);
   // The gateway ends in order: says so in every document, and removes the snapshot.
@@ -29,10 +39,11 @@ class StatusWriter {
  private:
   Result<void> write_all(const GatewayStatus* gateway, std::int64_t now_unix_s, const NetworkView* network);
 
-  const Resources& resources_;
+  const Resources* resources_;
+  std::string input_refused_;
   const NamespacePaths& paths_;
   TransitionTimes times_;
-  std::map<std::string, std::string> written_;  // file name to contents
+  std::map<std::string, nlohmann::ordered_json> written_;  // by file name
 };
 
 }  // namespace fairlead

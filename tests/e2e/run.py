@@ -28,11 +28,12 @@ import command_line
 import faults
 import flows
 import life
+import live
 import mesh
 import renewal
 import trust
 
-GROUPS = [module.GROUP for module in (applications, flows, life, trust, faults, command_line, mesh, renewal)]
+GROUPS = [module.GROUP for module in (applications, flows, life, live, trust, faults, command_line, mesh, renewal)]
 
 
 class Group:

@@ -58,6 +58,8 @@ class GatewaySite {
 
   // Live, and for further lives.
   void set_link_cost(const std::string& link, std::uint32_t cost);
+  // Live only.
+  void set_connector(const ConnectorConfig& connector);
   // Of all links and accesses.
   void set_credentials(const std::shared_ptr<const Credentials>& credentials);
 

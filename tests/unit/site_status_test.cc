@@ -274,10 +274,10 @@ TEST_F(StatusTest, TheWriterWritesWhatChangedAndTakesAwayWhatIsOld) {
   root.write("namespaces/default/runtime/status.json", "old");
   StatusWriter writer(resources_, paths);
   ASSERT_TRUE(writer.open());
-  EXPECT_FALSE(std::filesystem::exists(paths.runtime_resources() / "Link-gone.yaml"));
   EXPECT_FALSE(std::filesystem::exists(paths.status()));
 
   ASSERT_TRUE(writer.write(gateway_, 1767607200));
+  EXPECT_FALSE(std::filesystem::exists(paths.runtime_resources() / "Link-gone.yaml"));
   const auto link_file = paths.runtime_resources() / "Link-west.yaml";
   EXPECT_NE(read_text(link_file).find("active: true"), std::string::npos);
   EXPECT_EQ(Json::parse(read_text(paths.status()))["resources"].size(), 6U);
@@ -289,6 +289,14 @@ TEST_F(StatusTest, TheWriterWritesWhatChangedAndTakesAwayWhatIsOld) {
   link().state = LinkPhase::kWaiting;
   ASSERT_TRUE(writer.write(gateway_, 1767607202));
   EXPECT_NE(read_text(link_file).find("active: false"), std::string::npos);
+
+  // Other resources: what is gone has no file any more.
+  Resources fewer = resources_;
+  fewer.connectors.clear();
+  writer.set_resources(fewer);
+  ASSERT_TRUE(writer.write(gateway_, 1767607203));
+  EXPECT_FALSE(std::filesystem::exists(paths.runtime_resources() / "Connector-db.yaml"));
+  writer.set_resources(resources_);
 
   ASSERT_TRUE(writer.close(1767607203));
   EXPECT_NE(read_text(link_file).find("the gateway is not running"), std::string::npos);

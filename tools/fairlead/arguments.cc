@@ -75,6 +75,7 @@ struct CommandLine {
   NetworkStatusArguments network_status;
   RouteArguments route;
   TraceArguments trace;
+  SystemReloadArguments system_reload;
   bool wants_version = false;
 
   CLI::App* run_command = nullptr;
@@ -86,6 +87,8 @@ struct CommandLine {
   CLI::App* network_status_command = nullptr;
   CLI::App* route_command = nullptr;
   CLI::App* trace_command = nullptr;
+  CLI::App* system_command = nullptr;
+  CLI::App* system_reload_command = nullptr;
   CLI::App* version_command = nullptr;
 
  private:
@@ -93,6 +96,7 @@ struct CommandLine {
   void add_check();
   void add_link();
   void add_network();
+  void add_system();
 };
 
 CommandLine::CommandLine() {
@@ -112,6 +116,7 @@ CommandLine::CommandLine() {
   add_check();
   add_link();
   add_network();
+  add_system();
   version_command = app.add_subcommand("version", "Print the version");
 }
 
@@ -176,6 +181,14 @@ void CommandLine::add_network() {
   trace_command = app.add_subcommand("trace", "Follow the way of the next connection for a routing key, with times");
   trace_command->add_option("KEY", trace.routing_key, "Routing key")->required();
   add_choice(*trace_command, "-o,--output", trace.format, kOutputFormats, "How to print it (table)");
+}
+
+void CommandLine::add_system() {
+  system_command = app.add_subcommand("system", "Look after the gateway of a namespace");
+  system_command->require_subcommand(1);
+  system_reload_command = system_command->add_subcommand(
+      "reload", "Have the gateway read its input now, wait for it, and print what changed");
+  add_choice(*system_reload_command, "-o,--output", system_reload.format, kOutputFormats, "How to print it (table)");
 }
 
 std::vector<const CLI::App*> commands_of(const CLI::App& app) {
@@ -276,6 +289,7 @@ CommandArguments selected(CommandLine& line) {
   if (line.network_status_command->parsed()) return line.network_status;
   if (line.route_command->parsed()) return std::move(line.route);
   if (line.trace_command->parsed()) return std::move(line.trace);
+  if (line.system_reload_command->parsed()) return line.system_reload;
   return VersionArguments{};
 }
 

@@ -65,11 +65,15 @@ struct TraceArguments {
   OutputFormat format = OutputFormat::kTable;
 };
 
+struct SystemReloadArguments {
+  OutputFormat format = OutputFormat::kTable;
+};
+
 struct VersionArguments {};
 
 using CommandArguments =
     std::variant<RunArguments, CheckArguments, LinkGenerateArguments, LinkStatusArguments, NetworkStatusArguments,
-                 RouteArguments, TraceArguments, VersionArguments>;
+                 RouteArguments, TraceArguments, SystemReloadArguments, VersionArguments>;
 
 struct Arguments {
   CommonArguments common;

@@ -71,6 +71,13 @@ Json to_json(const NetworkSurvey::Site& site) {
   return json;
 }
 
+Json to_json(const Reload& reload) {
+  return {{"changes", reload.changes},
+          {"warnings", reload.warnings},
+          {"errors", reload.errors},
+          {"refusedBundles", reload.refused_bundles}};
+}
+
 }  // namespace
 
 struct ControlSocket::Client {
@@ -88,8 +95,8 @@ struct ControlSocket::Client {
     out += '\n';
   }
 
-  void serve(Gateway& gateway) {
-    if (!asked) read(gateway);
+  void serve(Gateway& gateway, const std::function<Reload()>& reload) {
+    if (!asked) read(gateway, reload);
     if (trace) tell_trace(gateway);
     if (survey) tell_survey(gateway);
     write();
@@ -98,7 +105,7 @@ struct ControlSocket::Client {
 
   bool waiting() const { return trace || survey; }
 
-  void read(Gateway& gateway) {
+  void read(Gateway& gateway, const std::function<Reload()>& reload) {
     char piece[kPieceBytes];
     const ssize_t size = ::recv(fd.get(), piece, sizeof piece, MSG_DONTWAIT);
     if (size < 0 && (errno == EAGAIN || errno == EINTR)) return;
@@ -111,10 +118,10 @@ struct ControlSocket::Client {
     if (end == std::string::npos && in.size() <= kRequestBytesMax) return;
     asked = true;
     const Json request = Json::parse(in.substr(0, end), nullptr, false);
-    begin(gateway, request);
+    begin(gateway, request, reload);
   }
 
-  void begin(Gateway& gateway, const Json& request) {
+  void begin(Gateway& gateway, const Json& request, const std::function<Reload()>& reload) {
     const auto text = [&](const char* name) {
       const auto at = request.is_object() ? request.find(name) : request.end();
       return at != request.end() && at->is_string() ? at->get<std::string>() : std::string();
@@ -123,6 +130,10 @@ struct ControlSocket::Client {
     if (text("command") == "survey") {
       survey = gateway.begin_survey();
       return;
+    }
+    if (text("command") == "reload") {
+      say({{"reload", to_json(reload())}});
+      return say({{"done", true}});
     }
     if (text("command") != "trace") return say(error_line(fmt::format("unknown command '{}'", text("command"))));
     if (text("routingKey").empty()) return say(error_line("trace needs a routingKey"));
@@ -211,10 +222,10 @@ void ControlSocket::accept() {
   }
 }
 
-void ControlSocket::serve(Gateway& gateway) {
+void ControlSocket::serve(Gateway& gateway, const std::function<Reload()>& reload) {
   accept();
   for (const auto& client : clients_)
-    client->serve(gateway);
+    client->serve(gateway, reload);
   std::erase_if(clients_, [](const auto& client) { return client->over; });
 }
 

@@ -8,6 +8,9 @@
 //   {"command": "survey"}
 //     {"site": {…}}    what each interior site measures: round trips of its links, connections that it has open
 //     {"done": true}
+//   {"command": "reload"}
+//     {"reload": {"changes": […], "warnings": […], "errors": […], "refusedBundles": […]}}    lines of text
+//     {"done": true}
 #pragma once
 
 #include <filesystem>
@@ -20,6 +23,7 @@
 #include <poll.h>
 
 #include "router/gateway.h"
+#include "tools/fairlead/live_site.h"
 #include "tools/fairlead/polled_listener.h"
 #include "transport/base/error.h"
 #include "transport/base/fd.h"
@@ -39,8 +43,8 @@ class ControlSocket {
   void add_to(std::vector<pollfd>& fds) const;
   // Someone waits for an answer that no descriptor announces: serve() again soon.
   bool waiting() const;
-  // Does what can be done without waiting.
-  void serve(Gateway& gateway);
+  // Does what can be done without waiting. `reload` reads the input anew.
+  void serve(Gateway& gateway, const std::function<Reload()>& reload);
 
  private:
   struct Client;

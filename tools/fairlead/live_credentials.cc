@@ -1,5 +1,7 @@
 #include "tools/fairlead/live_credentials.h"
 
+#include <algorithm>
+#include <memory>
 #include <utility>
 
 #include <fmt/format.h>
@@ -13,49 +15,54 @@ namespace {
 
 constexpr std::int64_t kDayS = 24LL * 3600;
 
-}  // namespace
-
-LiveCredentials::LiveCredentials(Gateway& gateway, const NamespacePaths& paths, const GatewayConfig& config)
-    : gateway_(gateway), paths_(paths) {
-  for (const AccessConfig& access : config.accesses)
-    in_use_[{true, access.name}] = {access.credentials->digest(), {}};
-  for (const LinkConfig& link : config.links)
-    in_use_[{false, link.name}] = {link.credentials->digest(), {}};
+template <class Config>
+std::shared_ptr<const Credentials>* find_in(std::vector<Config>& list, const std::string& name) {
+  const auto at = std::ranges::find(list, name, &Config::name);
+  return at == list.end() ? nullptr : &at->credentials;
 }
 
-unsigned LiveCredentials::refresh(const Resources& resources) {
+std::shared_ptr<const Credentials>* find_in_use(GatewayConfig& config, const NamedCredentials& named) {
+  return named.of_access ? find_in(config.accesses, named.name) : find_in(config.links, named.name);
+}
+
+}  // namespace
+
+CredentialsRefresh LiveCredentials::refresh(const Resources& resources, GatewayConfig& config) {
   const CredentialSource source(resources, paths_.input_certs(), paths_.input_issuers());
   CredentialsStore store(paths_, source);
-  unsigned changed = 0;
+  CredentialsRefresh result;
+  std::map<std::pair<bool, std::string>, std::string> refused_before = std::exchange(refused_, {});
   for (NamedCredentials& named : load_all_credentials(resources, store)) {
-    const auto at = in_use_.find({named.of_access, named.name});
-    if (at == in_use_.end()) continue;
-    InUse& in_use = at->second;
+    std::shared_ptr<const Credentials>* const in_use = find_in_use(config, named);
+    if (in_use == nullptr) continue;
+    const std::pair key{named.of_access, named.name};
     if (!named.credentials) {
-      const std::string& why = named.credentials.error().message;
-      if (std::exchange(in_use.refused, why) == why) continue;
-      log_error("{}; the credentials in use stay", why);
+      const std::string& why = refused_[key] = named.credentials.error().message;
+      result.refused.push_back(why + "; the credentials in use stay");
+      if (refused_before[key] == why) continue;
+      log_error("{}", result.refused.back());
       gateway_.note_refused_credentials(named.name, why);
       continue;
     }
-    if (!std::exchange(in_use.refused, {}).empty()) gateway_.note_refused_credentials(named.name, {});
+    if (refused_before.contains(key)) gateway_.note_refused_credentials(named.name, {});
     const std::shared_ptr<const Credentials>& credentials = *named.credentials;
-    if (credentials->digest() == in_use.digest) continue;
+    if (credentials->digest() == (*in_use)->digest()) continue;
     const auto set = named.of_access ? gateway_.set_access_credentials(named.name, credentials)
                                      : gateway_.set_link_credentials(named.name, credentials);
     if (!set) {
-      log_error("{}", set.error().message);
+      result.refused.push_back(set.error().message);
+      log_error("{}", result.refused.back());
       continue;
     }
-    in_use.digest = credentials->digest();
-    ++changed;
-    log_info("{}: new credentials are in use{}", named.name,
-             credentials->has_certificate()
-                 ? fmt::format(": certificate {} until {}", credentials->certificate().subject,
-                               format_date(credentials->certificate().not_after_unix_s))
-                 : std::string());
+    *in_use = credentials;
+    result.changes.push_back(fmt::format(
+        "{}: new credentials are in use{}", named.name,
+        credentials->has_certificate() ? fmt::format(": certificate {} until {}", credentials->certificate().subject,
+                                                     format_date(credentials->certificate().not_after_unix_s))
+                                       : std::string()));
+    log_info("{}", result.changes.back());
   }
-  return changed;
+  return result;
 }
 
 void LiveCredentials::warn_of_expiry(std::int64_t now_unix_s, Duration within) {

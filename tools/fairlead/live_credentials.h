@@ -9,6 +9,7 @@
 #include <map>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "router/gateway.h"
 #include "router/site/gateway_config.h"
@@ -18,28 +19,29 @@
 
 namespace fairlead {
 
+// What came of reading all bundles anew. Lines for a user.
+struct CredentialsRefresh {
+  std::vector<std::string> changes;
+  std::vector<std::string> refused;  // those in use stay
+};
+
 class LiveCredentials {
  public:
-  // `config` is what the gateway was started with.
-  LiveCredentials(Gateway& gateway, const NamespacePaths& paths, const GatewayConfig& config);
+  LiveCredentials(Gateway& gateway, const NamespacePaths& paths) : gateway_(gateway), paths_(paths) {}
 
-  // Reads all bundles that `resources` name, and applies those that changed. Returns how many.
-  unsigned refresh(const Resources& resources);
+  // Reads all bundles that `resources` name, and applies those that differ from what the gateway has by `config`, and
+  // notes them there. Logs what changes, and what is refused for a new reason.
+  CredentialsRefresh refresh(const Resources& resources, GatewayConfig& config);
 
   // Says, once a day for each, which certificates expire within `within`.
   void warn_of_expiry(std::int64_t now_unix_s, Duration within);
 
  private:
-  struct InUse {
-    std::string digest;
-    std::string refused;  // the last reason that was said
-  };
-
   void warn(const std::string& what, std::int64_t expires_unix_s, std::int64_t now_unix_s, Duration within);
 
   Gateway& gateway_;
   const NamespacePaths& paths_;
-  std::map<std::pair<bool, std::string>, InUse> in_use_;  // by whether it is of an access, and name
+  std::map<std::pair<bool, std::string>, std::string> refused_;  // why; by whether it is of an access, and name
   std::map<std::string, std::int64_t> warned_unix_s_;
 };
 

@@ -6,7 +6,6 @@
 #include <chrono>
 #include <csignal>
 #include <ctime>
-#include <map>
 #include <memory>
 #include <optional>
 #include <thread>
@@ -31,7 +30,7 @@
 #include "tools/fairlead/commands.h"
 #include "tools/fairlead/control_socket.h"
 #include "tools/fairlead/file_watch.h"
-#include "tools/fairlead/live_credentials.h"
+#include "tools/fairlead/live_site.h"
 #include "tools/fairlead/log_sink.h"
 #include "tools/fairlead/metrics_server.h"
 #include "tools/fairlead/report.h"
@@ -45,15 +44,17 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 // Between two writes of the status. Far below the second within which it must be true, and a link that flaps costs
-// ten writes a second at most.
+// ten writes a second at most; fewer, where there is so much to write that it would take this thread's time.
 constexpr std::chrono::milliseconds kStatusInterval{100};
+constexpr std::chrono::milliseconds kStatusIntervalMax{700};
+constexpr int kStatusRest = 9;  // times as long as a write took
 // How often it is looked whether there is an answer for a command that waits for one.
 constexpr std::chrono::milliseconds kAnswerInterval{5};
 // How often clients of the metrics are looked at that do nothing.
 constexpr std::chrono::milliseconds kIdleCheckInterval{1000};
 constexpr unsigned kShardsMax = 256;
 // How long nothing has changed below input/ before it is read.
-constexpr std::chrono::milliseconds kFilesSettled{200};
+constexpr std::chrono::milliseconds kFilesSettled{50};
 constexpr std::chrono::seconds kCredentialsInterval{3600};
 constexpr std::chrono::seconds kNewCredentialsKnown{1};
 // A gateway that was killed keeps its ports a moment longer than its process lives: the kernel winds up its rings in
@@ -101,15 +102,8 @@ unsigned usable_cpus() {
 }
 
 Result<std::unique_ptr<Gateway>> start_gateway(const GatewayConfig& config, const RunArguments& arguments) {
-  TransportOptions options;
+  TransportOptions options = make_transport_options(config);
   options.shards = arguments.shards == 0 ? usable_cpus() : arguments.shards;
-  options.site_id = config.site_id;
-  options.site_name = config.site_name;
-  options.edge = config.edge;
-  options.silent_limit = config.link_timeout;
-  options.record_protection = config.record_protection;
-  options.records_per_key = config.records_per_key;
-  options.cipher_suites = config.cipher_suites;
   auto gateway = Gateway::start(options);
   if (!gateway) return gateway;
   const auto give_up = Clock::now() + kPortsFreeWithin;
@@ -136,8 +130,7 @@ Result<std::unique_ptr<Gateway>> start_gateway(const GatewayConfig& config, cons
 
 void log_diagnostics(const Diagnostics& diagnostics) {
   for (const Diagnostic& diagnostic : diagnostics.items()) {
-    const std::string position = to_string(diagnostic.position);
-    const std::string line = position.empty() ? diagnostic.message : position + ": " + diagnostic.message;
+    const std::string line = without_severity(diagnostic);
     if (diagnostic.severity == Severity::kError) {
       log_error("{}", line);
     } else {
@@ -146,32 +139,15 @@ void log_diagnostics(const Diagnostics& diagnostics) {
   }
 }
 
-using LinkCosts = std::map<std::string, std::uint32_t>;
-
-LinkCosts costs_of(const Resources& resources) {
-  LinkCosts costs;
-  for (const Link& link : resources.links)
-    costs[link.metadata.name] = link.cost;
-  return costs;
-}
-
 // What goes on while the gateway runs, on the main thread.
 class Supervisor {
  public:
-  // `metrics` is null where none are served.
-  Supervisor(Gateway& gateway, StatusWriter& writer, ControlSocket& control, MetricsServer* metrics,
-             const NamespacePaths& paths,
-             const Resources& resources, const GatewayConfig& config, FileWatch& files, const Fd& signals,
-             unsigned drain_timeout_s)
+  Supervisor(Gateway& gateway, LiveSite& site, StatusWriter& writer, ControlSocket& control, FileWatch& files,
+             const Fd& signals, unsigned drain_timeout_s)
       : gateway_(gateway),
+        site_(site),
         writer_(writer),
         control_(control),
-        metrics_(metrics),
-        paths_(paths),
-        resources_(resources),
-        config_(config),
-        credentials_(gateway, paths, config),
-        costs_(costs_of(resources)),
         files_(files),
         signals_(signals),
         drain_timeout_(drain_timeout_s) {}
@@ -187,7 +163,7 @@ class Supervisor {
       const auto now = Clock::now();
       if (now < next_write_) fds[1].fd = -1;
       control_.add_to(fds);
-      if (metrics_ != nullptr) metrics_->add_to(fds);
+      if (site_.metrics() != nullptr) site_.metrics()->add_to(fds);
       if (::poll(fds.data(), fds.size(), timeout_ms(now)) < 0 && errno != EINTR) {
         log_error("{}", error_from_errno(errno, "cannot wait for events").message);
         return;
@@ -200,11 +176,11 @@ class Supervisor {
       }
       // Who writes several files is given the time to write all of them.
       if ((fds[2].revents & POLLIN) != 0 && files_.take()) reload_at_ = Clock::now() + kFilesSettled;
-      if (reload_at_ && Clock::now() >= *reload_at_) reload("input changed");
+      if (reload_at_ && Clock::now() >= *reload_at_) static_cast<void>(reload("input changed"));
       if (Clock::now() >= next_check_) check_credentials();
-      control_.serve(gateway_);
-      if (metrics_ != nullptr) {
-        metrics_->serve([this] { return format_metrics(*gateway_.status(), FAIRLEAD_VERSION); });
+      control_.serve(gateway_, [this] { return reload("command"); });
+      if (site_.metrics() != nullptr) {
+        site_.metrics()->serve([this] { return format_metrics(*gateway_.status(), FAIRLEAD_VERSION); });
       }
     }
   }
@@ -222,7 +198,7 @@ class Supervisor {
     if (control_.waiting()) return static_cast<int>(kAnswerInterval.count());
     // Draining ends by itself, without a change of status.
     if (drain_deadline_ || reload_at_ || now < next_write_) return static_cast<int>(kStatusInterval.count());
-    if (metrics_ != nullptr && metrics_->waiting()) return static_cast<int>(kIdleCheckInterval.count());
+    if (site_.metrics() != nullptr && site_.metrics()->waiting()) return static_cast<int>(kIdleCheckInterval.count());
     const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(next_check_ - now);
     return static_cast<int>(std::max<std::int64_t>(0, left.count()));
   }
@@ -230,7 +206,10 @@ class Supervisor {
   void on_signal() {
     signalfd_siginfo info{};
     if (::read(signals_.get(), &info, sizeof(info)) != sizeof(info)) return;
-    if (info.ssi_signo == SIGHUP) return reload("SIGHUP");
+    if (info.ssi_signo == SIGHUP) {
+      static_cast<void>(reload("SIGHUP"));
+      return;
+    }
     const char* name = info.ssi_signo == SIGINT ? "SIGINT" : "SIGTERM";
     if (drain_deadline_) {
       log_info("{} again: ending at once", name);
@@ -242,69 +221,52 @@ class Supervisor {
     log_info("{}: draining for at most {} s; a second signal ends at once", name, drain_timeout_.count());
   }
 
-  // Resources are read anew, and validated as a whole; of what changed, the costs and credentials of links and accesses
-  // are applied. Bundles are judged one by one: one that is of no use does not keep the others back.
-  void reload(const char* why) {
+  Reload reload(const char* why) {
     reload_at_.reset();
-    auto fresh = load_namespace(paths_);
-    log_diagnostics(fresh->diagnostics);
-    unsigned costs = 0;
-    if (fresh->diagnostics.has_errors()) {
-      log_error("{}: of the resources nothing is changed, because of {} errors", why, fresh->diagnostics.error_count());
+    if (drain_deadline_) {
+      Reload refused;
+      refused.errors.emplace_back("the gateway is shutting down");
+      return refused;
+    }
+    Reload reload = site_.reload();
+    if (!reload.errors.empty()) {
+      log_error("{}: nothing is changed, because of {} error{} in the input", why, reload.errors.size(),
+                reload.errors.size() == 1 ? "" : "s");
     } else {
-      fresh_ = std::move(fresh);
-      costs = apply_costs(fresh_->resources, why);
+      log_info("{}: {} change{}", why, reload.changes.size(), reload.changes.size() == 1 ? "" : "s");
     }
-    const unsigned bundles = check_credentials();
-    log_info("{}: {} costs of links and {} credentials changed; all else in the resources takes effect with the next "
-             "start",
-             why, costs, bundles);
-  }
-
-  unsigned apply_costs(const Resources& resources, const char* why) {
-    unsigned changed = 0;
-    for (const auto& [name, cost] : costs_of(resources)) {
-      const auto known = costs_.find(name);
-      if (known == costs_.end() || known->second == cost) continue;
-      if (auto set = gateway_.set_link_cost(name, cost); !set) {
-        log_error("{}: {}", why, set.error().message);
-        continue;
-      }
-      log_info("link {}: cost {}, which was {}", name, cost, std::exchange(known->second, cost));
-      ++changed;
-    }
-    return changed;
+    writer_.set_resources(site_.resources());
+    writer_.set_input_refused(reload.errors.empty() ? std::string() : "the input is not in use: " + reload.errors[0]);
+    write_status();
+    check_soon(!reload.changes.empty());
+    return reload;
   }
 
   // Also without any change: certificates that the gateway makes are renewed, and what expires soon is said.
-  unsigned check_credentials() {
-    const unsigned changed = credentials_.refresh(fresh_ ? fresh_->resources : resources_);
-    // The status, from which is told what expires, may not have the new ones yet.
-    next_check_ = Clock::now() + (changed > 0 ? kNewCredentialsKnown : kCredentialsInterval);
-    credentials_.warn_of_expiry(std::time(nullptr), config_.certificate_warning);
-    return changed;
+  void check_credentials() { check_soon(site_.check_credentials(std::time(nullptr))); }
+
+  // The status, from which is told what expires, may not have new ones yet.
+  void check_soon(bool changed) {
+    next_check_ = Clock::now() + (changed ? kNewCredentialsKnown : kCredentialsInterval);
   }
 
   void write_status() {
-    next_write_ = Clock::now() + kStatusInterval;
+    const auto began = Clock::now();
     const NetworkView network = gateway_.network();
     const auto written = writer_.write(*gateway_.status(), std::time(nullptr), &network);
     // A disk that is full stays so for a while; once is enough.
     if (!written && !write_failed_) log_error("the status is not up to date: {}", written.error().message);
     if (written && write_failed_) log_info("the status is up to date again");
     write_failed_ = !written;
+    const auto ended = Clock::now();
+    const auto rest = (ended - began) * kStatusRest;
+    next_write_ = ended + std::clamp<Clock::duration>(rest, kStatusInterval, kStatusIntervalMax);
   }
 
   Gateway& gateway_;
+  LiveSite& site_;
   StatusWriter& writer_;
   ControlSocket& control_;
-  MetricsServer* metrics_;
-  const NamespacePaths& paths_;
-  const Resources& resources_;  // that the gateway was started with
-  const GatewayConfig& config_;
-  std::unique_ptr<LoadedSite> fresh_;  // the newest without errors, if they changed
-  LiveCredentials credentials_;
-  LinkCosts costs_;  // as the gateway has them
   FileWatch& files_;
   const Fd& signals_;
   const std::chrono::seconds drain_timeout_;
@@ -327,7 +289,14 @@ Result<std::unique_ptr<MetricsServer>> open_metrics(const GatewayConfig& config)
   return MetricsServer::open(*config.metrics);
 }
 
-int run_site(const NamespacePaths& paths, const LoadedSite& site, const RunArguments& arguments, const Fd& signals) {
+Result<GatewayConfig> first_config(const Resources& resources, const NamespacePaths& paths) {
+  const CredentialSource source(resources, paths.input_certs(), paths.input_issuers());
+  CredentialsStore store(paths, source);
+  return make_gateway_config(resources, store);
+}
+
+int run_site(const NamespacePaths& paths, std::unique_ptr<LoadedSite> site, const RunArguments& arguments,
+             const Fd& signals) {
   const auto started_at = Clock::now();
   if (auto made = make_directory(paths.runtime(), kPublicDirectoryMode); !made) return failed(made.error());
   const auto lock = take_gateway_lock(paths.lock());
@@ -335,15 +304,13 @@ int run_site(const NamespacePaths& paths, const LoadedSite& site, const RunArgum
   raise_descriptor_limit();
   keep_to_small_pages();
 
-  const CredentialSource source(site.resources, paths.input_certs(), paths.input_issuers());
-  CredentialsStore store(paths, source);
-  const auto config = make_gateway_config(site.resources, store);
+  auto config = first_config(site->resources, paths);
   if (!config) return failed(config.error());
-  StatusWriter writer(site.resources, paths);
+  StatusWriter writer(site->resources, paths);
   if (auto opened = writer.open(); !opened) return failed(opened.error());
   const auto control = ControlSocket::open(paths.control_socket());
   if (!control) return failed(control.error());
-  const auto metrics = open_metrics(*config);
+  auto metrics = open_metrics(*config);
   if (!metrics) return failed(metrics.error());
   auto files = FileWatch::open({paths.input_resources(), paths.input_certs(), paths.input_issuers()});
   if (!files) return failed(files.error());
@@ -356,9 +323,8 @@ int run_site(const NamespacePaths& paths, const LoadedSite& site, const RunArgum
       "started in {} ms",
       config->site_name, paths.name(), (*gateway)->status()->shards, config->listeners.size(),
       config->connectors.size(), config->links.size(), config->accesses.size(), took.count());
-  Supervisor(**gateway, writer, **control, metrics->get(), paths, site.resources, *config, *files, signals,
-             arguments.drain_timeout_s)
-      .run();
+  LiveSite live(**gateway, paths, std::move(site), std::move(*config), std::move(*metrics));
+  Supervisor(**gateway, live, writer, **control, *files, signals, arguments.drain_timeout_s).run();
   gateway->reset();
   if (auto closed = writer.close(std::time(nullptr)); !closed) log_error("{}", closed.error().message);
   log_info("stopped");
@@ -373,14 +339,14 @@ int run_gateway(const CommonArguments& common, const RunArguments& arguments) {
   if (!signals) return failed(signals.error());
   const auto paths = find_namespace(common);
   if (!paths) return kExitFailed;
-  const auto site = load_namespace(*paths);
+  auto site = load_namespace(*paths);
   log_diagnostics(site->diagnostics);
   if (site->diagnostics.has_errors()) {
     log_error("not started: {} errors in the resources of namespace {}", site->diagnostics.error_count(),
               paths->name());
     return kExitInvalid;
   }
-  return run_site(*paths, *site, arguments, *signals);
+  return run_site(*paths, std::move(site), arguments, *signals);
 }
 
 }  // namespace fairlead

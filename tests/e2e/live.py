@@ -1,0 +1,345 @@
+"""Configuration that changes while the gateway runs: what differs changes, all else goes on, and what is wrong changes
+nothing."""
+
+import json
+import time
+
+import traffic
+from harness import expect, expect_equal, scenario, wait_until
+from sites import Pair, Service
+from traffic import Background, Server, scaled
+
+GROUP = "live"
+EXIT_INVALID = 2
+
+
+class Talk:
+    """A connection that has to live: a word goes there and back whenever asked."""
+
+    def __init__(self, context, service):
+        self._client = service.connect()
+        self._words = 0
+        context.defer(self._client.close)
+        self.check()
+
+    def check(self):
+        self._words += 1
+        traffic.echo_once(self._client, f"word {self._words}".encode())
+
+
+def connects(host, port):
+    """Whether a port is open, as a client sees it."""
+    try:
+        with host.connect(port, seconds=10):
+            return True
+    except OSError:
+        return False
+
+
+def who_answers(service):
+    """The first line that the server says; each server says its name."""
+    with service.connect(seconds=10) as client:
+        return traffic.read_to_end(client).decode()
+
+
+def say(name):
+    def handler(connection):
+        connection.sendall(name.encode())
+        connection.shutdown(socket.SHUT_WR)
+        traffic.read_to_end(connection)
+    return handler
+
+
+def reload(site, ok=True):
+    """What `fairlead system reload` prints, and its exit code."""
+    done = site.command("system", "reload", ok=ok)
+    return done.stdout.decode(), done.stderr.decode(), done.returncode
+
+
+@scenario(GROUP)
+def services_come_and_go(context):
+    """A listener and a connector are added and taken away under an open connection of another service. A connection of
+    what is taken away goes on to its own end; new ones are refused."""
+    pair = Pair(context, forward=1, backward=0).start()
+    Server(context, pair.forward[0].server, pair.forward[0].server_port, traffic.echo)
+    talk = Talk(context, pair.forward[0])
+    for round_number in range(3):
+        added = Service("added", pair.west, pair.east)
+        server = Server(context, added.server, added.server_port, traffic.echo)
+        began = time.monotonic()
+        pair.west.wait_matched("added")
+        context.note(f"round {round_number}: live after {(time.monotonic() - began) * 1000:.0f} ms")
+        own = Talk(context, added)
+        talk.check()
+        pair.west.remove("Listener-added.yaml")
+        wait_until("the port to be closed", lambda port=added.port: not connects(pair.west.host, port))
+        own.check()
+        pair.east.remove("Connector-added.yaml")
+        pair.east.wait_until("the connector to be gone",
+                             lambda: "added" not in pair.east.snapshot()["network"]["keys"])
+        own.check()
+        talk.check()
+        server.close()
+    expect(not (pair.west.root / "runtime" / "resources" / "Listener-added.yaml").exists(),
+           "the status of a listener that is gone")
+    expect_equal(pair.west.link()["ups"], 1, "times the link came up")
+
+
+@scenario(GROUP)
+def listener_changes(context):
+    """Another routing key: the port stays open, and no client is refused. Another port: the old one closes. Two
+    listeners change ports. Connections that are open stay."""
+    pair = Pair(context, forward=2, backward=0).start()
+    first, second = pair.forward
+    for service in (first, second):
+        Server(context, service.server, service.server_port, traffic.echo)
+    talk = Talk(context, first)
+    west = pair.west
+    spec = {"host": west.host.local, "port": first.port}
+
+    stop = []
+    def keep_connecting():
+        count = 0
+        while not stop:
+            with first.connect() as client:
+                traffic.echo_once(client, b"?")
+            count += 1
+        return count
+    clients = Background(keep_connecting)
+    for key in (second.key, first.key, second.key, first.key):
+        west.add("Listener", first.key, {"routingKey": key, **spec})
+        out, _, _ = reload(west)
+        expect(f"Listener {first.key}: routing key {key}" in out, out)
+    stop.append(True)
+    context.note(f"{clients.join()} clients while the key changed four times, none refused")
+
+    old = first.port
+    first.port = west.host.free_port()
+    west.add("Listener", first.key, {"routingKey": first.key, **spec, "port": first.port})
+    reload(west)
+    expect(not connects(west.host, old), "the old port is open")
+    talk.check()
+    more = Talk(context, first)
+
+    first.port, second.port = second.port, first.port
+    for service in (first, second):
+        west.add("Listener", service.key, {"routingKey": service.key, **spec, "port": service.port})
+    out, _, _ = reload(west)
+    expect_equal(out.count("port "), 2, "ports that changed")
+    for service in (first, second):
+        Talk(context, service)
+    talk.check()
+    more.check()
+
+
+@scenario(GROUP)
+def connector_changes_its_server(context):
+    """Clients that come meanwhile reach the one or the other server; none is refused. With and without health probe."""
+    for probe in ("tcp", "none"):
+        own = context.nested(probe)
+        pair = Pair(own, forward=1, backward=0)
+        service, east = pair.forward[0], pair.east
+        ports = {"old": service.server_port, "new": service.server.free_port()}
+        for name, port in ports.items():
+            Server(own, service.server, port, say(name))
+        east.add("Connector", service.key, {"routingKey": service.key, "host": east.host.local,
+                                            "port": ports["old"], "healthProbe": probe})
+        pair.start()
+        stop = []
+        def keep_asking(service=service, stop=stop):
+            answers = []
+            while not stop:
+                answers.append(who_answers(service))
+            return answers
+        clients = Background(keep_asking)
+        for name in ("new", "old", "new"):
+            east.add("Connector", service.key, {"routingKey": service.key, "host": east.host.local,
+                                                "port": ports[name], "healthProbe": probe})
+            reload(east)
+            wait_until(f"the {name} server to answer", lambda name=name, service=service: who_answers(service) == name)
+        stop.append(True)
+        answers = clients.join()
+        expect_equal(set(answers), {"old", "new"}, "answers")
+        expect_equal(who_answers(service), "new", "the last server")
+        own.note(f"healthProbe {probe}: {len(answers)} clients, none refused")
+        own.close()
+
+
+@scenario(GROUP)
+def link_leads_elsewhere(context):
+    """The accepting site opens another port, the link's endpoint follows, the old port closes: a connection that is
+    open stays on the old session until it ends, clients that come are never refused, and then the old session is gone.
+    """
+    pair = Pair(context, forward=1, backward=0).start()
+    service = pair.forward[0]
+    Server(context, service.server, service.server_port, traffic.echo)
+    talk = Talk(context, service)
+    stop = []
+    def keep_connecting():
+        count = 0
+        while not stop:
+            with service.connect() as client:
+                traffic.echo_once(client, b"?")
+            count += 1
+        return count
+    clients = Background(keep_connecting)
+    port = pair.east.host.free_port()
+    pair.east.add("RouterAccess", "more", {
+        "bindHost": pair.east.host.address, "roles": [{"name": "inter-router", "port": port}],
+        "subjectAlternativeNames": [pair.east.host.address]})
+    reload(pair.east)
+    text = (pair.west.inputs / "link.yaml").read_text()
+    expect(str(pair.east.access_port) in text, text)
+    pair.west.write("link.yaml", text.replace(str(pair.east.access_port), str(port)))
+    out, _, _ = reload(pair.west)
+    expect("endpoint" in out, out)
+    pair.west.wait_until("the link to be up at its new endpoint",
+                         lambda: pair.west.link()["url"].endswith(f":{port}") and pair.west.link()["active"])
+    pair.east.remove("RouterAccess-links.yaml")
+    reload(pair.east)
+    talk.check()
+    stop.append(True)
+    count = clients.join()
+    expect_equal(len(pair.east.snapshot()["incomingLinks"]), 2, "incoming links while a connection is open on the old")
+    talk._client.close()  # pylint: disable=protected-access
+    wait_until("the old link to end", lambda: len(pair.east.snapshot()["incomingLinks"]) == 1)
+    context.note(f"{count} clients meanwhile, none refused")
+
+
+@scenario(GROUP)
+def link_is_removed(context):
+    """A link that is taken away takes no new connections; one that is open stays until its end. Added again it is up at
+    once."""
+    pair = Pair(context, forward=1, backward=0).start()
+    service = pair.forward[0]
+    Server(context, service.server, service.server_port, traffic.echo)
+    talk = Talk(context, service)
+    text = (pair.west.inputs / "link.yaml").read_text()
+    pair.west.remove("link.yaml")
+    out, _, _ = reload(pair.west)
+    expect("Link link-east: removed" in out, out)
+    wait_until("the listener to close", lambda: not connects(service.client, service.port))
+    talk.check()
+    talk._client.close()  # pylint: disable=protected-access
+    wait_until("the link to end", lambda: not pair.east.snapshot()["incomingLinks"])
+    expect("closed" in pair.east.log(), "east does not say why the link is down")
+    pair.west.write("link.yaml", text)
+    pair.west.wait_link()
+    pair.west.wait_matched(service.key)
+    Talk(context, service)
+
+
+@scenario(GROUP)
+def wrong_input_changes_nothing(context):
+    """A document that is wrong, a port that another program has, a bundle that cannot be read: each is reported by
+    reload (exit code 2), log and status, nothing changes, and the next good input is in use at once."""
+    pair = Pair(context, forward=1, backward=0).start()
+    service, west = pair.forward[0], pair.west
+    Server(context, service.server, service.server_port, traffic.echo)
+    talk = Talk(context, service)
+
+    def refused(*words):
+        _, error, code = reload(west, ok=False)
+        expect_equal(code, EXIT_INVALID, f"exit code; {error}")
+        for word in (*words, "stay as they are"):
+            expect(word in error, f"'{word}' is not in: {error}")
+        site = west.resource("Site", "west")["status"]
+        expect_equal(site["status"], "Error", "status of the site")
+        expect(words[0] in site["message"], f"the status says {site['message']}")
+        expect(words[0] in west.log(), "the log does not say it")
+        expect(not connects(west.host, other), "the other listener of the same change is open")
+        talk.check()
+        Talk(context, service)
+
+    other = west.add_listener("other", key=service.key)
+    west.write("wrong.yaml", "kind: Listener\nmetadata: {name: wrong}\n"
+                             "spec: {routingKey: wrong, host: 127.0.0.1, port: 70000}\n")
+    refused("spec.port", "70000", "wrong.yaml:3")
+    port = west.host.free_port()
+    with west.host.listen(port):
+        west.write("wrong.yaml", json.dumps({"kind": "Listener", "metadata": {"name": "wrong"}, "spec": {
+            "routingKey": "wrong", "host": west.host.local, "port": port}}))
+        refused("Listener wrong", "another program has this port")
+    west.remove("wrong.yaml")
+    out, _, _ = reload(west)
+    expect("Listener other: added" in out, out)
+    wait_until("the other listener to open", lambda: connects(west.host, other))
+    expect_equal(west.resource("Site", "west")["status"]["status"], "Ready", "status of the site")
+    out, _, _ = reload(west)
+    expect_equal(out, "Nothing changed.\n", "a reload without a change")
+    found = json.loads(west.command("system", "reload", "-o", "json").stdout)
+    expect_equal(found["changes"], [], "changes as JSON")
+
+
+@scenario(GROUP)
+def thousand_changes_under_load(context):
+    """Listeners, connectors, costs and an access change all the time, while connections that are not theirs carry bulk
+    and small messages: none of them is lost."""
+    pair = Pair(context, forward=2, backward=1).start()
+    bulk, small, back = pair.forward[0], pair.forward[1], pair.backward[0]
+    for service in (bulk, back):
+        Server(context, service.server, service.server_port, traffic.sink)
+    Server(context, small.server, small.server_port, traffic.echo)
+    talk = Talk(context, small)
+    stop = []
+    def keep_uploading(service):
+        count = 0
+        while not stop:
+            traffic.upload(service.connect(), 4 * 1024 * 1024)
+            count += 1
+        return count
+    uploads = [Background(keep_uploading, service) for service in (bulk, back)]
+    ports = [pair.west.host.free_port() for _ in range(4)]
+    changes = 0
+    number = 0
+    while changes < scaled(1000):
+        number += 1
+        name = f"extra-{number % 3}"
+        pair.west.add("Listener", name, {"routingKey": f"key-{number % 5}", "host": pair.west.host.local,
+                                         "port": ports[number % 3]})
+        pair.west.set_link_cost("link-east", 1 + number % 7)
+        if number % 4 == 0:
+            pair.west.remove(f"Listener-{name}.yaml")
+        pair.east.add("Connector", name, {"routingKey": f"key-{number % 2}", "host": pair.east.host.local,
+                                          "port": small.server_port + number % 2, "healthProbe": "none"})
+        for site in (pair.west, pair.east):
+            out, _, _ = reload(site)
+            changes += out.count("\n") if "Nothing changed" not in out else 0
+        talk.check()
+    stop.append(True)
+    transfers = sum(upload.join() for upload in uploads)
+    link = pair.west.link()
+    expect_equal((link["ups"], "lastError" in link), (1, False), "times the link came up, and errors")
+    talk.check()
+    context.note(f"{changes} changes during {transfers} transfers of 4 MiB")
+
+
+@scenario(GROUP)
+def thousand_listeners(context):
+    """1,000 listeners and 1,000 connectors: the time until they are loaded, and until one more is live, is printed."""
+    pair = Pair(context, forward=1, backward=0)
+    count = scaled(1000)
+    def document(kind, index, port, host):
+        return json.dumps({"kind": kind, "metadata": {"name": f"many-{index}"}, "spec": {
+            "routingKey": f"many-{index}", "host": host, "port": port, **(
+                {"healthProbe": "none"} if kind == "Connector" else {})}})
+    first = 20_000
+    for index in range(count):
+        pair.west.write(f"many-{index}.yaml", document("Listener", index, first + index, pair.west.host.local))
+        pair.east.write(f"many-{index}.yaml", document("Connector", index, first + index, pair.east.host.local))
+    pair.start()
+    for site in (pair.east, pair.west):
+        took = next(line for line in site.log().splitlines() if "ready: " in line).rsplit("started in ", 1)[1]
+        context.note(f"{site.name} started in {took}")
+    pair.west.wait_matched(f"many-{count - 1}")
+    Server(context, pair.forward[0].server, pair.forward[0].server_port, traffic.echo)
+    took = []
+    for _ in range(5):
+        port = pair.west.host.free_port()
+        began = time.monotonic()
+        pair.west.add("Listener", "one-more", {"routingKey": pair.forward[0].key, "host": pair.west.host.local,
+                                               "port": port})
+        wait_until("one more listener", lambda port=port: connects(pair.west.host, port), seconds=20)
+        took.append(time.monotonic() - began)
+    context.note(f"one more among {count} is live after {sorted(took)[2] * 1000:.0f} ms "
+                 f"({min(took) * 1000:.0f} to {max(took) * 1000:.0f})")

@@ -1,0 +1,69 @@
+// `fairlead system reload`: has the running gateway read its input anew now, waits for the outcome, and prints what
+// changed.
+
+#include <string>
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include "router/site/files.h"
+#include "router/site/yaml_writer.h"
+#include "tools/fairlead/commands.h"
+#include "tools/fairlead/control_socket.h"
+#include "tools/fairlead/report.h"
+#include "tools/fairlead/snapshot.h"
+
+namespace fairlead {
+
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+// A thousand listeners, or a port that changes hands, take a while.
+constexpr int kTimeoutMs = 60'000;
+
+void print_reload(const Json& reload) {
+  for (const Json& line : reload["changes"])
+    fmt::print("{}\n", line.get_ref<const std::string&>());
+  if (reload["changes"].empty() && reload["errors"].empty()) fmt::print("Nothing changed.\n");
+  for (const Json& line : reload["warnings"])
+    fmt::print(stderr, "warning: {}\n", line.get_ref<const std::string&>());
+  for (const Json& line : reload["refusedBundles"])
+    fmt::print(stderr, "error: {}\n", line.get_ref<const std::string&>());
+  for (const Json& line : reload["errors"])
+    fmt::print(stderr, "error: {}\n", line.get_ref<const std::string&>());
+  if (const std::size_t count = reload["errors"].size(); count > 0) {
+    fmt::print(stderr, "fairlead: the resources in use stay as they are, because of {} error{}\n", count,
+               count == 1 ? "" : "s");
+  }
+}
+
+}  // namespace
+
+int reload_gateway(const CommonArguments& common, const SystemReloadArguments& arguments) {
+  const auto paths = find_namespace(common);
+  if (!paths) return kExitFailed;
+  if (!is_gateway_running(paths->lock())) {
+    print_not_running(*paths);
+    return kExitFailed;
+  }
+  Json reload;
+  std::string error = "the gateway ended before it had read its input";
+  const auto asked = ask_gateway(paths->control_socket(), {{"command", "reload"}}, kTimeoutMs, [&](const Json& answer) {
+    if (answer.contains("reload")) reload = answer["reload"];
+    if (answer.contains("done")) error.clear();
+    if (answer.contains("error")) error = text_at(answer, "/error");
+  });
+  if (!asked || !error.empty()) {
+    print_error(asked ? Error{ErrorCode::kSystem, error} : asked.error());
+    return kExitFailed;
+  }
+  if (arguments.format == OutputFormat::kTable) {
+    print_reload(reload);
+  } else {
+    fmt::print("{}", arguments.format == OutputFormat::kJson ? dump_json(reload) : to_yaml(reload));
+  }
+  return reload["errors"].empty() && reload["refusedBundles"].empty() ? kExitOk : kExitInvalid;
+}
+
+}  // namespace fairlead
