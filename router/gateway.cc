@@ -158,7 +158,10 @@ std::shared_ptr<const GatewayStatus> Gateway::status() const {
 }
 
 NetworkView Gateway::network() const {
-  return impl_->transport->on_control([this](Transport&) { return impl_->router.view(); });
+  return impl_->transport->on_control([this](Transport& transport) {
+    transport.refresh_status();
+    return impl_->router.view();
+  });
 }
 
 std::uint64_t Gateway::begin_trace(const std::string& routing_key) {

@@ -60,7 +60,7 @@ class Gateway {
   // An eventfd that becomes readable when status() changed; the reader reads 8 bytes to reset it.
   int status_fd() const;
 
-  // The network as it looks from here.
+  // The network as it looks from here. status() is then as new as this.
   NetworkView network() const;
 
   // Sends a probe where the next connection for the key would go, and returns its id.

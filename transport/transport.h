@@ -184,6 +184,8 @@ class Transport {
   void link_down(LinkRecord& record);
 
   void mark_status_changed() noexcept { status_changed_ = true; }
+  // For who asks now: status() has what happened until now, and nobody else is woken for it.
+  void refresh_status();
 
   void connector_health_changed(std::uint32_t connector, bool up, int error);
 
@@ -272,6 +274,7 @@ class Transport {
   Link* link_of_session(std::uint64_t session_id, std::uint16_t& index) noexcept;
   void going_away(std::uint32_t link);
   void publish_status();
+  std::shared_ptr<const GatewayStatus> make_status();
   std::vector<NamedCount> counters() const;
   LinkRecord* find_record(std::uint32_t link) noexcept;
   IncomingLink* find_incoming(const Hello& peer) noexcept;

@@ -1,6 +1,7 @@
 // Transport's status: what it and the shards report, put together as one snapshot.
 
 #include <mutex>
+#include <utility>
 
 #include "transport/transport.h"
 
@@ -20,7 +21,18 @@ std::shared_ptr<const GatewayStatus> Transport::status() const {
 }
 
 void Transport::publish_status() {
-  status_changed_ = false;
+  refresh_status();
+  kernel_.signal_event(status_event_.fd());
+}
+
+void Transport::refresh_status() {
+  if (!std::exchange(status_changed_, false)) return;
+  auto status = make_status();
+  const std::lock_guard lock(status_mutex_);
+  status_ = std::move(status);
+}
+
+std::shared_ptr<const GatewayStatus> Transport::make_status() {
   auto status = std::make_shared<GatewayStatus>();
   status->site_id = options_.site_id;
   status->site_name = options_.site_name;
@@ -70,11 +82,7 @@ void Transport::publish_status() {
   status->counters = counters();
   for (const ShardReport& report : reports_)
     status->connections += report.edges_open;
-  {
-    const std::lock_guard lock(status_mutex_);
-    status_ = std::move(status);
-  }
-  kernel_.signal_event(status_event_.fd());
+  return status;
 }
 
 std::vector<NamedCount> Transport::counters() const {
