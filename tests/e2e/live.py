@@ -2,6 +2,7 @@
 nothing."""
 
 import json
+import re
 import time
 
 import traffic
@@ -51,7 +52,8 @@ def say(name):
 
 
 def reload(site, ok=True):
-    """What `fairlead system reload` prints, and its exit code."""
+    """What `fairlead system reload` prints, and its exit code. Where the gateway was faster than the command, it names the
+    change all the same."""
     done = site.command("system", "reload", ok=ok)
     return done.stdout.decode(), done.stderr.decode(), done.returncode
 
@@ -266,7 +268,7 @@ def wrong_input_changes_nothing(context):
     wait_until("the other listener to open", lambda: connects(west.host, other))
     expect_equal(west.resource("Site", "west")["status"]["status"], "Ready", "status of the site")
     out, _, _ = reload(west)
-    expect_equal(out, "Nothing changed.\n", "a reload without a change")
+    expect(out.startswith("Nothing changed. The last change, ") and "Listener other: added" in out, out)
     found = json.loads(west.command("system", "reload", "-o", "json").stdout)
     expect_equal(found["changes"], [], "changes as JSON")
 
@@ -290,10 +292,7 @@ def thousand_changes_under_load(context):
         return count
     uploads = [Background(keep_uploading, service) for service in (bulk, back)]
     ports = [pair.west.host.free_port() for _ in range(4)]
-    changes = 0
-    number = 0
-    while changes < scaled(1000):
-        number += 1
+    for number in range(1, scaled(340) + 1):
         name = f"extra-{number % 3}"
         pair.west.add("Listener", name, {"routingKey": f"key-{number % 5}", "host": pair.west.host.local,
                                          "port": ports[number % 3]})
@@ -303,15 +302,17 @@ def thousand_changes_under_load(context):
         pair.east.add("Connector", name, {"routingKey": f"key-{number % 2}", "host": pair.east.host.local,
                                           "port": small.server_port + number % 2, "healthProbe": "none"})
         for site in (pair.west, pair.east):
-            out, _, _ = reload(site)
-            changes += out.count("\n") if "Nothing changed" not in out else 0
+            reload(site)
         talk.check()
     stop.append(True)
     transfers = sum(upload.join() for upload in uploads)
     link = pair.west.link()
     expect_equal((link["ups"], "lastError" in link), (1, False), "times the link came up, and errors")
     talk.check()
-    context.note(f"{changes} changes during {transfers} transfers of 4 MiB")
+    made = sum(int(count) for site in (pair.west, pair.east)
+               for count in re.findall(r": (\d+) changes?$", site.log(), re.MULTILINE))
+    expect(made > scaled(900), f"only {made} changes")
+    context.note(f"{made} changes during {transfers} transfers of 4 MiB")
 
 
 @scenario(GROUP)

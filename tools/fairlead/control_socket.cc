@@ -75,7 +75,9 @@ Json to_json(const Reload& reload) {
   return {{"changes", reload.changes},
           {"warnings", reload.warnings},
           {"errors", reload.errors},
-          {"refusedBundles", reload.refused_bundles}};
+          {"refusedBundles", reload.refused_bundles},
+          {"earlierChanges", reload.earlier_changes},
+          {"earlierAgeSeconds", reload.earlier_age_s}};
 }
 
 }  // namespace

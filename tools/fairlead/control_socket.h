@@ -9,7 +9,8 @@
 //     {"site": {…}}    what each interior site measures: round trips of its links, connections that it has open
 //     {"done": true}
 //   {"command": "reload"}
-//     {"reload": {"changes": […], "warnings": […], "errors": […], "refusedBundles": […]}}    lines of text
+//     {"reload": {"changes": […], "warnings": […], "errors": […], "refusedBundles": […], "earlierChanges": […],
+//                 "earlierAgeSeconds": N}}    lines of text, see Reload
 //     {"done": true}
 #pragma once
 

@@ -20,13 +20,18 @@ LiveSite::LiveSite(Gateway& gateway, const NamespacePaths& paths, std::unique_pt
       site_(std::move(site)),
       config_(std::move(config)),
       metrics_(std::move(metrics)),
-      credentials_(gateway, paths) {}
+      credentials_(gateway, paths) {
+  for (const Diagnostic& diagnostic : site_->diagnostics.items())
+    warned_.insert(without_severity(diagnostic));
+}
 
 Reload LiveSite::reload() {
   Reload reload;
   change(reload);
-  for (const std::string& line : reload.warnings)
-    log_warning("{}", line);
+  for (const std::string& line : reload.warnings) {
+    if (!warned_.contains(line)) log_warning("{}", line);
+  }
+  warned_ = {reload.warnings.begin(), reload.warnings.end()};
   for (const std::string& line : reload.errors)
     log_error("{}", line);
   for (const std::string& line : reload.changes)

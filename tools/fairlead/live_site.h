@@ -7,6 +7,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -25,13 +26,17 @@ struct Reload {
   std::vector<std::string> warnings;
   std::vector<std::string> errors;           // then of the resources nothing has changed
   std::vector<std::string> refused_bundles;  // of certificates: why
+  // If nothing was left to change, because the files are watched: what did last, and how long ago.
+  std::vector<std::string> earlier_changes;
+  std::int64_t earlier_age_s = 0;
 
   bool refused() const noexcept { return !errors.empty(); }
 };
 
 class LiveSite {
  public:
-  // Of a gateway that runs with `config`, which follows from `site`. `metrics` is null where none are served.
+  // Of a gateway that runs with `config`, which follows from `site`, whose warnings are logged. `metrics` is null where
+  // none are served.
   LiveSite(Gateway& gateway, const NamespacePaths& paths, std::unique_ptr<LoadedSite> site, GatewayConfig config,
            std::unique_ptr<MetricsServer> metrics);
 
@@ -57,6 +62,7 @@ class LiveSite {
   GatewayConfig config_;
   std::unique_ptr<MetricsServer> metrics_;
   LiveCredentials credentials_;
+  std::set<std::string> warned_;  // of the input that was read last: logged
 };
 
 }  // namespace fairlead

@@ -235,11 +235,23 @@ class Supervisor {
     } else {
       log_info("{}: {} change{}", why, reload.changes.size(), reload.changes.size() == 1 ? "" : "s");
     }
+    note_changes(reload);
     writer_.set_resources(site_.resources());
     writer_.set_input_refused(reload.errors.empty() ? std::string() : "the input is not in use: " + reload.errors[0]);
     write_status();
     check_soon(!reload.changes.empty());
     return reload;
+  }
+
+  void note_changes(Reload& reload) {
+    const std::int64_t now_unix_s = std::time(nullptr);
+    if (!reload.changes.empty()) {
+      last_changes_ = reload.changes;
+      changed_unix_s_ = now_unix_s;
+    } else if (reload.errors.empty()) {
+      reload.earlier_changes = last_changes_;
+      reload.earlier_age_s = now_unix_s - changed_unix_s_;
+    }
   }
 
   // Also without any change: certificates that the gateway makes are renewed, and what expires soon is said.
@@ -273,6 +285,8 @@ class Supervisor {
   std::optional<Clock::time_point> drain_deadline_;  // set when the first signal came
   bool stop_at_once_ = false;
   bool write_failed_ = false;
+  std::vector<std::string> last_changes_;
+  std::int64_t changed_unix_s_ = 0;
   Clock::time_point next_write_{};
   std::optional<Clock::time_point> reload_at_;
   Clock::time_point next_check_{};

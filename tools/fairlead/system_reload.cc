@@ -12,6 +12,7 @@
 #include "tools/fairlead/control_socket.h"
 #include "tools/fairlead/report.h"
 #include "tools/fairlead/snapshot.h"
+#include "tools/fairlead/table.h"
 
 namespace fairlead {
 
@@ -22,10 +23,22 @@ using Json = nlohmann::ordered_json;
 // A thousand listeners, or a port that changes hands, take a while.
 constexpr int kTimeoutMs = 60'000;
 
+// The files are watched: most often what a user wants to be in effect already is.
+void print_earlier(const Json& reload) {
+  if (reload["earlierChanges"].empty()) {
+    fmt::print("Nothing changed.\n");
+    return;
+  }
+  const auto age = reload["earlierAgeSeconds"].get<std::int64_t>();
+  fmt::print("Nothing changed. The last change, {} ago, is in effect:\n", format_age(age));
+  for (const Json& line : reload["earlierChanges"])
+    fmt::print("{}\n", line.get_ref<const std::string&>());
+}
+
 void print_reload(const Json& reload) {
   for (const Json& line : reload["changes"])
     fmt::print("{}\n", line.get_ref<const std::string&>());
-  if (reload["changes"].empty() && reload["errors"].empty()) fmt::print("Nothing changed.\n");
+  if (reload["changes"].empty() && reload["errors"].empty()) print_earlier(reload);
   for (const Json& line : reload["warnings"])
     fmt::print(stderr, "warning: {}\n", line.get_ref<const std::string&>());
   for (const Json& line : reload["refusedBundles"])
