@@ -99,21 +99,29 @@ def listener_changes(context):
     west = pair.west
     spec = {"host": west.host.local, "port": first.port}
 
+    told = Service("told", west, pair.east)
+    others = {name: pair.east.add_connector(name) for name in ("one", "other")}
+    for name, port in {"told": told.server_port, **others}.items():
+        Server(context, told.server, port, say(name))
+    for name in ("told", *others):
+        pair.west.wait_until(f"{name} to be known", lambda name=name: pair.west.candidates(name) == 1)
+    pair.west.wait_matched("told")
     stop = []
-    def keep_connecting():
-        count = 0
+    def keep_asking():
+        answers = []
         while not stop:
-            with first.connect() as client:
-                traffic.echo_once(client, b"?")
-            count += 1
-        return count
-    clients = Background(keep_connecting)
-    for key in (second.key, first.key, second.key, first.key):
-        west.add("Listener", first.key, {"routingKey": key, **spec})
+            answers.append(who_answers(told))
+        return answers
+    clients = Background(keep_asking)
+    for key in ("one", "other", "one", "told"):
+        west.add("Listener", "told", {**spec, "routingKey": key, "port": told.port})
         out, _, _ = reload(west)
-        expect(f"Listener {first.key}: routing key {key}" in out, out)
+        expect(f"Listener told: routing key {key}" in out, out)
+        wait_until(f"{key} to answer", lambda key=key: who_answers(told) == key)
     stop.append(True)
-    context.note(f"{clients.join()} clients while the key changed four times, none refused")
+    answers = clients.join()
+    expect(set(answers) <= {"told", *others}, lambda: f"answers {set(answers)}")
+    context.note(f"{len(answers)} clients while the key changed four times, none refused")
 
     old = first.port
     first.port = west.host.free_port()

@@ -162,10 +162,17 @@ TEST_F(LiveChangeSimTest, ALinkLeadsElsewhereUnderLoad) {
 }
 
 TEST_F(LiveChangeSimTest, ARemovedLinkCarriesItsStreamsToTheirEnd) {
-  FlowEnd* const flow = start(300'000);
+  FlowEnd* const flow = start(3'000'000);
   ASSERT_TRUE(run_until([&] { return flow->received > 50'000; }));
   ASSERT_TRUE(west().transport().remove_link("to-east"));
   EXPECT_FALSE(west().transport().remove_link("to-east"));
+  // For others there is no way any more.
+  const auto leads_nowhere = [](const ListenerStatus& listener) {
+    return !listener.name.ends_with("-of-1") || !listener.listening;
+  };
+  ASSERT_TRUE(run_until(
+      [&] { return std::ranges::all_of(west().transport().status()->listeners, leads_nowhere); }));
+  EXPECT_FALSE(flow->over);
   ASSERT_TRUE(run_until([&] { return flow->over; }));
   EXPECT_TRUE(flow->clean()) << FlowLedger::describe(*flow);
   ASSERT_TRUE(run_until([&] { return links_of(west()) == 0 && links_of(east()) == 0; }));
