@@ -52,8 +52,8 @@ def say(name):
 
 
 def reload(site, ok=True):
-    """What `fairlead system reload` prints, and its exit code. Where the gateway was faster than the command, it names the
-    change all the same."""
+    """What `fairlead system reload` prints, and its exit code. Where the gateway was faster than the command, it names
+    the change all the same."""
     done = site.command("system", "reload", ok=ok)
     return done.stdout.decode(), done.stderr.decode(), done.returncode
 
@@ -352,3 +352,52 @@ def thousand_listeners(context):
         took.append(time.monotonic() - began)
     context.note(f"one more among {count} is live after {sorted(took)[2] * 1000:.0f} ms "
                  f"({min(took) * 1000:.0f} to {max(took) * 1000:.0f})")
+
+
+@scenario(GROUP)
+def site_changes(context):
+    """Fields of the Site under an open connection: the metrics move to another address of their port, to another port,
+    and go; linkTimeout and cipherSuites change, and the running link gets the other cipher without a stream noticing; a
+    change of edge is refused."""
+    pair = Pair(context, forward=1, backward=0).start()
+    service, west, east = pair.forward[0], pair.west, pair.east
+    Server(context, service.server, service.server_port, traffic.echo)
+    talk = Talk(context, service)
+    port, other = west.host.free_port(), west.host.free_port()
+
+    def has_metrics(address, at):
+        done = context.run(["curl", "--silent", "--max-time", "5", f"http://{address}:{at}/metrics"], host=west.host,
+                           ok=False)
+        return b"fairlead_build_info" in done.stdout
+
+    for host, at in ((west.host.local, port), ("0.0.0.0", port), (west.host.local, other)):
+        west.add("Site", "west", {"metrics": {"host": host, "port": at}})
+        out, _, _ = reload(west)
+        expect("Site: metrics changed" in out, out)
+        expect(has_metrics(west.host.local, at), f"no metrics at {host}:{at}")
+    expect(not has_metrics(west.host.local, port), "metrics at the port before")
+    with west.host.listen(port):
+        west.add("Site", "west", {"metrics": {"host": west.host.local, "port": port}})
+        _, error, code = reload(west, ok=False)
+        expect_equal(code, EXIT_INVALID, f"exit code; {error}")
+    expect(has_metrics(west.host.local, other), "the metrics are gone after a change that was refused")
+    west.add("Site", "west", {})
+    reload(west)
+    expect(not has_metrics(west.host.local, other), "metrics that were taken away")
+
+    suite = "TLS_CHACHA20_POLY1305_SHA256"
+    before = west.link()["tls"]["cipher"]
+    expect(before != suite, f"the cipher was {suite} before")
+    east.add("Site", "east", {"cipherSuites": [suite], "linkTimeout": "3s"})
+    reload(east)
+    west.wait_until("the link to have the other cipher", lambda: west.link()["tls"]["cipher"] == suite)
+    talk.check()
+    expect_equal(west.link()["ups"], 1, "times the link came up")
+
+    text = (west.inputs / "link.yaml").read_text()
+    west.write("link.yaml", text.replace("name: inter-router", "name: edge"))
+    west.add("Site", "west", {"edge": True})
+    _, error, code = reload(west, ok=False)
+    expect_equal(code, EXIT_INVALID, f"exit code; {error}")
+    expect("edge" in error and "next start" in error, error)
+    talk.check()

@@ -59,21 +59,28 @@ void LiveSite::change(Reload& reload) {
         label(*fresh->resources.site()), config_.edge));
   }
   const ConfigChanges changes = compare(config_, *config);
-  std::unique_ptr<MetricsServer> metrics;
-  if (changes.metrics && config->metrics) {
-    auto opened = MetricsServer::open(*config->metrics);
-    if (!opened) return reload.errors.push_back(opened.error().message);
-    metrics = std::move(*opened);
-  }
-  if (auto applied = apply_changes(changes, *config, gateway_); !applied) {
-    return reload.errors.push_back(applied.error().message);
+  auto applied = changes.metrics ? serve_metrics(config->metrics) : Result<void>();
+  if (applied) applied = apply_changes(changes, *config, gateway_);
+  if (!applied) {
+    reload.errors.push_back(applied.error().message);
+    if (changes.metrics) static_cast<void>(serve_metrics(config_.metrics));
+    return;
   }
   reload.changes = describe(changes);
-  if (changes.metrics) metrics_ = std::move(metrics);
   // What only a start changes is as it was.
   config->site_name = config_.site_name;
   config_ = std::move(*config);
   site_ = std::move(fresh);
+}
+
+// At first the old port is closed: the new one may be the same at another address.
+Result<void> LiveSite::serve_metrics(const std::optional<HostPort>& address) {
+  metrics_.reset();
+  if (!address) return {};
+  auto opened = MetricsServer::open(*address);
+  if (!opened) return std::unexpected(opened.error());
+  metrics_ = std::move(*opened);
+  return {};
 }
 
 bool LiveSite::check_credentials(std::int64_t now_unix_s) {

@@ -7,6 +7,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
@@ -55,6 +56,7 @@ class LiveSite {
 
  private:
   void change(Reload& reload);
+  Result<void> serve_metrics(const std::optional<HostPort>& address);
 
   Gateway& gateway_;
   const NamespacePaths& paths_;

@@ -195,11 +195,14 @@ class Supervisor {
   }
 
   int timeout_ms(Clock::time_point now) const {
-    if (control_.waiting()) return static_cast<int>(kAnswerInterval.count());
+    auto due = next_check_;
+    const auto at_last = [&](Clock::time_point when) { due = std::min(due, when); };
+    if (control_.waiting()) at_last(now + kAnswerInterval);
     // Draining ends by itself, without a change of status.
-    if (drain_deadline_ || reload_at_ || now < next_write_) return static_cast<int>(kStatusInterval.count());
-    if (site_.metrics() != nullptr && site_.metrics()->waiting()) return static_cast<int>(kIdleCheckInterval.count());
-    const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(next_check_ - now);
+    if (drain_deadline_ || now < next_write_) at_last(now + kStatusInterval);
+    if (site_.metrics() != nullptr && site_.metrics()->waiting()) at_last(now + kIdleCheckInterval);
+    if (reload_at_) at_last(*reload_at_);
+    const auto left = std::chrono::ceil<std::chrono::milliseconds>(due - now);
     return static_cast<int>(std::max<std::int64_t>(0, left.count()));
   }
 
@@ -239,7 +242,7 @@ class Supervisor {
     writer_.set_resources(site_.resources());
     writer_.set_input_refused(reload.errors.empty() ? std::string() : "the input is not in use: " + reload.errors[0]);
     write_status();
-    check_soon(!reload.changes.empty());
+    if (!reload.changes.empty()) next_check_ = Clock::now() + kNewCredentialsKnown;
     return reload;
   }
 
@@ -255,10 +258,9 @@ class Supervisor {
   }
 
   // Also without any change: certificates that the gateway makes are renewed, and what expires soon is said.
-  void check_credentials() { check_soon(site_.check_credentials(std::time(nullptr))); }
-
-  // The status, from which is told what expires, may not have new ones yet.
-  void check_soon(bool changed) {
+  void check_credentials() {
+    const bool changed = site_.check_credentials(std::time(nullptr));
+    // The status, from which is told what expires, may not have new ones yet.
     next_check_ = Clock::now() + (changed ? kNewCredentialsKnown : kCredentialsInterval);
   }
 
