@@ -285,7 +285,9 @@ Result<std::uint32_t> Transport::set_link(const LinkConfig& config) {
     if (auto added = add_link(config); !added) return std::unexpected(added.error());
     return links_.back()->id();
   }
-  if (config.credentials != link->config().credentials) drop_untrusted(link->record(), {}, *config.credentials);
+  if (config.credentials != link->config().credentials) {
+    if (auto set = set_link_credentials(config.name, config.credentials); !set) return std::unexpected(set.error());
+  }
   link->set_config(config);
   status_changed_ = true;
   return link->id();
@@ -339,7 +341,10 @@ Result<std::uint32_t> Transport::set_link_cost(const std::string& name, std::uin
 Result<void> Transport::set_link_credentials(const std::string& name, std::shared_ptr<const Credentials> credentials) {
   Link* link = find_link(name);
   if (link == nullptr) return fail(ErrorCode::kNotFound, "there is no link " + name);
-  drop_untrusted(link->record(), {}, *credentials);
+  // Also of those that it took the place of, and that still carry connections.
+  for (const auto& other : links_) {
+    if (other->config().name == name) drop_untrusted(other->record(), {}, *credentials);
+  }
   link->set_credentials(std::move(credentials));
   return {};
 }
