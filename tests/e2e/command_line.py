@@ -1,6 +1,7 @@
 """The command line as a user or a script meets it."""
 
 import json
+import re
 import time
 
 import traffic
@@ -177,3 +178,40 @@ def namespaces_side_by_side(context):
     wait_until("the second to link", lambda: "up, site west" in second.log())
     wait_until("its status to say so",
                lambda: b"Ready" in site.command("link", "status", "-n", "other", ok=False).stdout)
+
+
+def table(site, *words, ok=True):
+    """The rows of what a command prints, by column."""
+    header, *rows = [re.split(r"  +", line) for line in site.command(*words, ok=ok).stdout.decode().splitlines()]
+    return [dict(zip(header, row)) for row in rows]
+
+
+@scenario(GROUP)
+def status_of_resources(context):
+    """site, listener and connector status: tables and JSON while the gateway runs, one by name, a name that is not
+    there, and without a gateway what is configured, and exit code 1."""
+    pair = Pair(context, forward=2, backward=0).start()
+    west, east, service = pair.west, pair.east, pair.forward[0]
+    west.add("MultiKeyListener", "both", {"host": west.host.local, "port": west.host.free_port(), "strategy": {
+        "weighted": {"routingKeys": {service.key: 3, "nobody": 1}}}})
+    west.command("system", "reload")
+    west.wait_until("the listener of two keys to open", lambda: west.resource(
+        "MultiKeyListener", "both")["status"]["hasDestination"])
+    expect_equal(table(west, "site", "status"), [{"NAME": "west", "STATUS": "Ready", "MESSAGE": "OK"}], "the site")
+    listeners = {row["NAME"]: row for row in table(west, "listener", "status")}
+    expect_equal(listeners[service.key], {
+        "NAME": service.key, "STATUS": "Ready", "ROUTING-KEY": service.key, "HOST": west.host.local,
+        "PORT": str(service.port), "MATCHING-CONNECTOR": "true", "OPEN": "0", "MESSAGE": "OK"}, "a listener")
+    expect_equal(listeners["both"]["ROUTING-KEY"], f"{service.key} (3), nobody (1)", "keys of the listener of two")
+    [connector] = table(east, "connector", "status", service.key)
+    expect_equal((connector["STATUS"], connector["PORT"]), ("Ready", str(service.server_port)), "a connector")
+    [found] = json.loads(east.command("connector", "status", service.key, "-o", "json").stdout)
+    expect_equal(found["spec"]["routingKey"], service.key, "a connector as JSON")
+    done = west.command("listener", "status", "to-east-O", ok=False)
+    expect_equal((done.returncode, "did you mean" in done.stderr.decode()), (1, True), done.stderr.decode())
+    expect_equal(west.command("connector", "status").stdout.decode(), "There is no connector.\n", "nothing to show")
+    east.terminate()
+    east.process.wait()
+    done = east.command("connector", "status", ok=False)
+    expect_equal(done.returncode, 1, "exit code without a gateway")
+    expect("is not running" in done.stderr.decode() and "Pending" in done.stdout.decode(), done.stdout.decode())

@@ -2,6 +2,7 @@
 
 #include <cstdio>
 #include <map>
+#include <memory>
 #include <string_view>
 #include <utility>
 
@@ -75,6 +76,7 @@ struct CommandLine {
   NetworkStatusArguments network_status;
   RouteArguments route;
   TraceArguments trace;
+  std::vector<std::unique_ptr<ResourceStatusArguments>> resource_status;  // of each kind
   SystemReloadArguments system_reload;
   bool wants_version = false;
 
@@ -87,6 +89,7 @@ struct CommandLine {
   CLI::App* network_status_command = nullptr;
   CLI::App* route_command = nullptr;
   CLI::App* trace_command = nullptr;
+  std::vector<CLI::App*> resource_status_commands;  // in the same order
   CLI::App* system_command = nullptr;
   CLI::App* system_reload_command = nullptr;
   CLI::App* version_command = nullptr;
@@ -96,6 +99,7 @@ struct CommandLine {
   void add_check();
   void add_link();
   void add_network();
+  void add_resource(StatusOf what, const std::string& word, const std::string& description);
   void add_system();
 };
 
@@ -115,6 +119,9 @@ CommandLine::CommandLine() {
   add_run();
   add_check();
   add_link();
+  add_resource(StatusOf::kSite, "site", "Look at this site");
+  add_resource(StatusOf::kListener, "listener", "Look at the listeners, where clients come in");
+  add_resource(StatusOf::kConnector, "connector", "Look at the connectors, which lead to servers");
   add_network();
   add_system();
   version_command = app.add_subcommand("version", "Print the version");
@@ -181,6 +188,17 @@ void CommandLine::add_network() {
   trace_command = app.add_subcommand("trace", "Follow the way of the next connection for a routing key, with times");
   trace_command->add_option("KEY", trace.routing_key, "Routing key")->required();
   add_choice(*trace_command, "-o,--output", trace.format, kOutputFormats, "How to print it (table)");
+}
+
+void CommandLine::add_resource(StatusOf what, const std::string& word, const std::string& description) {
+  CLI::App* command = app.add_subcommand(word, description);
+  command->require_subcommand(1);
+  CLI::App* status = command->add_subcommand("status", "Show what the gateway says of each, or of one");
+  auto& arguments = *resource_status.emplace_back(std::make_unique<ResourceStatusArguments>());
+  arguments.what = what;
+  status->add_option("NAME", arguments.name, fmt::format("Only the {} of this name", word));
+  add_choice(*status, "-o,--output", arguments.format, kOutputFormats, "How to print it (table)");
+  resource_status_commands.push_back(status);
 }
 
 void CommandLine::add_system() {
@@ -289,6 +307,9 @@ CommandArguments selected(CommandLine& line) {
   if (line.network_status_command->parsed()) return line.network_status;
   if (line.route_command->parsed()) return std::move(line.route);
   if (line.trace_command->parsed()) return std::move(line.trace);
+  for (std::size_t i = 0; i < line.resource_status_commands.size(); ++i) {
+    if (line.resource_status_commands[i]->parsed()) return std::move(*line.resource_status[i]);
+  }
   if (line.system_reload_command->parsed()) return line.system_reload;
   return VersionArguments{};
 }

@@ -65,6 +65,14 @@ struct TraceArguments {
   OutputFormat format = OutputFormat::kTable;
 };
 
+enum class StatusOf : std::uint8_t { kSite, kListener, kConnector };
+
+struct ResourceStatusArguments {
+  StatusOf what = StatusOf::kSite;
+  std::string name;  // empty: all
+  OutputFormat format = OutputFormat::kTable;
+};
+
 struct SystemReloadArguments {
   OutputFormat format = OutputFormat::kTable;
 };
@@ -73,7 +81,7 @@ struct VersionArguments {};
 
 using CommandArguments =
     std::variant<RunArguments, CheckArguments, LinkGenerateArguments, LinkStatusArguments, NetworkStatusArguments,
-                 RouteArguments, TraceArguments, SystemReloadArguments, VersionArguments>;
+                 RouteArguments, TraceArguments, ResourceStatusArguments, SystemReloadArguments, VersionArguments>;
 
 struct Arguments {
   CommonArguments common;

@@ -34,6 +34,9 @@ int run_command(const std::variant<fairlead::Arguments, int>& parsed) {
         }
         if constexpr (std::is_same_v<Command, RouteArguments>) return print_route(arguments.common, command);
         if constexpr (std::is_same_v<Command, TraceArguments>) return print_trace(arguments.common, command);
+        if constexpr (std::is_same_v<Command, ResourceStatusArguments>) {
+          return print_resource_status(arguments.common, command);
+        }
         if constexpr (std::is_same_v<Command, SystemReloadArguments>) return reload_gateway(arguments.common, command);
         if constexpr (std::is_same_v<Command, VersionArguments>) return print_version();
       },
