@@ -88,6 +88,20 @@ class LiveChangeSimTest : public testing::Test {
     return text;
   }
 
+  // What was just changed is in the status, what follows from it in the routes, and ports are open that lead somewhere.
+  void settle() {
+    const Instant settled = world_.world().now() + Duration::milliseconds(300);
+    ASSERT_TRUE(run_until([&] { return world_.world().now() >= settled; })) << text();
+  }
+
+  // Clients find their way again.
+  void serve_again() {
+    settle();
+    ASSERT_TRUE(run_until([&] { return west().links_up() && east().links_up(); })) << text();
+    settle();
+    start(10'000);
+  }
+
   std::size_t links_of(GatewaySite& site) { return site.transport().status()->links.size(); }
 
   bool run_until(auto done) { return world_.run_until(kPatience, done); }
@@ -153,11 +167,12 @@ TEST_F(LiveChangeSimTest, ALinkLeadsElsewhereUnderLoad) {
   });
   ASSERT_TRUE(run_until([&] { return open() == 0; })) << text();
   EXPECT_TRUE(run_until([&] { return links_of(west()) == 1 && links_of(east()) == 1; }));
-  ASSERT_TRUE(east().transport().remove_access("other"));
   link.endpoints.front().port = east().plan().accesses.front().port;
   ASSERT_TRUE(west().transport().set_link(link));
-  ASSERT_TRUE(run_until([&] { return west().links_up() && east().links_up(); }));
-  start(10'000);
+  settle();
+  EXPECT_TRUE(run_until([&] { return links_of(west()) == 1 && links_of(east()) == 1; }));
+  ASSERT_TRUE(east().transport().remove_access("other"));
+  serve_again();
   expect_clean_end();
 }
 
@@ -177,8 +192,7 @@ TEST_F(LiveChangeSimTest, ARemovedLinkCarriesItsStreamsToTheirEnd) {
   EXPECT_TRUE(flow->clean()) << FlowLedger::describe(*flow);
   ASSERT_TRUE(run_until([&] { return links_of(west()) == 0 && links_of(east()) == 0; }));
   ASSERT_TRUE(west().transport().add_link(west().plan().links.front()));
-  ASSERT_TRUE(run_until([&] { return west().links_up() && east().links_up(); }));
-  start(10'000);
+  serve_again();
   expect_clean_end();
 }
 
@@ -192,8 +206,7 @@ TEST_F(LiveChangeSimTest, LinksOfARemovedAccessEndWithTheirStreams) {
   ASSERT_TRUE(run_until([&] { return links_of(east()) == 0; }));
   EXPECT_EQ(links_of(west()), 1U);  // it dials on
   ASSERT_TRUE(east().transport().add_access(access));
-  ASSERT_TRUE(run_until([&] { return west().links_up() && east().links_up(); }));
-  start(10'000);
+  serve_again();
   expect_clean_end();
 }
 
