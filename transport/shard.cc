@@ -167,15 +167,19 @@ void Shard::reap_dead() noexcept {
     std::erase_if(sessions_, [&](const auto& candidate) { return candidate.get() == session; });
   }
   ended_sessions_.clear();
-  if (some_removed_) reap_removed();
+  if (some_closing_) reap_closed();
 }
 
-void Shard::reap_removed() noexcept {
+void Shard::reap_closed() noexcept {
   std::erase_if(listeners_, [](const auto& listener) { return listener->closed(); });
+  some_closing_ = std::ranges::any_of(listeners_, &Listener::closing);
+}
+
+// With their last connections, which may take days: not looked for in every turn.
+void Shard::reap_removed() noexcept {
   std::erase_if(listener_groups_, [](const auto& of) { return of->removed && of->group.open == 0; });
   std::erase_if(connectors_, [](const auto& connector) { return connector->removed && connector->group.open == 0; });
-  some_removed_ = std::ranges::any_of(listeners_, &Listener::closing) ||
-                  std::ranges::any_of(listener_groups_, &ListenerGroup::removed) ||
+  some_removed_ = std::ranges::any_of(listener_groups_, &ListenerGroup::removed) ||
                   std::ranges::any_of(connectors_, &ShardConnector::removed);
 }
 
@@ -340,7 +344,7 @@ void Shard::close_listener(std::uint32_t id) {
   for (const auto& listener : listeners_) {
     if (listener->id() == id) listener->close();
   }
-  some_removed_ = true;
+  some_closing_ = true;
 }
 
 void Shard::remove_listener(std::uint32_t id) {
@@ -348,6 +352,7 @@ void Shard::remove_listener(std::uint32_t id) {
   for (const auto& of : listener_groups_) {
     if (of->listener == id) of->removed = true;
   }
+  some_removed_ = true;
 }
 
 void Shard::remove_connector(std::uint32_t id) {
@@ -373,7 +378,7 @@ void Shard::add_connector(std::uint32_t id, std::string routing_key, std::vector
 void Shard::stop_accepting() {
   for (const auto& listener : listeners_)
     listener->close();
-  some_removed_ = true;
+  some_closing_ = true;
 }
 
 void Shard::go_away() {
@@ -437,6 +442,7 @@ void Shard::report_control(Session& session, std::vector<std::uint8_t> message) 
 
 void Shard::on_report(Instant now) noexcept {
   timers_.arm(report_, now + kReportInterval);
+  if (some_removed_) reap_removed();
   ShardReport report;
   report.shard = index_;
   for (const auto& session : sessions_) {

@@ -269,6 +269,7 @@ class Shard {
   void sacrifice_holder() noexcept;
   void resume_starved() noexcept;
   void reap_dead() noexcept;
+  void reap_closed() noexcept;
   void reap_removed() noexcept;
   EdgeGroup& group_of_listener(std::uint32_t id);
   bool finished() noexcept;
@@ -313,7 +314,8 @@ class Shard {
   std::vector<std::unique_ptr<Listener>> listeners_;
   std::vector<std::unique_ptr<ListenerGroup>> listener_groups_;
   std::vector<std::unique_ptr<ShardConnector>> connectors_;
-  bool some_removed_ = false;  // of listeners and connectors, and not gone yet
+  bool some_closing_ = false;  // of listeners_
+  bool some_removed_ = false;  // of listener_groups_ and connectors_, and not gone yet
   std::vector<std::vector<Address>> replaced_addresses_;  // connects that are queued may still point into them
   std::shared_ptr<const Forwarder> forwarder_;
   std::uint64_t next_stream_number_ = 0;
