@@ -284,7 +284,6 @@ class Transport {
   unsigned shard_of(std::uint16_t session_index) const noexcept {
     return session_index % static_cast<unsigned>(shards_.size());
   }
-  Result<Socket> open_listening_socket(const std::string& host, std::uint16_t port, bool shared, std::uint16_t& bound);
   bool finished() noexcept;
   template <class Work>
   void post_to_shards(Work work);

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "transport/base/log.h"
+#include "transport/listening_socket.h"
 #include "transport/transport.h"
 
 namespace fairlead {
@@ -14,7 +15,7 @@ namespace fairlead {
 // it, a port that another process of ours has would be shared in silence.
 Result<std::uint16_t> Transport::try_port(const ListenerConfig& config) {
   std::uint16_t bound = 0;
-  if (auto probe = open_listening_socket(config.host, config.port, false, bound); !probe) {
+  if (auto probe = open_listening_socket(kernel_, config.host, config.port, false, bound); !probe) {
     return std::unexpected(probe.error());
   }
   return bound;
@@ -80,7 +81,7 @@ Result<void> Transport::open_listener(ListenerEntry& entry) {
   std::vector<Socket> sockets;
   std::uint16_t bound = 0;
   for (std::size_t i = 0; i < shards_.size(); ++i) {
-    auto socket = open_listening_socket(entry.config.host, entry.config.port, true, bound);
+    auto socket = open_listening_socket(kernel_, entry.config.host, entry.config.port, true, bound);
     if (!socket) return std::unexpected(socket.error());
     sockets.push_back(std::move(*socket));
   }

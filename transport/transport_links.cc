@@ -8,6 +8,7 @@
 #include <netinet/tcp.h>
 
 #include "transport/base/log.h"
+#include "transport/listening_socket.h"
 #include "transport/record_protection.h"
 #include "transport/tls/credentials.h"
 #include "transport/transport.h"
@@ -351,7 +352,7 @@ Result<void> Transport::set_link_credentials(const std::string& name, std::share
 
 Result<std::uint16_t> Transport::add_access(const AccessConfig& config) {
   std::uint16_t bound = 0;
-  auto socket = open_listening_socket(config.bind_host, config.port, false, bound);
+  auto socket = open_listening_socket(kernel_, config.bind_host, config.port, false, bound);
   if (!socket) return std::unexpected(socket.error());
   accesses_.push_back(std::make_unique<Access>(*this, config, std::move(*socket), bound));
   status_changed_ = true;

@@ -94,7 +94,8 @@ bool others_may_read(const std::filesystem::path& path) {
 
 Result<void> write_file(const std::filesystem::path& path, std::string_view contents, mode_t mode,
                         Durability durability) {
-  std::string temporary = fmt::format("{}/.{}.XXXXXX", path.parent_path().string(), path.filename().string());
+  const std::filesystem::path directory = path.has_parent_path() ? path.parent_path() : ".";
+  std::string temporary = fmt::format("{}/.{}.XXXXXX", directory.string(), path.filename().string());
   auto written = write_temporary(temporary, path, contents, mode, durability);
   if (written && ::rename(temporary.c_str(), path.c_str()) != 0) {
     written = std::unexpected(system_error("write", path, errno));
@@ -103,7 +104,7 @@ Result<void> write_file(const std::filesystem::path& path, std::string_view cont
     ::unlink(temporary.c_str());
     return written;
   }
-  if (durability == Durability::kSync) return sync_directory(path.parent_path());
+  if (durability == Durability::kSync) return sync_directory(directory);
   return {};
 }
 

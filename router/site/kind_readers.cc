@@ -9,7 +9,9 @@
 
 #include "router/site/base64.h"
 #include "router/site/names.h"
+#include "router/site/token_url.h"
 #include "transport/tls/cipher.h"
+#include "transport/tls/pem.h"
 #include "transport/tls/record.h"
 
 namespace fairlead {
@@ -27,6 +29,9 @@ constexpr Duration kLinkTimeoutMax = Duration::seconds(60);
 constexpr Duration kCertificateWarningMax = Duration::seconds(1000LL * 3600);
 // Fewer would renew keys for every handful of packets.
 constexpr std::uint32_t kRecordsPerKeyMin = 16;
+constexpr Duration kExpirationWindowMin = Duration::seconds(1);
+constexpr Duration kExpirationWindowMax = Duration::seconds(1000LL * 3600);
+constexpr std::uint32_t kRedemptionsMax = 100'000;
 constexpr std::uint32_t kCostMax = std::numeric_limits<std::int32_t>::max();
 
 // Reports what a check of names.h found about a field that is there.
@@ -87,6 +92,18 @@ void read_metrics(DocumentContext& context, FieldReader& spec, Site& site) {
   address.port = reader.required_port("port");
   reader.finish();
   site.metrics = std::move(address);
+}
+
+void read_grant_server(DocumentContext& context, FieldReader& spec, GrantServer& server) {
+  const YamlNode* node = spec.map("grantServer");
+  if (node == nullptr) return;
+  FieldReader reader(context, *node, spec.path_of("grantServer"));
+  server.bind_host = reader.text("bindHost").value_or("");
+  check_text(reader, "bindHost", server.bind_host, check_bind_host);
+  server.host = reader.text("host").value_or("");
+  check_text(reader, "host", server.host, check_host);
+  server.port = reader.port("port").value_or(kGrantPort);
+  reader.finish();
 }
 
 std::string read_routing_key(FieldReader& spec) {
@@ -257,6 +274,7 @@ void read_site(DocumentContext& context, FieldReader& spec, Site& site) {
   site.records_per_key = spec.number("recordsPerKey", kRecordsPerKeyMin, kRecordsPerKey);
   read_cipher_suites(spec, site.cipher_suites);
   read_metrics(context, spec, site);
+  read_grant_server(context, spec, site.grant_server);
   if (spec.flag("ha").value_or(false)) {
     spec.error("ha", fmt::format("found true; allowed is false: {}", kKubernetesOnly));
   }
@@ -371,6 +389,37 @@ void read_connector(DocumentContext& context, FieldReader& spec, Connector& conn
   if (spec.flag("verifyHostname").value_or(false)) spec.error("verifyHostname", std::string(why));
   spec.ignore_with_warning("includeNotReadyPods", kKubernetesOnly);
   spec.ignore_with_warning("exposePodsByName", kKubernetesOnly);
+  ignore_settings(context, spec);
+  spec.finish();
+}
+
+void read_access_grant(DocumentContext& context, FieldReader& spec, AccessGrant& grant) {
+  // As Skupper takes it, 0 is 1.
+  grant.redemptions_allowed = std::max(1U, spec.number("redemptionsAllowed", 0, kRedemptionsMax).value_or(1));
+  if (const auto window = spec.duration("expirationWindow", kExpirationWindowMin, kExpirationWindowMax)) {
+    grant.expiration_window = *window;
+  }
+  grant.code = spec.text("code").value_or("");
+  check_text(spec, "code", grant.code, check_code);
+  grant.issuer = spec.text("issuer").value_or("");
+  check_text(spec, "issuer", grant.issuer, check_bundle_name);
+  ignore_settings(context, spec);
+  spec.finish();
+}
+
+void read_access_token(DocumentContext& context, FieldReader& spec, AccessToken& token) {
+  token.url = spec.required_text("url");
+  if (spec.has("url")) {
+    if (const auto url = parse_token_url(token.url); !url) spec.error("url", url.error().message);
+  }
+  token.code = spec.required_text("code");
+  check_text(spec, "code", token.code, check_code);
+  token.ca = spec.required_text("ca");
+  // Whether it is good is for the redemption to say: one that expires must not make the whole input invalid.
+  if (spec.has("ca") && pem_blocks(token.ca, "CERTIFICATE").empty()) {
+    spec.error("ca", "holds no certificate in PEM form");
+  }
+  token.link_cost = spec.number("linkCost", 1, kCostMax).value_or(1);
   ignore_settings(context, spec);
   spec.finish();
 }

@@ -13,6 +13,8 @@ void read_router_access(DocumentContext& context, FieldReader& spec, RouterAcces
 void read_listener(DocumentContext& context, FieldReader& spec, Listener& listener);
 void read_multi_key_listener(DocumentContext& context, FieldReader& spec, MultiKeyListener& listener);
 void read_connector(DocumentContext& context, FieldReader& spec, Connector& connector);
+void read_access_grant(DocumentContext& context, FieldReader& spec, AccessGrant& grant);
+void read_access_token(DocumentContext& context, FieldReader& spec, AccessToken& token);
 // A Secret has no spec: `document` is the whole of it.
 void read_secret(DocumentContext& context, FieldReader& document, Secret& secret);
 

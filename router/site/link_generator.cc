@@ -1,6 +1,7 @@
 #include "router/site/link_generator.h"
 
 #include <algorithm>
+#include <optional>
 #include <utility>
 #include <vector>
 
@@ -52,22 +53,28 @@ std::string how_to_add(const std::string& host, const Resources& resources) {
   const auto is_written = [](const RouterAccess& access) { return !access.implied; };
   const auto written = std::ranges::find_if(resources.router_accesses, is_written);
   if (written != resources.router_accesses.end() && !written->subject_alternative_names.empty()) {
-    return fmt::format("add '{}' to spec.subjectAlternativeNames of {} and restart the gateway", host, label(*written));
+    return fmt::format("add '{}' to spec.subjectAlternativeNames of {}", host, label(*written));
   }
   const bool implied = written == resources.router_accesses.end();
   RouterAccess access = implied ? resources.router_accesses.front() : *written;
   access.subject_alternative_names = alternative_names(access);
   access.subject_alternative_names.insert(access.subject_alternative_names.begin(), host);
   if (implied) {
-    return fmt::format("write down {}, which linkAccess of {} implies, with its names, and restart the gateway:\n{}",
+    return fmt::format("write down {}, which linkAccess of {} implies, with its names:\n{}",
                        label(access), label(*resources.site()), written_out(access));
   }
-  return fmt::format("set spec.subjectAlternativeNames of {} to {} and restart the gateway", label(access),
+  return fmt::format("set spec.subjectAlternativeNames of {} to {}", label(access),
                      Json(access.subject_alternative_names).dump());
 }
 
 Result<Entrance> find_entrance(const Resources& resources, CredentialsStore& store, const LinkRequest& request) {
+  if (resources.site() == nullptr) return fail(ErrorCode::kInvalid, "there is no Site to make a link to");
   const Site& site = *resources.site();
+  if (resources.router_accesses.empty()) {
+    return fail(ErrorCode::kInvalid, fmt::format("{} accepts no links; set spec.linkAccess to default, or add a "
+                                                 "RouterAccess",
+                                                 label(site)));
+  }
   std::string refusals;
   for (const RouterAccess& access : resources.router_accesses) {
     auto bundle = store.server_bundle(access, site.default_issuer, request.renewal);
@@ -100,16 +107,17 @@ Json secret_document(const std::string& name, const PemBundle& bundle) {
   document["metadata"]["name"] = name;
   document["data"]["ca.crt"] = encode_base64(bundle.ca);
   document["data"]["tls.crt"] = encode_base64(bundle.cert);
-  document["data"]["tls.key"] = encode_base64(bundle.key);
+  if (!bundle.key.empty()) document["data"]["tls.key"] = encode_base64(bundle.key);
   return document;
 }
 
-Json link_document(const std::string& name, const Entrance& entrance, std::uint32_t cost) {
+// Without a cost, whoever puts the link to use chooses one.
+Json link_document(const std::string& name, const Entrance& entrance, std::optional<std::uint32_t> cost) {
   Json document;
   document["apiVersion"] = "skupper.io/v2alpha1";
   document["kind"] = Link::kKind;
   document["metadata"]["name"] = name;
-  document["spec"]["cost"] = cost;
+  if (cost) document["spec"]["cost"] = *cost;
   document["spec"]["tlsCredentials"] = name;
   Json& endpoints = document["spec"]["endpoints"] = Json::array();
   for (const RouterAccessRole& role : entrance.access->roles) {
@@ -122,23 +130,28 @@ Json link_document(const std::string& name, const Entrance& entrance, std::uint3
   return document;
 }
 
-// Signed by the CA that the server side trusts, which is also the one that signed the server's certificate.
-Result<PemBundle> make_client_bundle(const Resources& resources, CredentialsStore& store, const Entrance& entrance) {
-  const Site& site = *resources.site();
-  const std::string& issuer = entrance.access->issuer.empty() ? site.default_issuer : entrance.access->issuer;
-  const auto ca = store.authority(issuer);
-  if (!ca) return std::unexpected(ca.error());
+// The CA that signs for who comes in there: one that the server side trusts, which is also the one that signed the
+// server's certificate.
+Result<CertificateAuthority> signing_authority(const Resources& resources, CredentialsStore& store,
+                                               const Entrance& entrance, const std::string& wanted) {
+  const std::string& own = entrance.access->issuer.empty() ? resources.site()->default_issuer : entrance.access->issuer;
+  const std::string& issuer = wanted.empty() ? own : wanted;
+  auto ca = store.authority(issuer);
+  if (!ca) return ca;
   std::string trusted = ca->cert;
   while (!trusted.empty() && trusted.back() == '\n')
     trusted.pop_back();
-  if (!entrance.bundle.ca.contains(trusted)) {
-    return fail(
-        ErrorCode::kCredentials,
-        fmt::format("{}: its ca.crt does not hold the CA '{}', so a client certificate made here would be "
-                    "refused; put the key of its CA into input/issuers/{}, or make the link's credentials where "
-                    "that CA is",
-                    label(*entrance.access), issuer, issuer));
-  }
+  if (entrance.bundle.ca.contains(trusted)) return ca;
+  return fail(ErrorCode::kCredentials,
+              fmt::format("{}: its ca.crt does not hold the CA '{}', so a client certificate made here would be "
+                          "refused; put the key of its CA into input/issuers/{}, or make the link's credentials where "
+                          "that CA is",
+                          label(*entrance.access), issuer, issuer));
+}
+
+Result<PemBundle> make_client_bundle(const Resources& resources, CredentialsStore& store, const Entrance& entrance) {
+  const auto ca = signing_authority(resources, store, entrance, {});
+  if (!ca) return std::unexpected(ca.error());
   // The accepting side shows the subject of its peers: a random one tells the sites that were given links apart.
   const auto id = make_uuid();
   if (!id) return std::unexpected(id.error());
@@ -147,17 +160,21 @@ Result<PemBundle> make_client_bundle(const Resources& resources, CredentialsStor
   return client;
 }
 
+Result<PemBundle> certify_client(const CertificateAuthority& ca, const RedemptionRequest& request) {
+  const CertificateRequest wanted{
+      .common_name = request.subject, .validity_days = kClientCertificateDays, .client_only = true};
+  if (request.public_key.empty()) return make_certificate(ca, wanted);
+  auto certificate = certify(ca, wanted, request.public_key);
+  if (!certificate) return std::unexpected(certificate.error());
+  return PemBundle{{}, std::move(*certificate), {}};
+}
+
 }  // namespace
 
 Result<std::string> generate_link(const Resources& resources, CredentialsStore& store, const LinkRequest& request) {
-  const Site* site = resources.site();
-  if (site == nullptr) return fail(ErrorCode::kInvalid, "there is no Site to make a link to");
-  if (resources.router_accesses.empty()) {
-    return fail(ErrorCode::kInvalid, fmt::format("{} accepts no links; set spec.linkAccess to default, or add a "
-                                                 "RouterAccess",
-                                                 label(*site)));
-  }
-  const std::string name = request.name.empty() ? fmt::format("link-{}", site->metadata.name) : request.name;
+  const Site* const site = resources.site();
+  const std::string name =
+      request.name.empty() && site != nullptr ? fmt::format("link-{}", site->metadata.name) : request.name;
   if (auto problem = check_name(name)) return fail(ErrorCode::kInvalid, fmt::format("the link's name: {}", *problem));
   if (!request.host.empty()) {
     if (auto problem = check_host(request.host)) return fail(ErrorCode::kInvalid, fmt::format("--host: {}", *problem));
@@ -169,10 +186,30 @@ Result<std::string> generate_link(const Resources& resources, CredentialsStore& 
   return fmt::format(
       "# A link to site {}, for the input/resources of one other site. Holds a private key: keep the file secret "
       "(mode\n"
-      "# 0600). A gateway reads its input when it starts, so restart one that runs already.\n"
+      "# 0600). A gateway that runs there takes it at once.\n"
       "{}---\n{}",
       site->metadata.name, to_yaml(secret_document(name, *client)),
       to_yaml(link_document(name, *entrance, request.cost)));
+}
+
+Result<Entry> find_entry(const Resources& resources, CredentialsStore& store, const std::string& host) {
+  auto entrance = find_entrance(resources, store, {.host = host, .renewal = CredentialsStore::Renewal::kKeep});
+  if (!entrance) return std::unexpected(entrance.error());
+  return Entry{std::move(entrance->host), std::move(entrance->bundle)};
+}
+
+Result<std::string> answer_redemption(const Resources& resources, CredentialsStore& store,
+                                      const RedemptionRequest& request) {
+  const auto entrance =
+      find_entrance(resources, store, {.host = request.host, .renewal = CredentialsStore::Renewal::kKeep});
+  if (!entrance) return std::unexpected(entrance.error());
+  const auto ca = signing_authority(resources, store, *entrance, request.issuer);
+  if (!ca) return std::unexpected(ca.error());
+  auto client = certify_client(*ca, request);
+  if (!client) return std::unexpected(client.error());
+  client->ca = entrance->bundle.ca;
+  return fmt::format("---\n{}---\n{}", to_yaml(secret_document(request.name, *client)),
+                     to_yaml(link_document(request.name, *entrance, std::nullopt)));
 }
 
 }  // namespace fairlead

@@ -144,6 +144,14 @@ std::optional<std::string> check_routing_key(std::string_view key) {
                      kRoutingKeyBytesMax);
 }
 
+std::optional<std::string> check_code(std::string_view code) {
+  constexpr std::size_t kMin = 8;
+  constexpr std::size_t kMax = 256;
+  const bool printable = std::ranges::all_of(code, [](char c) { return c > ' ' && c < 0x7f; });
+  if (code.size() >= kMin && code.size() <= kMax && printable) return std::nullopt;
+  return fmt::format("is no code; allowed are {} to {} printable ASCII characters without spaces", kMin, kMax);
+}
+
 std::string_view closest(std::string_view word, const std::string_view* first, const std::string_view* last) {
   // Longer words are no typing mistake of ours, and the distance costs time for each pair of characters.
   constexpr std::size_t kWordBytesMax = 64;

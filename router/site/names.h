@@ -20,6 +20,9 @@ std::optional<std::string> check_bind_host(std::string_view host);
 // 1 to 255 bytes of printable ASCII without spaces: it travels in a frame with a one-byte length.
 std::optional<std::string> check_routing_key(std::string_view key);
 
+// The secret of a grant: 8 to 256 bytes of printable ASCII without spaces, so that it travels as it is. Never repeats it.
+std::optional<std::string> check_code(std::string_view code);
+
 bool is_ip_literal(std::string_view host);
 // In inet_ntop's spelling ("0:0::1" is "::1"); empty if it is no literal.
 std::string canonical_ip(std::string_view host);

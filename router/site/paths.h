@@ -36,6 +36,10 @@ class NamespacePaths {
 
   std::filesystem::path runtime_issuers() const { return runtime() / "issuers"; }
 
+  std::filesystem::path runtime_grants() const { return runtime() / "grants"; }
+
+  std::filesystem::path runtime_tokens() const { return runtime() / "tokens"; }
+
   std::filesystem::path site_id() const { return runtime() / "site-id"; }
 
   std::filesystem::path status() const { return runtime() / "status.json"; }

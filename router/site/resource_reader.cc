@@ -22,12 +22,12 @@ constexpr std::string_view kApiVersion = "skupper.io/v2alpha1";
 constexpr std::string_view kOlderApiVersion = "skupper.io/v1alpha1";  // its fields are taken too, in either version
 constexpr std::string_view kSecretApiVersion = "v1";
 
-constexpr std::array kKinds = {Site::kKind,     Link::kKind,      RouterAccess::kKind,
-                               Listener::kKind, MultiKeyListener::kKind, Connector::kKind, Secret::kKind};
+constexpr std::array kKinds = {Site::kKind,      Link::kKind,   RouterAccess::kKind, Listener::kKind, MultiKeyListener::kKind,
+                               Connector::kKind, Secret::kKind, AccessGrant::kKind,  AccessToken::kKind};
 
 // Kinds of Skupper's that are not mistakes; what they would do does not happen.
-constexpr std::array<std::string_view, 6> kUnsupportedKinds = {
-    "AccessGrant", "AccessToken", "Certificate", "SecuredAccess", "AttachedConnector", "AttachedConnectorBinding"};
+constexpr std::array<std::string_view, 4> kUnsupportedKinds = {
+    "Certificate", "SecuredAccess", "AttachedConnector", "AttachedConnectorBinding"};
 
 // What Kubernetes and its tools write into `metadata` and nobody here needs.
 constexpr std::array<std::string_view, 10> kIgnoredMetadata = {"labels",
@@ -132,7 +132,8 @@ void report_kind(const YamlNode& document, Diagnostics& diagnostics) {
   const std::string what =
       missing ? "kind is missing; needed" : fmt::format("kind: found {}; allowed", describe(*found));
   diagnostics.error(missing ? document.position : found->position,
-                    fmt::format("{} is Site, Link, RouterAccess, Listener, MultiKeyListener, Connector or Secret",
+                    fmt::format("{} is Site, Link, RouterAccess, Listener, MultiKeyListener, Connector, Secret, "
+                                "AccessGrant or AccessToken",
                                 what));
   diagnostics.note_incomplete();
 }
@@ -161,19 +162,46 @@ void read_document(const YamlNode& document, Resources& resources, Diagnostics& 
     read_kind_with_spec(document, resources.connectors, diagnostics, read_connector);
   } else if (kind == Secret::kKind) {
     read_kind(document, resources.secrets, diagnostics, read_secret);
+  } else if (kind == AccessGrant::kKind) {
+    read_kind_with_spec(document, resources.access_grants, diagnostics, read_access_grant);
+  } else if (kind == AccessToken::kKind) {
+    read_kind_with_spec(document, resources.access_tokens, diagnostics, read_access_token);
   } else {
     warn_of_kind(document, kind, diagnostics);
   }
 }
 
-// `secrets` are those of the file.
-void warn_of_readers(const std::filesystem::path& file, std::span<const Secret> secrets, Diagnostics& diagnostics) {
-  const auto holds_key = [](const Secret& secret) { return secret.data.contains("tls.key"); };
-  const auto found = std::ranges::find_if(secrets, holds_key);
-  if (found == secrets.end() || !others_may_read(file)) return;
-  diagnostics.warning(found->source.position, fmt::format("{} holds a private key, and others may read this file; take "
-                                                          "that away with: chmod 600 {}",
-                                                          label(*found), file.string()));
+// What of a file others must not read.
+struct FileSecret {
+  const Source* source = nullptr;
+  std::string text;  // "Secret west holds a private key"
+};
+
+// `first` counts what was there before the file.
+struct Counts {
+  std::size_t secrets;
+  std::size_t grants;
+  std::size_t tokens;
+};
+
+FileSecret find_secret_of_file(const Resources& resources, const Counts& first) {
+  for (const Secret& secret : std::span(resources.secrets).subspan(first.secrets)) {
+    if (secret.data.contains("tls.key")) return {&secret.source, label(secret) + " holds a private key"};
+  }
+  for (const AccessGrant& grant : std::span(resources.access_grants).subspan(first.grants)) {
+    if (!grant.code.empty()) return {&grant.source, label(grant) + " holds a code that is as good as a key"};
+  }
+  for (const AccessToken& token : std::span(resources.access_tokens).subspan(first.tokens)) {
+    return {&token.source, label(token) + " holds a code that is as good as a key"};
+  }
+  return {};
+}
+
+void warn_of_readers(const std::filesystem::path& file, const FileSecret& found, Diagnostics& diagnostics) {
+  if (found.source == nullptr || !others_may_read(file)) return;
+  diagnostics.warning(found.source->position, fmt::format("{}, and others may read this file; take that away with: "
+                                                          "chmod 600 {}",
+                                                          found.text, file.string()));
 }
 
 }  // namespace
@@ -197,9 +225,9 @@ void read_resource_files(const std::vector<std::filesystem::path>& files, Resour
       diagnostics.note_incomplete();
       continue;
     }
-    const std::size_t secrets_before = resources.secrets.size();
+    const Counts before{resources.secrets.size(), resources.access_grants.size(), resources.access_tokens.size()};
     read_resources(*text, file.string(), resources, diagnostics);
-    warn_of_readers(file, std::span(resources.secrets).subspan(secrets_before), diagnostics);
+    warn_of_readers(file, find_secret_of_file(resources, before), diagnostics);
   }
 }
 

@@ -16,6 +16,10 @@ const Secret* Resources::find_secret(std::string_view name) const {
   return found == secrets.end() ? nullptr : &*found;
 }
 
+bool resource::has_endpoint(const Link& link, std::string_view role) {
+  return std::ranges::any_of(link.endpoints, [&](const LinkEndpoint& endpoint) { return endpoint.role == role; });
+}
+
 void add_implied_router_access(Resources& resources) {
   const Site* site = resources.site();
   if (site == nullptr || !site->accepts_links()) return;

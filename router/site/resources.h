@@ -25,6 +25,7 @@ inline constexpr std::string_view kInterRouterRole = "inter-router";
 inline constexpr std::string_view kEdgeRole = "edge";
 inline constexpr std::uint16_t kInterRouterPort = 55671;
 inline constexpr std::uint16_t kEdgePort = 45671;
+inline constexpr std::uint16_t kGrantPort = 9090;
 
 // Where a resource and each of its fields were written, for messages.
 struct Source {
@@ -45,6 +46,13 @@ struct Metadata {
 // but without a namespace of their own the linker would take the implicit members of one for those of the other.
 inline namespace resource {
 
+// Where a site's AccessGrants are redeemed, over HTTPS.
+struct GrantServer {
+  std::string bind_host;             // empty: all interfaces
+  std::uint16_t port = kGrantPort;
+  std::string host;                  // in the URL of tokens; empty: the first name that can be dialled
+};
+
 struct Site {
   static constexpr std::string_view kKind = "Site";
   Metadata metadata;
@@ -58,6 +66,7 @@ struct Site {
   std::vector<CipherSuite> cipher_suites = default_suites();  // of links, the most wanted first; never empty
   Duration certificate_warning = Duration::seconds(30LL * 24 * 3600);  // so long before one expires
   std::optional<HostPort> metrics;  // where they are served
+  GrantServer grant_server;
 
   bool accepts_links() const { return link_access != "none"; }
 
@@ -82,7 +91,10 @@ struct Link {
   std::vector<LinkEndpoint> endpoints;
   bool no_client_auth = false;
   std::optional<std::string> record_protection;  // none: the site's
+  std::string of_token;                          // the AccessToken that it was redeemed for; empty: a user wrote it
 };
+
+bool has_endpoint(const Link& link, std::string_view role);
 
 struct RouterAccessRole {
   std::string name;
@@ -146,6 +158,28 @@ struct Secret {
   std::map<std::string, std::string> data;  // decoded; ca.crt, tls.crt, tls.key, and whatever else was there
 };
 
+// Lets whoever knows its code make a link to this site. Holds a secret: the code.
+struct AccessGrant {
+  static constexpr std::string_view kKind = "AccessGrant";
+  Metadata metadata;
+  Source source;
+  std::uint32_t redemptions_allowed = 1;
+  Duration expiration_window = Duration::seconds(15 * 60);  // from when the gateway first saw it
+  std::string code;                                          // empty: one is made
+  std::string issuer;                                        // of the certificates; empty: that of the RouterAccess
+};
+
+// Of a grant at another site: redeemed for a link to it, once. Holds a secret: the code.
+struct AccessToken {
+  static constexpr std::string_view kKind = "AccessToken";
+  Metadata metadata;
+  Source source;
+  std::string url;
+  std::string code;
+  std::string ca;  // PEM: who alone is trusted at `url`
+  std::uint32_t link_cost = 1;
+};
+
 }  // namespace resource
 
 // Everything of one namespace.
@@ -157,6 +191,8 @@ struct Resources {
   std::vector<MultiKeyListener> multi_key_listeners;
   std::vector<Connector> connectors;
   std::vector<Secret> secrets;
+  std::vector<AccessGrant> access_grants;
+  std::vector<AccessToken> access_tokens;
 
   // The only site, or null.
   const Site* site() const { return sites.size() == 1 ? &sites.front() : nullptr; }

@@ -1,6 +1,9 @@
 #include "router/site/site_loader.h"
 
+#include <algorithm>
+
 #include "router/site/resource_reader.h"
+#include "router/site/token_store.h"
 #include "router/site/validate.h"
 
 namespace fairlead {
@@ -15,15 +18,21 @@ void finish(LoadedSite& site, const NamespacePaths& paths, const ValidationOptio
 
 }  // namespace
 
-std::unique_ptr<LoadedSite> load_namespace(const NamespacePaths& paths) {
+std::unique_ptr<LoadedSite> load_namespace(const NamespacePaths& paths, const std::vector<InputChange>& changes) {
   auto site = std::make_unique<LoadedSite>();
-  const auto files = list_resource_files(paths.input_resources(), site->diagnostics);
-  if (files.empty() && site->diagnostics.complete()) {
+  auto files = list_resource_files(paths.input_resources(), site->diagnostics);
+  for (const InputChange& change : changes) {
+    std::erase(files, change.file);
+    if (change.text) read_resources(*change.text, change.file.string(), site->resources, site->diagnostics);
+  }
+  const bool any = std::ranges::any_of(changes, [](const InputChange& change) { return change.text.has_value(); });
+  if (files.empty() && !any && site->diagnostics.complete()) {
     site->diagnostics.error({paths.input_resources().string()},
                             "there are no resources; put a Site into a file here, for example site.yaml");
     return site;
   }
   read_resource_files(files, site->resources, site->diagnostics);
+  add_redeemed_links(TokenStore(paths.runtime_tokens()), site->resources, site->diagnostics);
   finish(*site, paths, {.namespace_name = paths.name(), .require_site = true});
   return site;
 }

@@ -3,6 +3,7 @@
 
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -17,8 +18,15 @@ struct LoadedSite {
   Diagnostics diagnostics;
 };
 
-// Everything below input/resources. Usable only if the diagnostics have no errors.
-std::unique_ptr<LoadedSite> load_namespace(const NamespacePaths& paths);
+// A file of input/resources as it is going to be.
+struct InputChange {
+  std::filesystem::path file;
+  std::optional<std::string> text;  // nothing: it is removed
+};
+
+// Everything below input/resources. Usable only if the diagnostics have no errors. With `changes` as if they were made
+// already.
+std::unique_ptr<LoadedSite> load_namespace(const NamespacePaths& paths, const std::vector<InputChange>& changes = {});
 
 // Some files that a user wants checked. Credentials may also come from the namespace's input/certs.
 std::unique_ptr<LoadedSite> load_files(const std::vector<std::filesystem::path>& files, const NamespacePaths& paths);

@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
+#include "router/site/field_reader.h"
 #include "router/site/gateway_config.h"
 #include "router/site/network_document.h"
 
@@ -93,6 +94,8 @@ class Builder {
   Json listener_document(const Listener& listener);
   Json multi_key_listener_document(const MultiKeyListener& listener);
   Json connector_document(const Connector& connector);
+  Json grant_document(const AccessGrant& grant);
+  Json token_document(const AccessToken& token);
 
   std::vector<Condition> link_conditions(const LinkStatus* link) const;
   void add_link_details(Json& status, const LinkStatus& link) const;
@@ -381,6 +384,69 @@ Json Builder::connector_document(const Connector& connector) {
   return json;
 }
 
+Json Builder::grant_document(const AccessGrant& grant) {
+  Json json = object(grant);
+  json["spec"]["redemptionsAllowed"] = grant.redemptions_allowed;
+  json["spec"]["expirationWindow"] = to_string(grant.expiration_window);
+  if (!grant.issuer.empty()) json["spec"]["issuer"] = grant.issuer;
+  const Grant* seen = nullptr;
+  if (input_.tokens != nullptr) {
+    const auto found = input_.tokens->grants.find(grant.metadata.name);
+    if (found != input_.tokens->grants.end()) seen = &found->second;
+  }
+  if (seen == nullptr) {
+    json["status"] = status(label(grant), {condition_pending("Processed", kNotRunning)});
+    return json;
+  }
+  const GrantAddress& address = input_.tokens->address;
+  std::vector<Condition> conditions = {seen->error.empty() ? condition_met("Processed")
+                                                           : condition_failed("Processed", seen->error)};
+  conditions.push_back(address.error.empty() ? condition_met("Resolved") : condition_failed("Resolved", address.error));
+  json["status"] = status(label(grant), std::move(conditions));
+  Json& result = json["status"];
+  // It has done what it is for, which is no fault.
+  const bool ready = result["status"] == "Ready";
+  if (ready && seen->used_up()) result["message"] = "all redemptions are used up";
+  if (ready && !seen->used_up() && seen->expired(input_.now_unix_s)) result["message"] = "it has expired";
+  if (!seen->error.empty()) return json;
+  if (!address.host_port.empty()) {
+    result["url"] = address.url_of(*seen);
+    result["ca"] = address.ca;
+  }
+  result["code"] = seen->code;
+  result["redemptions"] = seen->redemptions.size();
+  result["expirationTime"] = format_time(seen->expires_unix_s);
+  Json& list = result["redeemedBy"] = Json::array();
+  for (const Redemption& redemption : seen->redemptions) {
+    list.push_back({{"subject", redemption.subject},
+                    {"from", redemption.from},
+                    {"time", format_time(redemption.time_unix_s)}});
+  }
+  return json;
+}
+
+Json Builder::token_document(const AccessToken& token) {
+  Json json = object(token);
+  json["spec"]["url"] = token.url;
+  json["spec"]["linkCost"] = token.link_cost;
+  const TokenState* seen = nullptr;
+  if (input_.tokens != nullptr) {
+    const auto found = input_.tokens->tokens.find(token.metadata.name);
+    if (found != input_.tokens->tokens.end()) seen = &found->second;
+  }
+  Condition redeemed = condition_pending("Redeemed", seen == nullptr ? kNotRunning : "it is being redeemed");
+  if (seen != nullptr && seen->redeemed_unix_s != 0) {
+    redeemed = condition_met("Redeemed");
+  } else if (seen != nullptr && !seen->error.empty()) {
+    redeemed = condition_failed("Redeemed", seen->error + (seen->final ? "" : "; it is tried again"));
+  }
+  const bool is_redeemed = redeemed.is_true;
+  json["status"] = status(label(token), {std::move(redeemed)});
+  json["status"]["redeemed"] = is_redeemed;
+  if (is_redeemed) json["status"]["redeemedAt"] = format_time(seen->redeemed_unix_s);
+  return json;
+}
+
 // Of the site: that of the first RouterAccess which is not, else met.
 Condition Builder::resolved_condition() const {
   for (const RouterAccess& access : input_.resources.router_accesses) {
@@ -432,6 +498,10 @@ StatusDocuments Builder::build() {
     documents.resources.push_back(multi_key_listener_document(listener));
   for (const Connector& connector : resources.connectors)
     documents.resources.push_back(connector_document(connector));
+  for (const AccessToken& token : resources.access_tokens)
+    documents.resources.push_back(token_document(token));
+  for (const AccessGrant& grant : resources.access_grants)
+    documents.grants.push_back(grant_document(grant));
   if (links() == nullptr) return documents;
   for (const LinkStatus& link : *links()) {
     if (link.incoming) documents.incoming_links.push_back(incoming_document(link));
@@ -468,6 +538,10 @@ Json make_status_snapshot(const StatusInput& input, const StatusDocuments& docum
   }
   if (input.network != nullptr) json["network"] = network_json(*input.network, input.gateway);
   json["resources"] = documents.resources;
+  for (Json grant : documents.grants) {
+    grant["status"].erase("code");
+    json["resources"].push_back(std::move(grant));
+  }
   json["incomingLinks"] = documents.incoming_links;
   return json;
 }

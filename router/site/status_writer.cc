@@ -46,9 +46,22 @@ Result<void> StatusWriter::close(std::int64_t now_unix_s) {
   return written;
 }
 
+Result<void> StatusWriter::write_document(const nlohmann::ordered_json& document, mode_t mode,
+                                          std::set<std::string>& present) {
+  const std::string file = fmt::format("{}-{}.yaml", document["kind"].get_ref<const std::string&>(),
+                                       document["metadata"]["name"].get_ref<const std::string&>());
+  present.insert(file);
+  nlohmann::ordered_json& last = written_[file];
+  if (last == document) return {};
+  auto written = write_file(paths_.runtime_resources() / file, to_yaml(document), mode, Durability::kRename);
+  if (written) last = document;
+  return written;
+}
+
 Result<void> StatusWriter::write_all(const GatewayStatus* gateway, std::int64_t now_unix_s,
                                      const NetworkView* network) {
-  const StatusInput input{*resources_, paths_.name(), gateway, now_unix_s, network, input_refused_};
+  const StatusInput input{*resources_, paths_.name(), gateway, now_unix_s, network, gateway == nullptr ? nullptr : tokens_,
+                          input_refused_};
   const StatusDocuments documents = make_status_documents(input, times_);
   // The snapshot is what the CLI reads, so it goes first.
   if (gateway != nullptr) {
@@ -61,15 +74,10 @@ Result<void> StatusWriter::write_all(const GatewayStatus* gateway, std::int64_t 
   }
   std::set<std::string> present;
   for (const auto& document : documents.resources) {
-    const std::string file = fmt::format("{}-{}.yaml", document["kind"].get_ref<const std::string&>(),
-                                         document["metadata"]["name"].get_ref<const std::string&>());
-    present.insert(file);
-    nlohmann::ordered_json& last = written_[file];
-    if (last == document) continue;
-    auto written =
-        write_file(paths_.runtime_resources() / file, to_yaml(document), kPublicFileMode, Durability::kRename);
-    if (!written) return written;
-    last = document;
+    if (auto written = write_document(document, kPublicFileMode, present); !written) return written;
+  }
+  for (const auto& document : documents.grants) {
+    if (auto written = write_document(document, kPrivateFileMode, present); !written) return written;
   }
   std::erase_if(written_, [&](const auto& file) {
     if (present.contains(file.first)) return false;

@@ -35,6 +35,13 @@ class Validator {
     for (const Site& site : resources_.sites) {
       if (site.metrics) claim_port(site, "spec.metrics", site.metrics->host, site.metrics->port);
     }
+    for (const AccessGrant& grant : resources_.access_grants)
+      check_grant(grant);
+    for (const AccessToken& token : resources_.access_tokens)
+      check_token(token);
+    if (const Site* site = resources_.site(); site != nullptr && !resources_.access_grants.empty()) {
+      claim_port(*site, "spec.grantServer.port", site->grant_server.bind_host, site->grant_server.port);
+    }
     for (const Listener& listener : resources_.listeners) {
       claim_port(listener, "spec.port", listener.host, listener.port);
     }
@@ -58,6 +65,8 @@ class Validator {
     std::ranges::for_each(resources_.multi_key_listeners, visit);
     std::ranges::for_each(resources_.connectors, visit);
     std::ranges::for_each(resources_.secrets, visit);
+    std::ranges::for_each(resources_.access_grants, visit);
+    std::ranges::for_each(resources_.access_tokens, visit);
   }
 
   template <class T>
@@ -131,8 +140,7 @@ class Validator {
   void check_link_endpoints(const Link& link) {
     const Site* site = resources_.site();
     if (site == nullptr || site->source.has_errors || link.source.has_errors) return;
-    const auto fits = [&](const LinkEndpoint& endpoint) { return endpoint.role == site->role(); };
-    if (std::ranges::any_of(link.endpoints, fits)) return;
+    if (has_endpoint(link, site->role())) return;
     error(link, "spec.endpoints",
           fmt::format("there is no endpoint for the role {}, which {} has because edge is {}; add one", site->role(),
                       label(*site), site->edge));
@@ -254,6 +262,34 @@ class Validator {
     }
     const auto usable = check_authority({pem.cert, pem.key});
     return usable ? std::string() : fmt::format("{}: {}", bundle.origin, usable.error().message);
+  }
+
+  void check_grant(const AccessGrant& grant) {
+    constexpr std::size_t kGoodCode = 16;
+    if (!grant.code.empty() && grant.code.size() < kGoodCode) {
+      diagnostics_.warning(grant.source.of("spec.code"),
+                           fmt::format("{}: spec.code has less than {} characters, which can be guessed; leave it out to "
+                                       "have a good one made",
+                                       label(grant), kGoodCode));
+    }
+    const Site* site = resources_.site();
+    if (site == nullptr || !resources_.router_accesses.empty() || !diagnostics_.complete()) return;
+    diagnostics_.error(
+        grant.source.position,
+        fmt::format("{}: {} accepts no links{}", label(grant), label(*site),
+                    site->edge ? ", because it is an edge site: make the grant at the site that is to be dialled"
+                               : "; set spec.linkAccess to default, or add a RouterAccess"));
+  }
+
+  void check_token(const AccessToken& token) {
+    const auto clashes = [&](const Link& link) {
+      return link.of_token.empty() && link.metadata.name == token.metadata.name;
+    };
+    const auto found = std::ranges::find_if(resources_.links, clashes);
+    if (found == resources_.links.end()) return;
+    error(token, "metadata.name",
+          fmt::format("the link that it is redeemed for gets the token's name, and there is a {} at {}; rename one of them",
+                      label(*found), to_string(found->source.position)));
   }
 
   template <class T>

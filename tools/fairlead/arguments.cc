@@ -9,6 +9,7 @@
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
 
+#include "router/site/field_reader.h"
 #include "router/site/names.h"
 
 namespace fairlead {
@@ -18,6 +19,7 @@ namespace {
 constexpr unsigned kShardsMax = 256;
 constexpr unsigned kDrainTimeoutMaxS = 24 * 3600;
 constexpr std::uint32_t kCostMax = 0x7fffffff;
+constexpr std::uint32_t kRedemptionsMax = 100'000;
 
 const char* const kFooter =
     "Examples:\n"
@@ -76,6 +78,8 @@ struct CommandLine {
   NetworkStatusArguments network_status;
   RouteArguments route;
   TraceArguments trace;
+  TokenIssueArguments token_issue;
+  TokenRedeemArguments token_redeem;
   std::vector<std::unique_ptr<ResourceStatusArguments>> resource_status;  // of each kind
   SystemReloadArguments system_reload;
   bool wants_version = false;
@@ -89,6 +93,8 @@ struct CommandLine {
   CLI::App* network_status_command = nullptr;
   CLI::App* route_command = nullptr;
   CLI::App* trace_command = nullptr;
+  CLI::App* token_issue_command = nullptr;
+  CLI::App* token_redeem_command = nullptr;
   std::vector<CLI::App*> resource_status_commands;  // in the same order
   CLI::App* system_command = nullptr;
   CLI::App* system_reload_command = nullptr;
@@ -99,7 +105,8 @@ struct CommandLine {
   void add_check();
   void add_link();
   void add_network();
-  void add_resource(StatusOf what, const std::string& word, const std::string& description);
+  void add_token(CLI::App& token);
+  CLI::App* add_resource(StatusOf what, const std::string& word, const std::string& description);
   void add_system();
 };
 
@@ -122,6 +129,7 @@ CommandLine::CommandLine() {
   add_resource(StatusOf::kSite, "site", "Look at this site");
   add_resource(StatusOf::kListener, "listener", "Look at the listeners, where clients come in");
   add_resource(StatusOf::kConnector, "connector", "Look at the connectors, which lead to servers");
+  add_token(*add_resource(StatusOf::kToken, "token", "Let other sites make links to this one, and make such links"));
   add_network();
   add_system();
   version_command = app.add_subcommand("version", "Print the version");
@@ -190,7 +198,45 @@ void CommandLine::add_network() {
   add_choice(*trace_command, "-o,--output", trace.format, kOutputFormats, "How to print it (table)");
 }
 
-void CommandLine::add_resource(StatusOf what, const std::string& word, const std::string& description) {
+void CommandLine::add_token(CLI::App& token) {
+  const auto add_timeout = [](CLI::App& command, unsigned& value) {
+    command.add_option("--timeout", value, "How long to wait for the gateway, or for the other site")
+        ->capture_default_str()
+        ->check(CLI::Range(1U, kDrainTimeoutMaxS))
+        ->type_name("SECONDS");
+  };
+  const auto is_duration = [](const std::string& text) {
+    const auto window = parse_duration(text);
+    return window && window->ns > 0 ? std::string() : fmt::format("found '{}'; needed is a time such as 15m or 1h30m", text);
+  };
+  token_issue_command = token.add_subcommand(
+      "issue", "Write a token: whoever has it can make a link to this site, until it expires or is used up");
+  token_issue_command->add_option("FILE", token_issue.file, "Where to write it; - is the standard output")->required();
+  token_issue_command
+      ->add_option("--redemptions-allowed", token_issue.redemptions_allowed, "How many sites may make a link with it")
+      ->capture_default_str()
+      ->check(CLI::Range(1U, kRedemptionsMax))
+      ->type_name("N");
+  token_issue_command->add_option("--expiration-window", token_issue.expiration_window, "How long it can be redeemed")
+      ->capture_default_str()
+      ->check(CLI::Validator(is_duration, ""))
+      ->type_name("TIME");
+  token_issue_command->add_option("--cost", token_issue.cost, "Routing cost of the links")
+      ->capture_default_str()
+      ->check(CLI::Range(1U, kCostMax))
+      ->type_name("N");
+  token_issue_command->add_option("--host", token_issue.host, "Host or address under which this site is dialled")
+      ->type_name("HOST");
+  token_issue_command->add_option("--name", token_issue.name, "Name of the grant, and of the link at the other site")
+      ->check(CLI::Validator(check_namespace_name, ""))
+      ->type_name("NAME");
+  add_timeout(*token_issue_command, token_issue.timeout_s);
+  token_redeem_command = token.add_subcommand("redeem", "Make a link to the site that issued a token");
+  token_redeem_command->add_option("FILE", token_redeem.file, "The token; - is the standard input")->required();
+  add_timeout(*token_redeem_command, token_redeem.timeout_s);
+}
+
+CLI::App* CommandLine::add_resource(StatusOf what, const std::string& word, const std::string& description) {
   CLI::App* command = app.add_subcommand(word, description);
   command->require_subcommand(1);
   CLI::App* status = command->add_subcommand("status", "Show what the gateway says of each, or of one");
@@ -199,6 +245,7 @@ void CommandLine::add_resource(StatusOf what, const std::string& word, const std
   status->add_option("NAME", arguments.name, fmt::format("Only the {} of this name", word));
   add_choice(*status, "-o,--output", arguments.format, kOutputFormats, "How to print it (table)");
   resource_status_commands.push_back(status);
+  return command;
 }
 
 void CommandLine::add_system() {
@@ -307,6 +354,8 @@ CommandArguments selected(CommandLine& line) {
   if (line.network_status_command->parsed()) return line.network_status;
   if (line.route_command->parsed()) return std::move(line.route);
   if (line.trace_command->parsed()) return std::move(line.trace);
+  if (line.token_issue_command->parsed()) return std::move(line.token_issue);
+  if (line.token_redeem_command->parsed()) return std::move(line.token_redeem);
   for (std::size_t i = 0; i < line.resource_status_commands.size(); ++i) {
     if (line.resource_status_commands[i]->parsed()) return std::move(*line.resource_status[i]);
   }

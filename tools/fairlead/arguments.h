@@ -65,7 +65,22 @@ struct TraceArguments {
   OutputFormat format = OutputFormat::kTable;
 };
 
-enum class StatusOf : std::uint8_t { kSite, kListener, kConnector };
+struct TokenIssueArguments {
+  std::string file;  // that the token is written to; -: the standard output
+  std::string name;  // of the grant; empty: SITE and some digits
+  std::string host;  // that the other site dials; empty: the first name of the server certificate
+  std::uint32_t redemptions_allowed = 1;
+  std::string expiration_window = "15m";
+  std::uint32_t cost = 1;
+  unsigned timeout_s = 60;
+};
+
+struct TokenRedeemArguments {
+  std::string file;  // -: the standard input
+  unsigned timeout_s = 60;
+};
+
+enum class StatusOf : std::uint8_t { kSite, kListener, kConnector, kToken };
 
 struct ResourceStatusArguments {
   StatusOf what = StatusOf::kSite;
@@ -81,7 +96,8 @@ struct VersionArguments {};
 
 using CommandArguments =
     std::variant<RunArguments, CheckArguments, LinkGenerateArguments, LinkStatusArguments, NetworkStatusArguments,
-                 RouteArguments, TraceArguments, ResourceStatusArguments, SystemReloadArguments, VersionArguments>;
+                 RouteArguments, TraceArguments, TokenIssueArguments, TokenRedeemArguments, ResourceStatusArguments,
+                 SystemReloadArguments, VersionArguments>;
 
 struct Arguments {
   CommonArguments common;

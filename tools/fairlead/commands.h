@@ -12,6 +12,8 @@ int print_link_status(const CommonArguments& common, const LinkStatusArguments& 
 int print_network_status(const CommonArguments& common, const NetworkStatusArguments& arguments);
 int print_route(const CommonArguments& common, const RouteArguments& arguments);
 int print_trace(const CommonArguments& common, const TraceArguments& arguments);
+int issue_token(const CommonArguments& common, const TokenIssueArguments& arguments);
+int redeem_token(const CommonArguments& common, const TokenRedeemArguments& arguments);
 int print_resource_status(const CommonArguments& common, const ResourceStatusArguments& arguments);
 int reload_gateway(const CommonArguments& common, const SystemReloadArguments& arguments);
 int print_version();

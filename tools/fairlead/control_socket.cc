@@ -97,8 +97,8 @@ struct ControlSocket::Client {
     out += '\n';
   }
 
-  void serve(Gateway& gateway, const std::function<Reload()>& reload) {
-    if (!asked) read(gateway, reload);
+  void serve(Gateway& gateway, const ControlActions& actions) {
+    if (!asked) read(gateway, actions);
     if (trace) tell_trace(gateway);
     if (survey) tell_survey(gateway);
     write();
@@ -107,7 +107,7 @@ struct ControlSocket::Client {
 
   bool waiting() const { return trace || survey; }
 
-  void read(Gateway& gateway, const std::function<Reload()>& reload) {
+  void read(Gateway& gateway, const ControlActions& actions) {
     char piece[kPieceBytes];
     const ssize_t size = ::recv(fd.get(), piece, sizeof piece, MSG_DONTWAIT);
     if (size < 0 && (errno == EAGAIN || errno == EINTR)) return;
@@ -120,10 +120,10 @@ struct ControlSocket::Client {
     if (end == std::string::npos && in.size() <= kRequestBytesMax) return;
     asked = true;
     const Json request = Json::parse(in.substr(0, end), nullptr, false);
-    begin(gateway, request, reload);
+    begin(gateway, request, actions);
   }
 
-  void begin(Gateway& gateway, const Json& request, const std::function<Reload()>& reload) {
+  void begin(Gateway& gateway, const Json& request, const ControlActions& actions) {
     const auto text = [&](const char* name) {
       const auto at = request.is_object() ? request.find(name) : request.end();
       return at != request.end() && at->is_string() ? at->get<std::string>() : std::string();
@@ -134,7 +134,13 @@ struct ControlSocket::Client {
       return;
     }
     if (text("command") == "reload") {
-      say({{"reload", to_json(reload())}});
+      say({{"reload", to_json(actions.reload())}});
+      return say({{"done", true}});
+    }
+    if (text("command") == "grant") {
+      const Json grant = actions.describe_grant(text("name"));
+      if (grant.contains("error")) return say(grant);
+      say({{"grant", grant}});
       return say({{"done", true}});
     }
     if (text("command") != "trace") return say(error_line(fmt::format("unknown command '{}'", text("command"))));
@@ -224,10 +230,10 @@ void ControlSocket::accept() {
   }
 }
 
-void ControlSocket::serve(Gateway& gateway, const std::function<Reload()>& reload) {
+void ControlSocket::serve(Gateway& gateway, const ControlActions& actions) {
   accept();
   for (const auto& client : clients_)
-    client->serve(gateway, reload);
+    client->serve(gateway, actions);
   std::erase_if(clients_, [](const auto& client) { return client->over; });
 }
 

@@ -12,6 +12,9 @@
 //     {"reload": {"changes": […], "warnings": […], "errors": […], "refusedBundles": […], "earlierChanges": […],
 //                 "earlierAgeSeconds": N}}    lines of text, see Reload
 //     {"done": true}
+//   {"command": "grant", "name": "for-ams"}
+//     {"grant": {"url", "code", "ca", "expirationTime"}}, or {"error": "…"}: what `token issue` writes down
+//     {"done": true}
 #pragma once
 
 #include <filesystem>
@@ -31,6 +34,12 @@
 
 namespace fairlead {
 
+// What the gateway's process does itself when it is asked.
+struct ControlActions {
+  std::function<Reload()> reload;                                           // reads the input anew
+  std::function<nlohmann::ordered_json(const std::string& name)> describe_grant;
+};
+
 // The gateway's end. Main thread only.
 class ControlSocket {
  public:
@@ -44,8 +53,8 @@ class ControlSocket {
   void add_to(std::vector<pollfd>& fds) const;
   // Someone waits for an answer that no descriptor announces: serve() again soon.
   bool waiting() const;
-  // Does what can be done without waiting. `reload` reads the input anew.
-  void serve(Gateway& gateway, const std::function<Reload()>& reload);
+  // Does what can be done without waiting.
+  void serve(Gateway& gateway, const ControlActions& actions);
 
  private:
   struct Client;

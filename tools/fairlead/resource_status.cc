@@ -1,4 +1,4 @@
-// `fairlead site|listener|connector status`: what runtime/status.json says while a gateway runs, and otherwise what is
+// `fairlead site|listener|connector|token status`: what runtime/status.json says while a gateway runs, and otherwise what is
 // configured, with the fact that none runs.
 
 #include <algorithm>
@@ -74,8 +74,30 @@ TableRow connector_row(const Json& connector) {
           text_at(connector, "/status/message")};
 }
 
+// "1 of 2" of a grant, "yes" or "no" of a token.
+std::string redeemed(const Json& document) {
+  const Json& status = document.at("status");
+  if (status.contains("redeemed")) return status.value("redeemed", false) ? "yes" : "no";
+  return fmt::format("{} of {}", number_at(document, "/status/redemptions"),
+                     number_at(document, "/spec/redemptionsAllowed"));
+}
+
+TableRow token_row(const Json& document) {
+  return {text_at(document, "/metadata/name"),
+          text_at(document, "/kind"),
+          text_at(document, "/status/status"),
+          redeemed(document),
+          text_at(document, "/status/expirationTime"),
+          text_at(document, "/status/message")};
+}
+
 View view_of(StatusOf what) {
   switch (what) {
+    case StatusOf::kToken:
+      return {{AccessGrant::kKind, AccessToken::kKind},
+              "token",
+              {"NAME", "KIND", "STATUS", "REDEEMED", "EXPIRES", "MESSAGE"},
+              token_row};
     case StatusOf::kSite:
       return {{Site::kKind}, "site", {"NAME", "STATUS", "MESSAGE"}, site_row};
     case StatusOf::kListener:
@@ -165,7 +187,10 @@ int print_resource_status(const CommonArguments& common, const ResourceStatusArg
   }
   TransitionTimes times;
   const StatusInput input{site->resources, paths->name(), nullptr, std::time(nullptr)};
-  const Json configured = make_status_documents(input, times).resources;
+  StatusDocuments documents = make_status_documents(input, times);
+  Json configured = std::move(documents.resources);
+  for (Json& grant : documents.grants)
+    configured.push_back(std::move(grant));
   static_cast<void>(print_asked(of_kinds(configured, view.kinds), view, arguments, *paths));
   if (!flush_output()) return kExitFailed;
   print_not_running(*paths);

@@ -31,6 +31,7 @@
 #include "tools/fairlead/control_socket.h"
 #include "tools/fairlead/file_watch.h"
 #include "tools/fairlead/live_site.h"
+#include "tools/fairlead/live_tokens.h"
 #include "tools/fairlead/log_sink.h"
 #include "tools/fairlead/metrics_server.h"
 #include "tools/fairlead/report.h"
@@ -142,11 +143,12 @@ void log_diagnostics(const Diagnostics& diagnostics) {
 // What goes on while the gateway runs, on the main thread.
 class Supervisor {
  public:
-  Supervisor(Gateway& gateway, LiveSite& site, StatusWriter& writer, ControlSocket& control, FileWatch& files,
-             const Fd& signals, unsigned drain_timeout_s)
+  Supervisor(Gateway& gateway, LiveSite& site, StatusWriter& writer, LiveTokens& tokens, ControlSocket& control,
+             FileWatch& files, const Fd& signals, unsigned drain_timeout_s)
       : gateway_(gateway),
         site_(site),
         writer_(writer),
+        tokens_(tokens),
         control_(control),
         files_(files),
         signals_(signals),
@@ -157,7 +159,7 @@ class Supervisor {
     write_status();
     while (!done()) {
       std::vector<pollfd> fds = {
-          {signals_.get(), POLLIN, 0}, {gateway_.status_fd(), POLLIN, 0}, {files_.fd(), POLLIN, 0}};
+          {signals_.get(), POLLIN, 0}, {gateway_.status_fd(), POLLIN, 0}, {files_.fd(), POLLIN, 0}, {tokens_.fd(), POLLIN, 0}};
       // A negative descriptor is not polled: between two writes the event waits where it is. What is not polled and how
       // long is waited follow from one moment, or the event could be left out of a wait for an hour.
       const auto now = Clock::now();
@@ -178,7 +180,9 @@ class Supervisor {
       if ((fds[2].revents & POLLIN) != 0 && files_.take()) reload_at_ = Clock::now() + kFilesSettled;
       if (reload_at_ && Clock::now() >= *reload_at_) static_cast<void>(reload("input changed"));
       if (Clock::now() >= next_check_) check_credentials();
-      control_.serve(gateway_, [this] { return reload("command"); });
+      control_.serve(gateway_, {[this] { return reload("command"); },
+                                [this](const std::string& name) { return tokens_.describe_grant(name); }});
+      serve_tokens();
       if (site_.metrics() != nullptr) {
         site_.metrics()->serve([this] { return format_metrics(*gateway_.status(), FAIRLEAD_VERSION); });
       }
@@ -202,8 +206,21 @@ class Supervisor {
     if (drain_deadline_ || now < next_write_) at_last(now + kStatusInterval);
     if (site_.metrics() != nullptr && site_.metrics()->waiting()) at_last(now + kIdleCheckInterval);
     if (reload_at_) at_last(*reload_at_);
+    if (const Duration left = tokens_.until_next(); left < Duration::seconds(3600)) {
+      at_last(now + std::chrono::nanoseconds(left.ns));
+    }
     const auto left = std::chrono::ceil<std::chrono::milliseconds>(due - now);
     return static_cast<int>(std::max<std::int64_t>(0, left.count()));
+  }
+
+  // Asked of others and by others; nothing new begins once the gateway is to end.
+  void serve_tokens() {
+    const LiveTokens::Events events = tokens_.serve();
+    if (events.redeemed) {
+      static_cast<void>(reload("a token was redeemed"));
+    } else if (events.changed) {
+      write_status();
+    }
   }
 
   void on_signal() {
@@ -240,6 +257,7 @@ class Supervisor {
     }
     note_changes(reload);
     writer_.set_resources(site_.resources());
+    tokens_.set_resources(site_.resources());
     writer_.set_input_refused(reload.errors.empty() ? std::string() : "the input is not in use: " + reload.errors[0]);
     write_status();
     if (!reload.changes.empty()) next_check_ = Clock::now() + kNewCredentialsKnown;
@@ -260,6 +278,7 @@ class Supervisor {
   // Also without any change: certificates that the gateway makes are renewed, and what expires soon is said.
   void check_credentials() {
     const bool changed = site_.check_credentials(std::time(nullptr));
+    tokens_.set_resources(site_.resources());
     // The status, from which is told what expires, may not have new ones yet.
     next_check_ = Clock::now() + (changed ? kNewCredentialsKnown : kCredentialsInterval);
   }
@@ -280,6 +299,7 @@ class Supervisor {
   Gateway& gateway_;
   LiveSite& site_;
   StatusWriter& writer_;
+  LiveTokens& tokens_;
   ControlSocket& control_;
   FileWatch& files_;
   const Fd& signals_;
@@ -339,8 +359,14 @@ int run_site(const NamespacePaths& paths, std::unique_ptr<LoadedSite> site, cons
       "started in {} ms",
       config->site_name, paths.name(), (*gateway)->status()->shards, config->listeners.size(),
       config->connectors.size(), config->links.size(), config->accesses.size(), took.count());
+  auto tokens = LiveTokens::open(paths);
+  if (!tokens) return failed(tokens.error());
   LiveSite live(**gateway, paths, std::move(site), std::move(*config), std::move(*metrics));
-  Supervisor(**gateway, live, writer, **control, *files, signals, arguments.drain_timeout_s).run();
+  writer.set_tokens(&(*tokens)->states());
+  (*tokens)->set_resources(live.resources());
+  Supervisor(**gateway, live, writer, **tokens, **control, *files, signals, arguments.drain_timeout_s).run();
+  tokens->reset();
+  writer.set_tokens(nullptr);
   gateway->reset();
   if (auto closed = writer.close(std::time(nullptr)); !closed) log_error("{}", closed.error().message);
   log_info("stopped");

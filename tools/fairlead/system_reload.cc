@@ -9,7 +9,7 @@
 #include "router/site/files.h"
 #include "router/site/yaml_writer.h"
 #include "tools/fairlead/commands.h"
-#include "tools/fairlead/control_socket.h"
+#include "tools/fairlead/reload_request.h"
 #include "tools/fairlead/report.h"
 #include "tools/fairlead/snapshot.h"
 #include "tools/fairlead/table.h"
@@ -19,9 +19,6 @@ namespace fairlead {
 namespace {
 
 using Json = nlohmann::ordered_json;
-
-// A thousand listeners, or a port that changes hands, take a while.
-constexpr int kTimeoutMs = 60'000;
 
 // The files are watched: most often what a user wants to be in effect already is.
 void print_earlier(const Json& reload) {
@@ -60,23 +57,17 @@ int reload_gateway(const CommonArguments& common, const SystemReloadArguments& a
     print_not_running(*paths);
     return kExitFailed;
   }
-  Json reload;
-  std::string error = "the gateway ended before it had read its input";
-  const auto asked = ask_gateway(paths->control_socket(), {{"command", "reload"}}, kTimeoutMs, [&](const Json& answer) {
-    if (answer.contains("reload")) reload = answer["reload"];
-    if (answer.contains("done")) error.clear();
-    if (answer.contains("error")) error = text_at(answer, "/error");
-  });
-  if (!asked || !error.empty()) {
-    print_error(asked ? Error{ErrorCode::kSystem, error} : asked.error());
+  const auto reload = request_reload(*paths);
+  if (!reload) {
+    print_error(reload.error());
     return kExitFailed;
   }
   if (arguments.format == OutputFormat::kTable) {
-    print_reload(reload);
+    print_reload(*reload);
   } else {
-    fmt::print("{}", arguments.format == OutputFormat::kJson ? dump_json(reload) : to_yaml(reload));
+    fmt::print("{}", arguments.format == OutputFormat::kJson ? dump_json(*reload) : to_yaml(*reload));
   }
-  return reload["errors"].empty() && reload["refusedBundles"].empty() ? kExitOk : kExitInvalid;
+  return reload->at("errors").empty() && reload->at("refusedBundles").empty() ? kExitOk : kExitInvalid;
 }
 
 }  // namespace fairlead

@@ -11,6 +11,7 @@
 
 #include "transport/tls/certificate_info.h"
 #include "transport/tls/der.h"
+#include "transport/tls/der_reader.h"
 #include "transport/tls/pem.h"
 #include "transport/tls/private_key.h"
 #include "transport/tls/wolfssl.h"
@@ -204,19 +205,19 @@ Result<void> check_signature(const Authority& authority, std::string_view made) 
               "the CA's certificate and key cannot sign certificates: " + wolfssl_error_text(result));
 }
 
-Result<std::string> issue(const Authority& authority, const CertificateRequest& request, PrivateKey& key,
+// `public_key` is a SubjectPublicKeyInfo.
+Result<std::string> issue(const Authority& authority, const CertificateRequest& request, std::string public_key,
                           Random& random) {
   const auto hosts = encode_hosts(request.hosts);
   if (!hosts) return hosts;
-  auto public_key = key.public_der();
-  if (!public_key) return public_key;
-  const std::string key_id = key_id_of(*public_key);
-  Outline made = outline(request.common_name, request.valid_from_days, request.validity_days, std::move(*public_key));
+  const std::string key_id = key_id_of(public_key);
+  const std::string purposes = (request.client_only ? std::string() : std::string(kServerAuth)) + std::string(kClientAuth);
+  Outline made = outline(request.common_name, request.valid_from_days, request.validity_days, std::move(public_key));
   made.issuer = authority.subject;
   made.extensions =
       extension(kBasicConstraints, Critical::kYes, der::sequence({})) +
       extension(kKeyUsage, Critical::kYes, der::element(der::kBitString, kMaySign)) +
-      extension(kExtendedKeyUsage, Critical::kNo, der::sequence(std::string(kServerAuth) + std::string(kClientAuth))) +
+      extension(kExtendedKeyUsage, Critical::kNo, der::sequence(purposes)) +
       extension(kSubjectKeyId, Critical::kNo, der::element(der::kOctetString, key_id));
   if (!authority.key_id.empty()) {
     made.extensions +=
@@ -275,7 +276,9 @@ Result<void> check_authority(const CertificateAuthority& authority) {
   auto random = Random::open();
   if (!random) return std::unexpected(random.error());
   // A certificate on trial shows best whether the two can sign one.
-  const auto made = issue(*issuer, {.common_name = "trial"}, *issuer->key, **random);
+  auto public_key = issuer->key->public_der();
+  if (!public_key) return std::unexpected(public_key.error());
+  const auto made = issue(*issuer, {.common_name = "trial"}, std::move(*public_key), **random);
   return made ? Result<void>() : std::unexpected(made.error());
 }
 
@@ -286,11 +289,72 @@ Result<PemBundle> make_certificate(const CertificateAuthority& authority, const 
   if (!random) return std::unexpected(random.error());
   auto key = PrivateKey::generate(request.kind, **random);
   if (!key) return std::unexpected(key.error());
-  const auto certificate = issue(*issuer, request, **key, **random);
+  auto public_key = (*key)->public_der();
+  if (!public_key) return std::unexpected(public_key.error());
+  const auto certificate = issue(*issuer, request, std::move(*public_key), **random);
   if (!certificate) return std::unexpected(certificate.error());
   auto pem = to_pem(*certificate, **key);
   if (!pem) return std::unexpected(pem.error());
   return PemBundle{authority.cert, std::move(pem->cert), std::move(pem->key)};
+}
+
+Result<std::string> make_key(KeyKind kind) {
+  auto random = Random::open();
+  if (!random) return std::unexpected(random.error());
+  auto key = PrivateKey::generate(kind, **random);
+  if (!key) return std::unexpected(key.error());
+  return (*key)->to_pem();
+}
+
+Result<std::string> make_signing_request(const std::string& key_pem, std::string_view name) {
+  auto random = Random::open();
+  if (!random) return std::unexpected(random.error());
+  auto key = PrivateKey::from_pem(key_pem);
+  if (!key) return std::unexpected(key.error());
+  auto public_key = (*key)->public_der();
+  if (!public_key) return public_key;
+  constexpr char kVersion1 = 0;
+  const std::string no_attributes = der::element(der::constructed(0), {});
+  return (*key)->sign(der::sequence(der::small_integer(kVersion1) + common_name(name) + *public_key + no_attributes),
+                      **random);
+}
+
+Result<std::string> public_key_of_request(std::string_view request) {
+  ensure_wolfssl();
+  const auto bad = [](std::string_view why) {
+    return fail(ErrorCode::kInvalid, "the certificate request " + std::string(why));
+  };
+  if (request.size() > kSigningRequestMax) return bad("is too long");
+  DecodedCert decoded;
+  wc_InitDecodedCert(&decoded, bytes_of(request).data(), static_cast<word32>(request.size()), nullptr);
+  const int error = wc_ParseCert(&decoded, CERTREQ_TYPE, VERIFY, nullptr);
+  const auto kind = decoded.keyOID;
+  wc_FreeDecodedCert(&decoded);
+  if (error == ASN_SIG_CONFIRM_E) return bad("is not signed with its own key");
+  if (error != 0) return bad("cannot be read: " + wolfssl_error_text(error));
+  if (kind != ECDSAk && kind != ED25519k) return bad("is for a kind of key that is not used here: P-256 or Ed25519 is");
+  // CertificationRequest { CertificationRequestInfo { version, subject, subjectPKInfo, … }, … }
+  DerReader outer(bytes_of(request));
+  const auto whole = outer.next();
+  const auto info = whole ? DerReader(whole->content).next() : std::nullopt;
+  if (!info) return bad("cannot be read");
+  DerReader fields(info->content);
+  static_cast<void>(fields.next());
+  static_cast<void>(fields.next());
+  const auto public_key = fields.next();
+  if (!public_key || public_key->tag != der::kSequence) return bad("holds no key");
+  return std::string(public_key->whole.begin(), public_key->whole.end());
+}
+
+Result<std::string> certify(const CertificateAuthority& authority, const CertificateRequest& request,
+                            const std::string& public_key) {
+  const auto issuer = read_authority(authority);
+  if (!issuer) return std::unexpected(issuer.error());
+  auto random = Random::open();
+  if (!random) return std::unexpected(random.error());
+  const auto certificate = issue(*issuer, request, public_key, **random);
+  if (!certificate) return certificate;
+  return pem_of(bytes_of(*certificate), CERT_TYPE);
 }
 
 }  // namespace fairlead

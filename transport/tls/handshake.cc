@@ -47,8 +47,13 @@ std::string suite_list(const std::vector<CipherSuite>& suites) {
 
 class Handshake::Impl {
  public:
-  Impl(std::shared_ptr<const Credentials> credentials, bool client, std::string peer, std::string alpn)
-      : credentials_(std::move(credentials)), client_(client), peer_(std::move(peer)), alpn_(std::move(alpn)) {}
+  Impl(std::shared_ptr<const Credentials> credentials, bool client, std::string peer, std::string alpn,
+       bool alpn_required)
+      : credentials_(std::move(credentials)),
+        client_(client),
+        peer_(std::move(peer)),
+        alpn_(std::move(alpn)),
+        alpn_required_(alpn_required) {}
   ~Impl() { close(); }
   Impl(const Impl&) = delete;
   Impl& operator=(const Impl&) = delete;
@@ -92,6 +97,7 @@ class Handshake::Impl {
   const bool client_;
   const std::string peer_;
   const std::string alpn_;
+  const bool alpn_required_;
   std::string host_;
   WOLFSSL* ssl_ = nullptr;
   bool complete_ = false;
@@ -120,10 +126,10 @@ Result<void> Handshake::Impl::open(WOLFSSL_CTX* context, const std::vector<Ciphe
   wolfSSL_set_verify(ssl_, verify_mode, on_verified);
   wolfSSL_SetCertCbCtx(ssl_, this);
   std::string alpn = alpn_;
+  const unsigned char mismatch = alpn_required_ ? WOLFSSL_ALPN_FAILED_ON_MISMATCH : WOLFSSL_ALPN_CONTINUE_ON_MISMATCH;
   if (wolfSSL_set_tls13_secret_cb(ssl_, on_secret, this) != WOLFSSL_SUCCESS ||
       wolfSSL_set_cipher_list(ssl_, suite_list(suites).c_str()) != WOLFSSL_SUCCESS ||
-      wolfSSL_UseALPN(ssl_, alpn.data(), static_cast<unsigned>(alpn.size()), WOLFSSL_ALPN_FAILED_ON_MISMATCH) !=
-          WOLFSSL_SUCCESS) {
+      wolfSSL_UseALPN(ssl_, alpn.data(), static_cast<unsigned>(alpn.size()), mismatch) != WOLFSSL_SUCCESS) {
     return fail(ErrorCode::kUnsupported, "this wolfSSL does not take our cipher suites or protocol name");
   }
   return {};
@@ -209,7 +215,7 @@ Result<Handshake::Progress> Handshake::Impl::feed(std::span<const std::uint8_t> 
 // A client that offers protocols without ours among them is refused by wolfSSL; one that offers none at all is not, so
 // it is refused here: when the answer to its hello is made but not sent, and an alert can still go out in the clear.
 Result<void> Handshake::Impl::demand_common_protocol() {
-  if (client_ || protocol_demanded_ || server_handshake_secret_.empty()) return {};
+  if (client_ || !alpn_required_ || protocol_demanded_ || server_handshake_secret_.empty()) return {};
   protocol_demanded_ = true;
   if (negotiated_alpn()) return {};
   say_plain(AlertDescription::kNoApplicationProtocol);
@@ -240,7 +246,7 @@ Result<void> Handshake::Impl::check_server() {
     return fail(ErrorCode::kTlsName, "certificate of " + peer_ + " is not valid for host " + quoted(host_) +
                                          " (it names: " + certificate->names() + ")");
   }
-  if (!negotiated_alpn()) {
+  if (alpn_required_ && !negotiated_alpn()) {
     say_sealed(AlertDescription::kNoApplicationProtocol);
     return fail(ErrorCode::kTlsFailed, "no common protocol: " + who() + " does not choose ALPN " + alpn_);
   }
@@ -385,7 +391,8 @@ Handshake::~Handshake() = default;
 Result<std::unique_ptr<Handshake>> Handshake::client(std::shared_ptr<const Credentials> credentials,
                                                      ClientHandshakeOptions options) {
   WOLFSSL_CTX* const context = options.present_certificate ? credentials->client_ : credentials->anonymous_client_;
-  auto impl = std::make_unique<Impl>(std::move(credentials), true, std::move(options.peer), std::move(options.alpn));
+  auto impl = std::make_unique<Impl>(std::move(credentials), true, std::move(options.peer), std::move(options.alpn),
+                                     options.alpn_required);
   impl->expect_host(std::move(options.host));
   if (auto opened = impl->open(context, options.suites, WOLFSSL_VERIFY_PEER); !opened) {
     return std::unexpected(std::move(opened.error()));
@@ -400,8 +407,12 @@ Result<std::unique_ptr<Handshake>> Handshake::server(std::shared_ptr<const Crede
   if (context == nullptr) {
     return fail(ErrorCode::kCredentials, "tls.crt and tls.key are missing: they are needed to accept links");
   }
-  const int verify_mode = WOLFSSL_VERIFY_PEER | (options.allow_anonymous ? 0 : WOLFSSL_VERIFY_FAIL_IF_NO_PEER_CERT);
-  auto impl = std::make_unique<Impl>(std::move(credentials), false, std::move(options.peer), std::move(options.alpn));
+  const int verify_mode =
+      options.ask_for_certificate
+          ? WOLFSSL_VERIFY_PEER | (options.allow_anonymous ? 0 : WOLFSSL_VERIFY_FAIL_IF_NO_PEER_CERT)
+          : WOLFSSL_VERIFY_NONE;
+  auto impl = std::make_unique<Impl>(std::move(credentials), false, std::move(options.peer), std::move(options.alpn),
+                                     options.alpn_required);
   if (auto opened = impl->open(context, options.suites, verify_mode); !opened) {
     return std::unexpected(std::move(opened.error()));
   }

@@ -28,6 +28,7 @@ struct ClientHandshakeOptions {
   std::string host{};  // name or IP literal that the server's certificate must be valid for
   std::string peer{};  // "10.0.0.1:55671"; for messages only
   std::string alpn = kLinkAlpn;
+  bool alpn_required = true;  // false: a peer that does not know it is good enough
   bool present_certificate = true;
   std::vector<CipherSuite> suites = default_suites();  // most wanted first
 };
@@ -35,6 +36,8 @@ struct ClientHandshakeOptions {
 struct ServerHandshakeOptions {
   std::string peer{};
   std::string alpn = kLinkAlpn;
+  bool alpn_required = true;
+  bool ask_for_certificate = true;
   bool allow_anonymous = false;  // take a client without a certificate; one that is presented is verified all the same
   std::vector<CipherSuite> suites = default_suites();  // ours decides
 };

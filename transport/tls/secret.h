@@ -1,4 +1,4 @@
-// TrafficSecret and wipe(): key material that must not stay behind in memory. Any thread, one owner.
+// TrafficSecret, wipe() and is_same_secret(): key material that must not stay behind in memory. Any thread, one owner.
 #pragma once
 
 #include <array>
@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <cstring>
 #include <span>
+#include <string_view>
 
 #include "transport/base/check.h"
 
@@ -14,6 +15,15 @@ namespace fairlead {
 // Zeroes memory in a way that the optimiser keeps although the memory is not read again.
 inline void wipe(void* memory, std::size_t size) noexcept {
   explicit_bzero(memory, size);
+}
+
+// Takes as long as `given` is, whatever it has in common with `secret`, which is not empty.
+inline bool is_same_secret(std::string_view secret, std::string_view given) noexcept {
+  volatile unsigned difference = secret.size() == given.size() ? 0 : 1;
+  for (std::size_t i = 0; i < given.size(); ++i)
+    difference = difference | static_cast<unsigned>(static_cast<unsigned char>(secret[i % secret.size()]) ^
+                                                    static_cast<unsigned char>(given[i]));
+  return difference == 0;
 }
 
 // An application traffic secret of TLS 1.3 (RFC 8446 7.1): as long as the suite's hash. Empty by default.
