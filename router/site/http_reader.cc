@@ -99,7 +99,8 @@ struct HttpAnswerReader::Parser {
   http::response_parser<http::string_body> parser;
 };
 
-HttpAnswerReader::HttpAnswerReader(std::uint64_t body_bytes_max) : parser_(std::make_unique<Parser>()) {
+HttpAnswerReader::HttpAnswerReader(std::uint64_t body_bytes_max)
+    : bytes_max_(HttpReader::kHeaderBytesMax + body_bytes_max), parser_(std::make_unique<Parser>()) {
   set_limits(parser_->parser, body_bytes_max);
 }
 
@@ -114,6 +115,9 @@ std::optional<HttpResponse> HttpAnswerReader::take() {
 }
 
 std::expected<std::optional<HttpResponse>, std::string> HttpAnswerReader::put(std::string_view bytes) {
+  // Beast does not hold answers with a length to its limit.
+  bytes_ += bytes.size();
+  if (bytes_ > bytes_max_) return std::unexpected("its answer is too long");
   in_.append(bytes);
   boost::beast::error_code error;
   const std::size_t used = parser_->parser.put(boost::asio::buffer(in_), error);

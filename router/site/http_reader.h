@@ -82,6 +82,8 @@ class HttpAnswerReader {
   struct Parser;
   std::optional<HttpResponse> take();
 
+  const std::uint64_t bytes_max_;
+  std::uint64_t bytes_ = 0;  // so far
   std::unique_ptr<Parser> parser_;
   std::string in_;
 };

@@ -28,6 +28,12 @@ bool is_plain_text(std::string_view text) {
   return std::ranges::find(kSpecial, lower) == kSpecial.end();
 }
 
+// Certificates, for people to recognise: lines that a block shows as they are. A block ends with one line end.
+bool is_block(std::string_view text) {
+  if (!text.ends_with('\n') || text.ends_with("\n\n") || text.starts_with(' ') || text.starts_with('\n')) return false;
+  return std::ranges::all_of(text, [](char c) { return c == '\n' || (c >= ' ' && c < 0x7f); });
+}
+
 void emit(YAML::Emitter& emitter, const nlohmann::ordered_json& value) {
   if (value.is_object()) {
     if (value.empty()) emitter << YAML::Flow;
@@ -47,7 +53,11 @@ void emit(YAML::Emitter& emitter, const nlohmann::ordered_json& value) {
     emitter << YAML::EndSeq;
   } else if (value.is_string()) {
     const auto& text = value.get_ref<const std::string&>();
-    if (!is_plain_text(text)) emitter << YAML::DoubleQuoted;
+    if (is_block(text)) {
+      emitter << YAML::Literal;
+    } else if (!is_plain_text(text)) {
+      emitter << YAML::DoubleQuoted;
+    }
     emitter << text;
   } else if (value.is_null()) {
     emitter << YAML::Null;

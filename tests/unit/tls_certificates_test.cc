@@ -261,5 +261,81 @@ TEST(Credentials, NeedNoCertificate) {
   EXPECT_TRUE(load(TestPki::get().client)->has_certificate());
 }
 
+// ---- keys that stay where they are
+
+TEST_P(CertificatesOfEveryKind, ACertificateForAKeyThatStaysWithItsHolder) {
+  const std::string key = make_key(GetParam()).value();
+  const std::string request = make_signing_request(key, "west").value();
+  const auto public_key = public_key_of_request(request);
+  ASSERT_TRUE(public_key) << public_key.error().message;
+  const auto cert = certify(ca_, {.common_name = "west", .validity_days = 30, .client_only = true}, *public_key);
+  ASSERT_TRUE(cert) << cert.error().message;
+  const auto loaded = Credentials::load({ca_.cert, *cert, key});
+  ASSERT_TRUE(loaded) << loaded.error().message;
+  EXPECT_EQ((*loaded)->certificate().subject, "west");
+  EXPECT_EQ((*loaded)->certificate().names(), "nothing");
+  EXPECT_EQ(public_key_of_request(make_signing_request(key, "other").value()), *public_key);
+}
+
+TEST_P(CertificatesOfEveryKind, OpensslReadsTheRequestAndWhatCameOfIt) {
+  SKIP_WITHOUT_OPENSSL();
+  const TempDir dir;
+  const std::string key = make_key(GetParam()).value();
+  const std::string request = make_signing_request(key, "west").value();
+  dir.write("request.der", request);
+  dir.write("ca.crt", ca_.cert);
+  dir.write("tls.crt", certify(ca_, {.common_name = "west", .client_only = true},
+                               public_key_of_request(request).value()).value());
+  const auto shown = run({"openssl", "req", "-inform", "DER", "-in", dir.path("request.der"), "-noout", "-verify",
+                                  "-subject"});
+  EXPECT_EQ(shown.status, 0) << shown.output;
+  EXPECT_NE(shown.output.find("CN = west"), std::string::npos) << shown.output;
+  const auto verify = [&](const char* purpose) {
+    return run({"openssl", "verify", "-x509_strict", "-purpose", purpose, "-CAfile", dir.path("ca.crt"),
+                        dir.path("tls.crt")});
+  };
+  EXPECT_EQ(verify("sslclient").status, 0) << verify("sslclient").output;
+  EXPECT_NE(verify("sslserver").status, 0) << "good for dialling only";
+}
+
+TEST(CertificateRequests, OfOpenssl) {
+  SKIP_WITHOUT_OPENSSL();
+  const TempDir dir;
+  const auto make = [&](std::vector<std::string> kind) {
+    std::vector<std::string> words = {"openssl", "req", "-new", "-nodes", "-subj", "/CN=west", "-keyout",
+                                      dir.path("k"), "-outform", "DER", "-out", dir.path("r"), "-newkey"};
+    words.insert(words.end(), kind.begin(), kind.end());
+    EXPECT_EQ(run(words).status, 0);
+    return public_key_of_request(dir.read("r"));
+  };
+  EXPECT_TRUE(make({"ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-addext", "subjectAltName=DNS:gw.example"}));
+  EXPECT_TRUE(make({"ed25519"}));
+  const auto rsa = make({"rsa:2048"});
+  ASSERT_FALSE(rsa);
+  EXPECT_NE(rsa.error().message.find("P-256"), std::string::npos) << rsa.error().message;
+}
+
+TEST(CertificateRequests, AreRefusedUnlessWholeAndSignedWithTheirOwnKey) {
+  const std::string request = make_signing_request(make_key().value(), "west").value();
+  const std::string key = public_key_of_request(request).value();
+  EXPECT_FALSE(public_key_of_request(""));
+  EXPECT_FALSE(public_key_of_request(std::string(kSigningRequestMax + 1, 'x')));
+  std::size_t refused = 0;
+  for (std::size_t i = 0; i < request.size(); ++i) {
+    EXPECT_FALSE(public_key_of_request(request.substr(0, i))) << "cut at " << i;
+    std::string other = request;
+    other[i] = static_cast<char>(other[i] ^ 0x01);
+    const auto read = public_key_of_request(other);
+    // How the signature is written down has some freedom; what is signed has none.
+    if (read) {
+      EXPECT_EQ(*read, key) << "byte " << i;
+    } else {
+      EXPECT_EQ(read.error().code, ErrorCode::kInvalid);
+      refused++;
+    }
+  }
+  EXPECT_GE(refused + 4, request.size());
+}
+
 }  // namespace
 }  // namespace fairlead

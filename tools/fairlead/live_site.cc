@@ -13,6 +13,38 @@
 
 namespace fairlead {
 
+namespace {
+
+bool same(const AccessGrant& a, const AccessGrant& b) {
+  return a.redemptions_allowed == b.redemptions_allowed && a.expiration_window == b.expiration_window &&
+         a.code == b.code && a.issuer == b.issuer;
+}
+
+bool same(const AccessToken& a, const AccessToken& b) {
+  return a.url == b.url && a.code == b.code && a.ca == b.ca && a.link_cost == b.link_cost;
+}
+
+// Of kinds that are no part of a gateway's configuration.
+template <class T>
+void compare(const std::vector<T>& before, const std::vector<T>& after, std::vector<std::string>& lines) {
+  const auto find = [](const std::vector<T>& list, const T& wanted) {
+    return std::ranges::find_if(list, [&](const T& other) { return other.metadata.name == wanted.metadata.name; });
+  };
+  for (const T& item : before) {
+    if (find(after, item) == after.end()) lines.push_back(label(item) + ": removed");
+  }
+  for (const T& item : after) {
+    const auto known = find(before, item);
+    if (known == before.end()) {
+      lines.push_back(label(item) + ": added");
+    } else if (!same(*known, item)) {
+      lines.push_back(label(item) + ": changed");
+    }
+  }
+}
+
+}  // namespace
+
 LiveSite::LiveSite(Gateway& gateway, const NamespacePaths& paths, std::unique_ptr<LoadedSite> site,
                    GatewayConfig config, std::unique_ptr<MetricsServer> metrics)
     : gateway_(gateway),
@@ -67,6 +99,8 @@ void LiveSite::change(Reload& reload) {
     return;
   }
   reload.changes = describe(changes);
+  compare(site_->resources.access_grants, fresh->resources.access_grants, reload.changes);
+  compare(site_->resources.access_tokens, fresh->resources.access_tokens, reload.changes);
   // What only a start changes is as it was.
   config->site_name = config_.site_name;
   config_ = std::move(*config);
