@@ -39,9 +39,8 @@ PacedAcceptor::PacedAcceptor(SideLoop& loop, Socket socket, std::uint16_t port, 
 void PacedAcceptor::arm() noexcept {
   if (closing_ || accept_.in_flight()) return;
   if (paid_until_ - loop_.now() > burst_) return loop_.timers().arm(due_, paid_until_ - burst_);
-  loop_.ring().submit(accept_, [&](io_uring_sqe* sqe) {
-    io_uring_prep_accept(sqe, socket_.fd(), nullptr, nullptr, SOCK_CLOEXEC);
-  });
+  loop_.ring().submit(
+      accept_, [&](io_uring_sqe* sqe) { io_uring_prep_accept(sqe, socket_.fd(), nullptr, nullptr, SOCK_CLOEXEC); });
 }
 
 void PacedAcceptor::on_accept(Completion done) noexcept {

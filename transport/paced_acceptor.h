@@ -30,6 +30,7 @@ class PacedAcceptor {
   std::uint16_t port() const noexcept { return port_; }
 
   void close() noexcept;
+
   bool closed() const noexcept { return closing_ && !accept_.in_flight(); }
 
  private:
@@ -42,7 +43,7 @@ class PacedAcceptor {
   SideLoop& loop_;
   Socket socket_;
   std::uint16_t port_;
-  Duration burst_;     // how far ahead of its pace it may be
+  Duration burst_;  // how far ahead of its pace it may be
   Duration interval_;
   Accepted accepted_;
   Instant paid_until_;  // the time that clients so far have used up

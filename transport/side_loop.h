@@ -1,5 +1,5 @@
-// SideLoop: a ring with timers for what is no traffic of the site: a few connections of commands and of the main thread,
-// beside whatever else that thread waits for. A shard and the control thread have loops of their own.
+// SideLoop: a ring with timers for what is no traffic of the site: a few connections of commands and of the main
+// thread, beside whatever else that thread waits for. A shard and the control thread have loops of their own.
 //
 // Owned and used by one thread, the one that opened it.
 #pragma once
@@ -7,6 +7,7 @@
 #include <memory>
 
 #include "transport/base/error.h"
+#include "transport/base/fd.h"
 #include "transport/base/time.h"
 #include "transport/uring/kernel.h"
 #include "transport/uring/ring.h"
@@ -21,7 +22,7 @@ class SideLoop {
   SideLoop& operator=(const SideLoop&) = delete;
 
   // Readable when turn() has something to do.
-  int fd() noexcept { return ring_->raw().ring_fd; }
+  int fd() const noexcept { return event_.get(); }
 
   // How long the thread may wait without calling turn().
   Duration until_next() noexcept { return timers_.until_next(kernel_.now()); }
@@ -30,15 +31,19 @@ class SideLoop {
   void turn(Duration wait) noexcept;
 
   Kernel& kernel() const noexcept { return kernel_; }
+
   Ring& ring() noexcept { return *ring_; }
+
   Timers& timers() noexcept { return timers_; }
+
   // Of the present turn.
   Instant now() const noexcept { return now_; }
 
  private:
-  SideLoop(Kernel& kernel, std::unique_ptr<Ring> ring) noexcept;
+  SideLoop(Kernel& kernel, std::unique_ptr<Ring> ring, Fd event) noexcept;
 
   Kernel& kernel_;
+  Fd event_;  // outlives the ring
   std::unique_ptr<Ring> ring_;
   Instant now_;
   Timers timers_;

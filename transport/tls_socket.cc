@@ -19,9 +19,8 @@ TlsSocket::TlsSocket(SideLoop& loop, Owner& owner, Socket socket, const Address&
       peer_(to_string(address)),
       state_(State::kConnecting),
       post_handshake_(PostHandshake::Role::kClient) {
-  loop_.ring().submit(connect_, [&](io_uring_sqe* sqe) {
-    io_uring_prep_connect(sqe, socket_.fd(), address_.get(), address_.size);
-  });
+  loop_.ring().submit(
+      connect_, [&](io_uring_sqe* sqe) { io_uring_prep_connect(sqe, socket_.fd(), address_.get(), address_.size); });
 }
 
 TlsSocket::TlsSocket(SideLoop& loop, Owner& owner, Socket socket, std::unique_ptr<Handshake> handshake,
@@ -76,9 +75,8 @@ void TlsSocket::take_handshake_bytes(std::span<const std::uint8_t> bytes) {
 
 void TlsSocket::arm_receive() noexcept {
   if (receive_.in_flight() || state_ == State::kOver) return;
-  loop_.ring().submit(receive_, [&](io_uring_sqe* sqe) {
-    io_uring_prep_recv(sqe, socket_.fd(), buffer_.data(), buffer_.size(), 0);
-  });
+  loop_.ring().submit(
+      receive_, [&](io_uring_sqe* sqe) { io_uring_prep_recv(sqe, socket_.fd(), buffer_.data(), buffer_.size(), 0); });
 }
 
 void TlsSocket::on_receive(Completion done) noexcept {

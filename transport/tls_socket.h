@@ -1,5 +1,5 @@
-// TlsSocket: one connection under TLS 1.3 that is no link: a redemption of a token, from either end. Its owner gives and
-// gets text; handshake, records and the orderly end are done here, over a SideLoop.
+// TlsSocket: one connection under TLS 1.3 that is no link: a redemption of a token, from either end. Its owner gives
+// and gets text; handshake, records and the orderly end are done here, over a SideLoop.
 //
 //   kConnecting ──► kHandshake ──► kOpen ──► kEnding (text and close_notify go out, the peer may close) ──► kOver
 //
@@ -99,9 +99,9 @@ class TlsSocket {
   std::unique_ptr<RecordSealer> sealer_;
   std::unique_ptr<RecordOpener> opener_;
   PostHandshake post_handshake_;
-  std::string waiting_;                 // text to seal
-  std::vector<std::uint8_t> queued_;    // bytes to send
-  std::vector<std::uint8_t> sending_;   // the kernel has these
+  std::string waiting_;                // text to seal
+  std::vector<std::uint8_t> queued_;   // bytes to send
+  std::vector<std::uint8_t> sending_;  // the kernel has these
   std::size_t sent_ = 0;
   std::vector<std::uint8_t> received_;  // not yet a whole record
   std::array<std::uint8_t, kReceiveBytes> buffer_;

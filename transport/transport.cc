@@ -286,8 +286,8 @@ void Transport::report_control(unsigned shard, std::uint32_t link, std::uint64_t
   inbox(shard).post(make_task<Transport>([shard, link, session, message = std::move(message)](Transport& transport) {
     LinkRecord* record = transport.find_record(link);
     if (record != nullptr && record->take_message_of(session)) transport.events_.control_message(link, message);
-    transport.shards_[shard]->mailbox().post(make_task<Shard>(
-        [session, bytes = message.size()](Shard& target) { target.control_handled(session, bytes); }));
+    transport.shards_[shard]->mailbox().post(
+        make_task<Shard>([session, bytes = message.size()](Shard& target) { target.control_handled(session, bytes); }));
   }));
 }
 
@@ -309,10 +309,10 @@ void Transport::report_figures(unsigned shard, ShardReport report) {
 
 void Transport::hand_over_client(unsigned shard, std::uint32_t link, std::uint32_t listener,
                                  std::string_view routing_key, Socket socket) {
-  inbox(shard).post(make_task<Transport>([link, listener, key = std::string(routing_key),
-                                          socket = std::move(socket)](Transport& transport) mutable {
-    transport.client_handed_over(link, listener, std::move(key), std::move(socket));
-  }));
+  inbox(shard).post(make_task<Transport>(
+      [link, listener, key = std::string(routing_key), socket = std::move(socket)](Transport& transport) mutable {
+        transport.client_handed_over(link, listener, std::move(key), std::move(socket));
+      }));
 }
 
 void Transport::figures_reported(ShardReport report) {

@@ -8,11 +8,11 @@
 
 #include <atomic>
 #include <cstdint>
+#include <functional>
 #include <list>
 #include <map>
 #include <memory>
 #include <mutex>
-#include <functional>
 #include <optional>
 #include <span>
 #include <string>
@@ -164,6 +164,7 @@ class Transport {
   void resolve(const HostPort& endpoint, std::uint32_t link, Resolver::Done done);
   Result<Hello> answer_hello(Access& access, PendingSession& pending);
   void adopt_incoming(Access& access, PendingSession& pending);
+
   // What a connection becomes: a session, or the next connection of the session `replaces`; and by what it is judged.
   struct Adoption {
     RecordProtection protection = RecordProtection::kAuto;
@@ -171,6 +172,7 @@ class Transport {
     std::string access;                                     // that it came in by; empty: we dialled
     std::optional<std::uint64_t> replaces;
   };
+
   // On failure nothing has changed.
   Result<void> adopt(LinkRecord& record, PendingSession& pending, const Adoption& adoption);
   void close_sessions(LinkRecord& record);
@@ -184,6 +186,7 @@ class Transport {
   void link_down(LinkRecord& record);
 
   void mark_status_changed() noexcept { status_changed_ = true; }
+
   // For who asks now: status() has what happened until now, and nobody else is woken for it.
   void refresh_status();
 
@@ -237,7 +240,7 @@ class Transport {
     Instant resolve_next{};
     std::vector<Address> addresses;
     std::unique_ptr<HealthProbe> probe;  // null: not probed
-    bool superseded = false;  // by another one of its name, or removed
+    bool superseded = false;             // by another one of its name, or removed
   };
 
   Transport(Kernel& kernel, const TransportOptions& options, KernelFeatures features, KernelTlsFeatures tls,
@@ -281,9 +284,11 @@ class Transport {
   // The session that a peer's HELLO with the replace flag means.
   std::optional<std::uint64_t> find_replaced(const Access& access, const PendingSession& pending) noexcept;
   Result<void> check_sessions(const Hello& peer);
+
   unsigned shard_of(std::uint16_t session_index) const noexcept {
     return session_index % static_cast<unsigned>(shards_.size());
   }
+
   bool finished() noexcept;
   template <class Work>
   void post_to_shards(Work work);

@@ -86,11 +86,11 @@ Result<void> Transport::open_listener(ListenerEntry& entry) {
     sockets.push_back(std::move(*socket));
   }
   for (std::size_t i = 0; i < shards_.size(); ++i) {
-    shards_[i]->mailbox().post(make_task<Shard>([id = entry.id, keys = entry.config.routing_keys,
-                                                 strategy = entry.config.strategy,
-                                                 socket = std::move(sockets[i])](Shard& shard) mutable {
-      shard.add_listener(id, std::move(keys), strategy, std::move(socket));
-    }));
+    shards_[i]->mailbox().post(
+        make_task<Shard>([id = entry.id, keys = entry.config.routing_keys, strategy = entry.config.strategy,
+                          socket = std::move(sockets[i])](Shard& shard) mutable {
+          shard.add_listener(id, std::move(keys), strategy, std::move(socket));
+        }));
   }
   entry.open = true;
   entry.last_error.reset();

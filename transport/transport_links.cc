@@ -319,9 +319,8 @@ void Transport::drop_superseded_links() {
 
 // The one that carries that name now.
 Link* Transport::find_link(const std::string& name) noexcept {
-  const auto at = std::ranges::find_if(links_, [&](const auto& link) {
-    return link->config().name == name && !link->superseded() && !link->leaving();
-  });
+  const auto at = std::ranges::find_if(
+      links_, [&](const auto& link) { return link->config().name == name && !link->superseded() && !link->leaving(); });
   return at == links_.end() ? nullptr : at->get();
 }
 
@@ -382,8 +381,8 @@ Result<void> Transport::remove_access(const std::string& name) {
   if (access == nullptr) return fail(ErrorCode::kNotFound, "there is no router access " + name);
   access->remove();
   for (const auto& link : incoming_) {
-    const bool came_by_it = std::ranges::any_of(
-        link->record.sessions, [&](const auto& session) { return session.second.access == name; });
+    const bool came_by_it =
+        std::ranges::any_of(link->record.sessions, [&](const auto& session) { return session.second.access == name; });
     if (came_by_it) leave(link->record);
   }
   status_changed_ = true;
@@ -425,8 +424,8 @@ void Transport::close_overdue() {
 }
 
 void Transport::set_options(const TransportOptions& options) {
-  const bool renew = options.record_protection != options_.record_protection ||
-                     options.cipher_suites != options_.cipher_suites;
+  const bool renew =
+      options.record_protection != options_.record_protection || options.cipher_suites != options_.cipher_suites;
   options_.take_live(options);
   post_to_shards([options](Shard& shard) { shard.set_options(options); });
   if (!renew) return;

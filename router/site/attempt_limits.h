@@ -1,5 +1,5 @@
-// AttemptLimits: how often somebody may be wrong. Each failure uses up a share of the time that is to pass; who has used
-// up more than `window` ahead must wait. Bounded: when too many are known, those who have waited the longest are
+// AttemptLimits: how often somebody may be wrong. Each failure uses up a share of the time that is to pass; who has
+// used up more than `window` ahead must wait. Bounded: when too many are known, those who have waited the longest are
 // forgotten.
 //
 // Pure: time is handed in. One thread.
@@ -20,6 +20,7 @@ class AttemptLimits {
       : share_(window / failures), window_(window), known_max_(known_max) {}
 
   bool allowed(const std::string& who, Instant now) const { return wait(who, now).ns == 0; }
+
   // How long until it is allowed.
   Duration wait(const std::string& who, Instant now) const;
   void note_failure(const std::string& who, Instant now);

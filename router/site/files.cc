@@ -87,7 +87,7 @@ Result<std::string> read_file(const std::filesystem::path& path, std::size_t byt
 }
 
 bool others_may_read(const std::filesystem::path& path) {
-  struct stat status{};
+  struct stat status {};
 
   return ::stat(path.c_str(), &status) == 0 && S_ISREG(status.st_mode) && (status.st_mode & S_IROTH) != 0;
 }

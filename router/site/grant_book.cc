@@ -151,8 +151,8 @@ void GrantBook::remove_records_of_others() const {
   }
 }
 
-bool GrantBook::any_open(std::int64_t now_unix_s) const {
-  return std::ranges::any_of(grants_, [&](const auto& known) { return known.second.open(now_unix_s); });
+bool GrantBook::any_answers(std::int64_t now_unix_s) const {
+  return std::ranges::any_of(grants_, [&](const auto& known) { return known.second.answers(now_unix_s); });
 }
 
 bool GrantBook::any_failed() const {

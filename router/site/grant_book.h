@@ -40,9 +40,14 @@ struct Grant {
   std::string error;  // why it cannot be redeemed: its record cannot be kept. Empty: it can
 
   bool expired(std::int64_t now_unix_s) const noexcept { return now_unix_s >= expires_unix_s; }
+
   bool used_up() const noexcept { return redemptions.size() >= redemptions_allowed; }
-  bool open(std::int64_t now_unix_s) const noexcept {
-    return error.empty() && !expired(now_unix_s) && !used_up();
+
+  // Whether somebody may ask for it: for a day more than it can be redeemed, so that who comes too late is told, and
+  // who lost the answer can have it again.
+  bool answers(std::int64_t now_unix_s) const noexcept {
+    constexpr std::int64_t kDayS = 24LL * 3600;
+    return error.empty() && now_unix_s < expires_unix_s + kDayS;
   }
 };
 
@@ -57,7 +62,8 @@ class GrantBook {
 
   // By name.
   const std::map<std::string, Grant>& grants() const noexcept { return grants_; }
-  bool any_open(std::int64_t now_unix_s) const;
+
+  bool any_answers(std::int64_t now_unix_s) const;
   bool any_failed() const;
 
   // The grant of that id, if the code is right.

@@ -54,7 +54,7 @@ HttpResponse GrantDesk::answer(const HttpRequest& request, const std::string& fr
 
 HttpResponse GrantDesk::redeem(const HttpRequest& request, const std::string& from, std::int64_t now_unix_s,
                                Instant now) {
-  if (request.method != "POST") return {405, "only POST\n", "text/plain; charset=utf-8", {{"Allow", "POST"}}};
+  if (request.method != "POST") return {405, "only POST\n", kPlainText, {{"Allow", "POST"}}};
   if (!attempts_.allowed(client_network(from), now)) return refuse(GrantBook::Refusal::kTooManyAttempts, from, now);
   const std::string path(request.path());
   const std::string_view uid = std::string_view(path).substr(path.starts_with('/') ? 1 : 0);
@@ -111,20 +111,21 @@ HttpResponse GrantDesk::refuse(GrantBook::Refusal refusal, const std::string& fr
     case GrantBook::Refusal::kTooManyAttempts:
       break;
   }
-  return {429, "too many wrong attempts: try again in a minute\n", "text/plain; charset=utf-8", {{"Retry-After", "60"}}};
+  return {429, "too many wrong attempts: try again in a minute\n", kPlainText, {{"Retry-After", "60"}}};
 }
 
 void GrantDesk::log_refusal(const std::string& from, const HttpResponse& response, Instant now) {
-  if (now < next_log_) {
-    ++unlogged_;
+  LogLimit& limit = log_limits_[response.status];
+  if (now < limit.next) {
+    ++limit.unlogged;
     return;
   }
-  next_log_ = now + kLogInterval;
+  limit.next = now + kLogInterval;
   std::string_view reason = response.body;
   if (reason.ends_with('\n')) reason.remove_suffix(1);
   log_warning("refused to redeem an access token for {}: {} {}{}", from, response.status, reason,
-              unlogged_ > 0 ? fmt::format(" (and {} others before)", unlogged_) : std::string());
-  unlogged_ = 0;
+              limit.unlogged > 0 ? fmt::format(" (and {} others before)", limit.unlogged) : std::string());
+  limit.unlogged = 0;
 }
 
 }  // namespace fairlead

@@ -32,8 +32,9 @@ std::string text_of(boost::beast::string_view text) {
 }  // namespace
 
 std::string_view HttpRequest::header(std::string_view name) const {
-  const auto found = std::ranges::find_if(
-      headers, [&](const auto& header) { return boost::beast::iequals(header.first, {name.data(), name.size()}); });
+  const auto found = std::ranges::find_if(headers, [&](const auto& header) {
+    return boost::beast::iequals(header.first, {name.data(), name.size()});
+  });
   return found == headers.end() ? std::string_view() : std::string_view(found->second);
 }
 
@@ -85,8 +86,9 @@ std::expected<std::optional<HttpRequest>, HttpResponse> HttpReader::next() {
   if (error) return std::unexpected(HttpResponse{status_of(error), error.message() + "\n"});
   if (!parser.is_done()) return std::nullopt;
   auto message = parser.release();
-  HttpRequest request{text_of(message.method_string()), text_of(message.target()), message.version(),
-                      message.keep_alive(),             {},                        std::move(message.body())};
+  HttpRequest request{
+      text_of(message.method_string()), text_of(message.target()), message.version(), message.keep_alive(), {},
+      std::move(message.body())};
   for (const auto& field : message)
     request.headers.emplace_back(text_of(field.name_string()), text_of(field.value()));
   begin();
@@ -130,7 +132,8 @@ std::expected<std::optional<HttpResponse>, std::string> HttpAnswerReader::put(st
 std::expected<HttpResponse, std::string> HttpAnswerReader::end() {
   boost::beast::error_code error;
   if (parser_->parser.got_some() && !parser_->parser.is_done()) parser_->parser.put_eof(error);
-  if (error || !parser_->parser.is_done()) return std::unexpected("it closed the connection in the middle of its answer");
+  if (error || !parser_->parser.is_done())
+    return std::unexpected("it closed the connection in the middle of its answer");
   return *take();
 }
 

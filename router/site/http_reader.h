@@ -1,5 +1,5 @@
-// HTTP/1.1 requests out of received bytes, and answers as bytes; the parsing is Boost.Beast's. For the few requests that
-// a gateway serves itself: metrics, and redemptions of tokens. No descriptor, no clock.
+// HTTP/1.1 requests out of received bytes, and answers as bytes; the parsing is Boost.Beast's. For the few requests
+// that a gateway serves itself: metrics, and redemptions of tokens. No descriptor, no clock.
 //
 // A reader belongs to one connection and one thread.
 #pragma once
@@ -28,10 +28,12 @@ struct HttpRequest {
   std::string_view path() const;
 };
 
+inline constexpr char kPlainText[] = "text/plain; charset=utf-8";
+
 struct HttpResponse {
   unsigned status = 200;
   std::string body;
-  std::string content_type = "text/plain; charset=utf-8";
+  std::string content_type = kPlainText;
   std::vector<std::pair<std::string, std::string>> headers{};  // further ones
 };
 

@@ -112,8 +112,7 @@ void HttpsServer::accepted(Socket socket, const Address& peer) {
   if (static_cast<std::size_t>(std::ranges::count_if(clients_, of_address)) >= kClientsOfAddressMax) return;
   if (clients_.size() >= kClientsMax) clients_.front()->end();
   auto handshake = Handshake::server(
-      credentials_,
-      {.peer = to_string(peer), .alpn = kHttpAlpn, .alpn_required = false, .ask_for_certificate = false});
+      credentials_, {.peer = to_string(peer), .alpn = kHttpAlpn, .alpn_required = false, .ask_for_certificate = false});
   if (!handshake) return log_error("a client of the grant server: {}", handshake.error().message);
   clients_.push_back(
       std::make_unique<Client>(*this, std::move(socket), std::move(*handshake), to_string(peer), std::move(from)));

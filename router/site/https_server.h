@@ -1,6 +1,6 @@
 // HttpsServer: a port where somebody may ask one thing: TLS 1.3 without a client certificate, one HTTP/1.1 request, its
-// answer, and the connection ends. Made for strangers: few at a time, few from one address, few a second, little memory,
-// little time.
+// answer, and the connection ends. Made for strangers: few at a time, few from one address, few a second, little
+// memory, little time.
 //
 // Owner: main thread; its loop's turn() does the work. Ends by close(), and is destroyed once closed().
 #pragma once
@@ -41,13 +41,16 @@ class HttpsServer {
   Result<void> listen(const HostPort& address, std::shared_ptr<const Credentials> credentials);
   // Takes no further clients; those that are there are served.
   void stop_listening();
+
   bool listening() const noexcept { return acceptor_ != nullptr; }
+
   // That it got, for a port of 0.
   std::uint16_t port() const noexcept { return acceptor_ == nullptr ? 0 : acceptor_->port(); }
 
   // Forgets what is over. Call after each turn of the loop.
   void reap();
   void close();
+
   bool closed() const noexcept { return acceptor_ == nullptr && ended_acceptors_.empty() && clients_.empty(); }
 
  private:

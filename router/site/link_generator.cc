@@ -60,8 +60,8 @@ std::string how_to_add(const std::string& host, const Resources& resources) {
   access.subject_alternative_names = alternative_names(access);
   access.subject_alternative_names.insert(access.subject_alternative_names.begin(), host);
   if (implied) {
-    return fmt::format("write down {}, which linkAccess of {} implies, with its names:\n{}",
-                       label(access), label(*resources.site()), written_out(access));
+    return fmt::format("write down {}, which linkAccess of {} implies, with its names:\n{}", label(access),
+                       label(*resources.site()), written_out(access));
   }
   return fmt::format("set spec.subjectAlternativeNames of {} to {}", label(access),
                      Json(access.subject_alternative_names).dump());

@@ -38,8 +38,8 @@ struct RedemptionRequest {
   std::string public_key;  // DER; empty: a key is made, and is in the answer
 };
 
-// YAML as Skupper answers: a Secret, then a Link. The certificate names no host and is for dialling only, so that nobody
-// can pass for a server with it.
+// YAML as Skupper answers: a Secret, then a Link. The certificate names no host and is for dialling only, so that
+// nobody can pass for a server with it.
 Result<std::string> answer_redemption(const Resources& resources, CredentialsStore& store,
                                       const RedemptionRequest& request);
 

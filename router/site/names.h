@@ -20,7 +20,8 @@ std::optional<std::string> check_bind_host(std::string_view host);
 // 1 to 255 bytes of printable ASCII without spaces: it travels in a frame with a one-byte length.
 std::optional<std::string> check_routing_key(std::string_view key);
 
-// The secret of a grant: 8 to 256 bytes of printable ASCII without spaces, so that it travels as it is. Never repeats it.
+// The secret of a grant: 8 to 256 bytes of printable ASCII without spaces, so that it travels as it is. Never repeats
+// it.
 std::optional<std::string> check_code(std::string_view code);
 
 bool is_ip_literal(std::string_view host);

@@ -22,12 +22,13 @@ constexpr std::string_view kApiVersion = "skupper.io/v2alpha1";
 constexpr std::string_view kOlderApiVersion = "skupper.io/v1alpha1";  // its fields are taken too, in either version
 constexpr std::string_view kSecretApiVersion = "v1";
 
-constexpr std::array kKinds = {Site::kKind,      Link::kKind,   RouterAccess::kKind, Listener::kKind, MultiKeyListener::kKind,
-                               Connector::kKind, Secret::kKind, AccessGrant::kKind,  AccessToken::kKind};
+constexpr std::array kKinds = {
+    Site::kKind,      Link::kKind,   RouterAccess::kKind, Listener::kKind,   MultiKeyListener::kKind,
+    Connector::kKind, Secret::kKind, AccessGrant::kKind,  AccessToken::kKind};
 
 // Kinds of Skupper's that are not mistakes; what they would do does not happen.
-constexpr std::array<std::string_view, 4> kUnsupportedKinds = {
-    "Certificate", "SecuredAccess", "AttachedConnector", "AttachedConnectorBinding"};
+constexpr std::array<std::string_view, 4> kUnsupportedKinds = {"Certificate", "SecuredAccess", "AttachedConnector",
+                                                               "AttachedConnectorBinding"};
 
 // What Kubernetes and its tools write into `metadata` and nobody here needs.
 constexpr std::array<std::string_view, 10> kIgnoredMetadata = {"labels",

@@ -48,9 +48,9 @@ inline namespace resource {
 
 // Where a site's AccessGrants are redeemed, over HTTPS.
 struct GrantServer {
-  std::string bind_host;             // empty: all interfaces
+  std::string bind_host;  // empty: all interfaces
   std::uint16_t port = kGrantPort;
-  std::string host;                  // in the URL of tokens; empty: the first name that can be dialled
+  std::string host;  // in the URL of tokens; empty: the first name that can be dialled
 };
 
 struct Site {
@@ -63,9 +63,9 @@ struct Site {
   Duration link_timeout = Duration::milliseconds(400);  // a link that is silent for longer is lost
   std::string record_protection = "auto";               // or kernel, or user
   std::optional<std::uint32_t> records_per_key;
-  std::vector<CipherSuite> cipher_suites = default_suites();  // of links, the most wanted first; never empty
+  std::vector<CipherSuite> cipher_suites = default_suites();           // of links, the most wanted first; never empty
   Duration certificate_warning = Duration::seconds(30LL * 24 * 3600);  // so long before one expires
-  std::optional<HostPort> metrics;  // where they are served
+  std::optional<HostPort> metrics;                                     // where they are served
   GrantServer grant_server;
 
   bool accepts_links() const { return link_access != "none"; }
@@ -113,7 +113,7 @@ struct RouterAccess {
   std::vector<std::string> subject_alternative_names;
   bool allow_anonymous_links = false;
   std::optional<bool> generate_tls_credentials;  // nothing: not written, which is like true
-  bool implied = false;  // not written by the user: comes from the Site's linkAccess
+  bool implied = false;                          // not written by the user: comes from the Site's linkAccess
 
   bool may_generate_credentials() const { return generate_tls_credentials.value_or(true); }
 
@@ -165,8 +165,8 @@ struct AccessGrant {
   Source source;
   std::uint32_t redemptions_allowed = 1;
   Duration expiration_window = Duration::seconds(15 * 60);  // from when the gateway first saw it
-  std::string code;                                          // empty: one is made
-  std::string issuer;                                        // of the certificates; empty: that of the RouterAccess
+  std::string code;                                         // empty: one is made
+  std::string issuer;                                       // of the certificates; empty: that of the RouterAccess
 };
 
 // Of a grant at another site: redeemed for a link to it, once. Holds a secret: the code.

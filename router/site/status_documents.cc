@@ -418,9 +418,8 @@ Json Builder::grant_document(const AccessGrant& grant) {
   result["expirationTime"] = format_time(seen->expires_unix_s);
   Json& list = result["redeemedBy"] = Json::array();
   for (const Redemption& redemption : seen->redemptions) {
-    list.push_back({{"subject", redemption.subject},
-                    {"from", redemption.from},
-                    {"time", format_time(redemption.time_unix_s)}});
+    list.push_back(
+        {{"subject", redemption.subject}, {"from", redemption.from}, {"time", format_time(redemption.time_unix_s)}});
   }
   return json;
 }
@@ -465,11 +464,10 @@ Json Builder::site_document(const Site& site) {
     conditions = {condition_pending("Configured", kNotRunning)};
   } else {
     json["metadata"]["uid"] = input_.gateway->site_id;
-    conditions = {input_.input_refused.empty() ? condition_met("Configured")
-                                               : condition_failed("Configured", input_.input_refused),
-                  input_.gateway->draining
-                                                   ? condition_pending("Running", "the gateway is draining")
-                                                   : condition_met("Running")};
+    conditions = {
+        input_.input_refused.empty() ? condition_met("Configured")
+                                     : condition_failed("Configured", input_.input_refused),
+        input_.gateway->draining ? condition_pending("Running", "the gateway is draining") : condition_met("Running")};
     if (!input_.resources.router_accesses.empty()) conditions.push_back(resolved_condition());
   }
   json["status"] = status(label(site), std::move(conditions));

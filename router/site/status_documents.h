@@ -33,8 +33,8 @@ struct StatusDocuments {
   StatusDocuments& operator=(StatusDocuments&&) noexcept;
   ~StatusDocuments();
 
-  std::vector<nlohmann::ordered_json> resources;       // objects of the kinds that the user wrote (or that are implied)
-  std::vector<nlohmann::ordered_json> grants;          // objects of kind AccessGrant, which hold codes: not for everybody
+  std::vector<nlohmann::ordered_json> resources;  // objects of the kinds that the user wrote (or that are implied)
+  std::vector<nlohmann::ordered_json> grants;     // objects of kind AccessGrant, which hold codes: not for everybody
   std::vector<nlohmann::ordered_json> incoming_links;  // objects of kind IncomingLink, which no file describes
 };
 

@@ -60,8 +60,8 @@ Result<void> StatusWriter::write_document(const nlohmann::ordered_json& document
 
 Result<void> StatusWriter::write_all(const GatewayStatus* gateway, std::int64_t now_unix_s,
                                      const NetworkView* network) {
-  const StatusInput input{*resources_, paths_.name(), gateway, now_unix_s, network, gateway == nullptr ? nullptr : tokens_,
-                          input_refused_};
+  const StatusInput input{
+      *resources_, paths_.name(), gateway, now_unix_s, network, gateway == nullptr ? nullptr : tokens_, input_refused_};
   const StatusDocuments documents = make_status_documents(input, times_);
   // The snapshot is what the CLI reads, so it goes first.
   if (gateway != nullptr) {

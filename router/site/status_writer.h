@@ -29,8 +29,10 @@ class StatusWriter {
 
   // Those in use from now on. What is gone loses its file with the next write.
   void set_resources(const Resources& resources) noexcept { resources_ = &resources; }
+
   // Of its grants and tokens; null: not known.
   void set_tokens(const TokenStates* tokens) noexcept { tokens_ = tokens; }
+
   // Why the newest input is not in use; empty: it is.
   void set_input_refused(std::string why) { input_refused_ = std::move(why); }
 

@@ -77,7 +77,8 @@ Result<std::string> make_link_resources(const TokenAnswer& answer) {
   Diagnostics diagnostics;
   read_resources(answer.text, "answer", resources, diagnostics);
   if (const std::string why = why_not_usable(resources, diagnostics); !why.empty()) return bad(why);
-  std::erase_if(resources.links, [&](const Link& link) { return !answer.role.empty() && !has_endpoint(link, answer.role); });
+  std::erase_if(resources.links,
+                [&](const Link& link) { return !answer.role.empty() && !has_endpoint(link, answer.role); });
   if (resources.links.empty()) {
     return bad(fmt::format("it has no endpoint for the role {}, which this site has", answer.role));
   }

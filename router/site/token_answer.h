@@ -1,6 +1,6 @@
-// What a redeemed access token was answered with, checked, and in the shape in which it is put to use: whatever the other
-// site called things, the Secret has the token's name, and so has the Link, or each of several with a number behind it.
-// Any thread.
+// What a redeemed access token was answered with, checked, and in the shape in which it is put to use: whatever the
+// other site called things, the Secret has the token's name, and so has the Link, or each of several with a number
+// behind it. Any thread.
 #pragma once
 
 #include <cstdint>

@@ -21,7 +21,8 @@ constexpr std::size_t kReasonShown = 200;
 // What the server says, fit for a message.
 std::string first_line(std::string_view text) {
   std::string line(text.substr(0, std::min(text.find('\n'), kReasonShown)));
-  std::ranges::replace_if(line, [](char c) { return c < ' ' || c >= 0x7f; }, '?');
+  std::ranges::replace_if(
+      line, [](char c) { return c < ' ' || c >= 0x7f; }, '?');
   return line.empty() ? "without a reason" : line;
 }
 
@@ -123,15 +124,16 @@ void TokenRequest::ended(TlsSocket&, const std::optional<Error>& error) {
 
 void TokenRequest::take(const HttpResponse& response) {
   if (response.status == 200) return finish(response.body);
-  finish(std::unexpected(TokenFailure{
-      fmt::format("{} answers {}: {}", server(), response.status, first_line(response.body)), is_final(response.status)}));
+  finish(std::unexpected(
+      TokenFailure{fmt::format("{} answers {}: {}", server(), response.status, first_line(response.body)),
+                   is_final(response.status)}));
 }
 
 void TokenRequest::on_deadline(Instant) noexcept {
   for (const auto& socket : sockets_)
     socket->end_at_once();
-  finish(std::unexpected(TokenFailure{
-      fmt::format("{} gave no answer within {} s", server(), kTimeout.milliseconds() / 1000)}));
+  finish(std::unexpected(
+      TokenFailure{fmt::format("{} gave no answer within {} s", server(), kTimeout.milliseconds() / 1000)}));
 }
 
 void TokenRequest::finish(Outcome outcome) {

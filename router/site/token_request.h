@@ -1,5 +1,6 @@
-// TokenRequest: redeems an access token once: finds the host, connects (to each of its addresses in turn), asks over TLS
-// 1.3 with only the token's CA trusted, and reads the answer, all within one deadline. See grant_desk.h for the protocol.
+// TokenRequest: redeems an access token once: finds the host, connects (to each of its addresses in turn), asks over
+// TLS 1.3 with only the token's CA trusted, and reads the answer, all within one deadline. See grant_desk.h for the
+// protocol.
 //
 // Owner: whoever made it; destroyed once over(). One thread, the loop's.
 #pragma once
@@ -33,8 +34,8 @@ class TokenRequest final : private TlsSocket::Owner {
 
   using Outcome = std::expected<std::string, TokenFailure>;  // the answer's text
 
-  // `token` is validated; `key` is that of the certificate to be, `subject` who redeems. `done` is called once, from the
-  // loop's turn, but for end().
+  // `token` is validated; `key` is that of the certificate to be, `subject` who redeems. `done` is called once, from
+  // the loop's turn, but for end().
   TokenRequest(SideLoop& loop, Resolver& resolver, const AccessToken& token, std::string key, std::string subject,
                std::function<void(Outcome)> done);
   ~TokenRequest();

@@ -28,7 +28,7 @@ struct TokenState {
 
 struct TokenStates {
   GrantAddress address;
-  std::map<std::string, Grant> grants;      // by name
+  std::map<std::string, Grant> grants;       // by name
   std::map<std::string, TokenState> tokens;  // by name
 };
 

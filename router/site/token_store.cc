@@ -82,9 +82,10 @@ void add_redeemed_links(const TokenStore& store, Resources& resources, Diagnosti
       Link& link = resources.links[i];
       if (site != nullptr && !has_endpoint(link, site->role())) {
         // The site was of the other role when the token was redeemed: no reason to refuse all of the input.
-        diagnostics.warning(token.source.position,
-                            fmt::format("{}: its link has no endpoint for the role {} and is left out; ask for a new token",
-                                        label(token), site->role()));
+        diagnostics.warning(
+            token.source.position,
+            fmt::format("{}: its link has no endpoint for the role {} and is left out; ask for a new token",
+                        label(token), site->role()));
         resources.links.erase(resources.links.begin() + static_cast<std::ptrdiff_t>(i));
         continue;
       }

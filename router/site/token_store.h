@@ -1,6 +1,6 @@
-// TokenStore: what has become of access tokens, in runtime/tokens/<name>.json, 0600: the key that the certificate is for,
-// made before anybody is asked, and once the token is redeemed the link that it gave. A token is known by its name and
-// its URL: another one of the same name begins anew.
+// TokenStore: what has become of access tokens, in runtime/tokens/<name>.json, 0600: the key that the certificate is
+// for, made before anybody is asked, and once the token is redeemed the link that it gave. A token is known by its name
+// and its URL: another one of the same name begins anew.
 //
 // Main thread, or a command.
 #pragma once

@@ -267,10 +267,11 @@ class Validator {
   void check_grant(const AccessGrant& grant) {
     constexpr std::size_t kGoodCode = 16;
     if (!grant.code.empty() && grant.code.size() < kGoodCode) {
-      diagnostics_.warning(grant.source.of("spec.code"),
-                           fmt::format("{}: spec.code has less than {} characters, which can be guessed; leave it out to "
-                                       "have a good one made",
-                                       label(grant), kGoodCode));
+      diagnostics_.warning(
+          grant.source.of("spec.code"),
+          fmt::format("{}: spec.code has less than {} characters, which can be guessed; leave it out to "
+                      "have a good one made",
+                      label(grant), kGoodCode));
     }
     const Site* site = resources_.site();
     if (site == nullptr || !resources_.router_accesses.empty() || !diagnostics_.complete()) return;
@@ -288,8 +289,9 @@ class Validator {
     const auto found = std::ranges::find_if(resources_.links, clashes);
     if (found == resources_.links.end()) return;
     error(token, "metadata.name",
-          fmt::format("the link that it is redeemed for gets the token's name, and there is a {} at {}; rename one of them",
-                      label(*found), to_string(found->source.position)));
+          fmt::format(
+              "the link that it is redeemed for gets the token's name, and there is a {} at {}; rename one of them",
+              label(*found), to_string(found->source.position)));
   }
 
   template <class T>

@@ -1,7 +1,12 @@
 // The ring itself on either kernel: NOPs in order, overflow of the completion queue, cancellation of nothing, eventfd.
 #include <cerrno>
 
+#include <poll.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
 #include "tests/conformance/kernel_test.h"
+#include "transport/base/fd.h"
 
 namespace fairlead::conformance {
 namespace {
@@ -86,6 +91,33 @@ TEST_P(RingTest, ABufferGroupIsRegisteredOnce) {
   auto again = BufferRing::open(ring(), *pool_, 1);
   ASSERT_FALSE(again.has_value());
   EXPECT_NE(again.error().message.find("File exists"), std::string::npos) << again.error().message;
+}
+
+// A thread that waits in poll() hears of a completion through a descriptor, whenever it comes: the ring is not entered
+// meanwhile.
+TEST_P(RingTest, ARegisteredEventTellsOfCompletionsToWhoWaitsElsewhere) {
+  if (GetParam() == KernelKind::kSim) GTEST_SKIP() << "nobody waits elsewhere in a simulated world";
+  const Fd event(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+  ASSERT_EQ(kernel().register_event(ring().raw(), event.get()), 0);
+  Pair pair = connect_pair();
+  std::uint8_t byte = 0;
+  Call& call = receive(pair.server, {&byte, 1});
+  settle();
+  std::uint64_t signals = 0;
+  while (::read(event.get(), &signals, sizeof signals) > 0) {
+  }
+  for (int round = 0; round < 3; ++round) {
+    ASSERT_EQ(::send(pair.client.fd(), "x", 1, MSG_NOSIGNAL), 1);
+    pollfd wait{event.get(), POLLIN, 0};
+    ASSERT_EQ(::poll(&wait, 1, 10'000), 1) << "round " << round;
+    ASSERT_EQ(::read(event.get(), &signals, sizeof signals), 8);
+    ring().turn(Duration{});
+    ASSERT_TRUE(call.ended());
+    EXPECT_EQ(call.last().res, 1);
+    if (round == 2) break;
+    ring().submit(call.op, [&](io_uring_sqe* sqe) { io_uring_prep_recv(sqe, pair.server.fd(), &byte, 1, 0); });
+    ring().turn(Duration{});
+  }
 }
 
 INSTANTIATE_TEST_SUITE_P(Kernels, RingTest, testing::Values(KernelKind::kLive, KernelKind::kSim),

@@ -31,9 +31,11 @@ import life
 import live
 import mesh
 import renewal
+import tokens
 import trust
 
-GROUPS = [module.GROUP for module in (applications, flows, life, live, trust, faults, command_line, mesh, renewal)]
+GROUPS = [module.GROUP for module in (applications, flows, life, live, trust, faults, command_line, mesh, renewal,
+                                         tokens)]
 
 
 class Group:

@@ -25,14 +25,14 @@ class Server:
     """Accepts on a host; each connection gets a thread that runs handler(socket). What a handler raises fails the
     scenario in check(); what it returns is in results."""
 
-    def __init__(self, context, host, port, handler):
+    def __init__(self, context, host, port, handler, address=None):
         self.results = []
         self.errors = []
         self._handler = handler
         self._changed = threading.Condition()
         self._sockets = set()
         self.port = port
-        self._listening = host.listen(port)
+        self._listening = host.listen(port, address)
         self._thread = threading.Thread(target=self._accept, daemon=True)
         self._thread.start()
         context.defer(self.close)

@@ -82,6 +82,10 @@ class SimKernel final : public Kernel {
   int enable_ring(io_uring& ring) noexcept override;
   void close_ring(io_uring& ring) noexcept override;
   int enter(io_uring& ring, Duration wait) noexcept override;
+
+  // A harness steps every loop anyway.
+  int register_event(io_uring&, int) noexcept override { return 0; }
+
   int register_buffer_ring(io_uring& ring, io_uring_buf_reg& registration) noexcept override;
   int unregister_buffer_ring(io_uring& ring, int group) noexcept override;
   int open_socket(int family) noexcept override;

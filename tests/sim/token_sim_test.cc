@@ -70,11 +70,11 @@ class TokenSimTest : public testing::TestWithParam<std::uint64_t> {
   void redeem() {
     const std::size_t at = outcomes_.size();
     outcomes_.emplace_back();
-    requests_.push_back(std::make_unique<TokenRequest>(
-        *west_, *resolver_, token_, key_, "west", [this, at](TokenRequest::Outcome outcome) {
-          EXPECT_FALSE(outcomes_[at]) << "told twice";
-          outcomes_[at] = std::move(outcome);
-        }));
+    requests_.push_back(std::make_unique<TokenRequest>(*west_, *resolver_, token_, key_, "west",
+                                                       [this, at](TokenRequest::Outcome outcome) {
+                                                         EXPECT_FALSE(outcomes_[at]) << "told twice";
+                                                         outcomes_[at] = std::move(outcome);
+                                                       }));
   }
 
   bool all_told() const {

@@ -43,8 +43,10 @@ class CliTest : public testing::Test {
 
 TEST_F(CliTest, UsageErrorsEndWithTwoAndSayWhatWasMeant) {
   EXPECT_EQ(run({}), 2);
-  EXPECT_TRUE(said("a command is missing; commands are "
-                   "run, check, link, site, listener, connector, network, route, trace, system, version")) << error_;
+  EXPECT_TRUE(
+      said("a command is missing; commands are "
+           "run, check, link, site, listener, connector, token, network, route, trace, system, version"))
+      << error_;
   EXPECT_EQ(run({"lnik", "status"}), 2);
   EXPECT_TRUE(said("unknown command 'lnik' (did you mean 'link'?)")) << error_;
   EXPECT_EQ(run({"link", "generate", "--csot", "3"}), 2);

@@ -257,7 +257,7 @@ TEST_F(CredentialsTest, AHostThatTheCertificateDoesNotNameIsRefused) {
   EXPECT_EQ(link.error().code, ErrorCode::kInvalid);
   EXPECT_NE(link.error().message.find("gw.fra.example"), std::string::npos) << link.error().message;
   EXPECT_NE(link.error().message.find("subjectAlternativeNames"), std::string::npos) << link.error().message;
-  EXPECT_NE(link.error().message.find("add 'gw2.fra.example' to spec.subjectAlternativeNames of RouterAccess in "),
+  EXPECT_NE(link.error().message.find("add 'gw2.fra.example' to spec.subjectAlternativeNames of RouterAccess in"),
             std::string::npos)
       << link.error().message;
   EXPECT_FALSE(generate_link(resources_, store_, {.host = "Not A Host"}));

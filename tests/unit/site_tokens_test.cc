@@ -1,6 +1,7 @@
-// Access grants and tokens without a network: who may redeem what and how often, what is remembered over a restart, what
-// each refusal says, and what is made of an answer.
+// Access grants and tokens without a network: who may redeem what and how often, what is remembered over a restart,
+// what each refusal says.
 
+#include <algorithm>
 #include <ctime>
 #include <filesystem>
 #include <string>
@@ -14,10 +15,7 @@
 #include "router/site/grant_book.h"
 #include "router/site/grant_desk.h"
 #include "router/site/resource_reader.h"
-#include "router/site/site_loader.h"
-#include "router/site/token_answer.h"
-#include "router/site/token_store.h"
-#include "router/site/token_url.h"
+#include "router/site/validate.h"
 #include "tests/unit/site_fixtures.h"
 #include "transport/tls/certificates.h"
 
@@ -94,7 +92,9 @@ TEST_F(GrantBookTest, GivesEachGrantAnIdAndACodeThatStay) {
 
 TEST_F(GrantBookTest, FilesAreForTheirOwnerOnly) {
   book_.set_grants({grant("one")}, kNow);
-  struct stat status{};
+
+  struct stat status {};
+
   ASSERT_EQ(stat((directory() / "one.json").c_str(), &status), 0);
   EXPECT_EQ(status.st_mode & 0777U, 0600U);
   ASSERT_EQ(stat(directory().c_str(), &status), 0);
@@ -146,11 +146,12 @@ TEST_F(GrantBookTest, TimeGoesByTheClockWhicheverWayThatIsSet) {
   EXPECT_EQ(book_.why_not_open(one, "", kNow + 59), std::nullopt);
   EXPECT_EQ(book_.why_not_open(one, "", kNow + 60), GrantBook::Refusal::kExpired);
   EXPECT_EQ(book_.why_not_open(one, "", kNow - 3600), std::nullopt) << "a clock that was set back";
-  EXPECT_FALSE(book_.any_open(kNow + 60));
+  EXPECT_TRUE(book_.any_answers(kNow + 60 + 86'399)) << "who comes too late is told";
+  EXPECT_FALSE(book_.any_answers(kNow + 60 + 86'400));
   resource.expiration_window = Duration::seconds(120);
   book_.set_grants({resource}, kNow + 61);
-  EXPECT_TRUE(book_.any_open(kNow + 61)) << "a longer window counts from the same beginning";
-  EXPECT_FALSE(book_.any_open(kNow + 120));
+  EXPECT_EQ(book_.why_not_open(one, "", kNow + 61), std::nullopt) << "a longer window counts from the same beginning";
+  EXPECT_EQ(book_.why_not_open(one, "", kNow + 120), GrantBook::Refusal::kExpired);
 }
 
 TEST_F(GrantBookTest, AWrongCodeIsAllowedOnlySoOften) {
@@ -174,15 +175,16 @@ TEST_F(GrantBookTest, ACodeOfTheUsersOwnIsUsed) {
 TEST_F(GrantBookTest, ARecordThatCannotBeReadIsNotTakenForANewGrant) {
   root_.write("grants/one.json", "{\"uid\": 7}");
   book_.set_grants({grant("one")}, kNow);
-  EXPECT_NE(book_.grants().at("one").error.find("grants/one.json"), std::string::npos) << book_.grants().at("one").error;
+  EXPECT_NE(book_.grants().at("one").error.find("grants/one.json"), std::string::npos)
+      << book_.grants().at("one").error;
   EXPECT_TRUE(book_.any_failed());
-  EXPECT_FALSE(book_.any_open(kNow));
+  EXPECT_FALSE(book_.any_answers(kNow));
   root_.write("grants/one.json", R"({"uid": "x", "code": "", "created": 1, "redemptions": []})");
   book_.set_grants({grant("one")}, kNow);
   EXPECT_TRUE(book_.any_failed());
   std::filesystem::remove(directory() / "one.json");
   book_.set_grants({grant("one")}, kNow);
-  EXPECT_TRUE(book_.any_open(kNow)) << "what failed is tried again";
+  EXPECT_TRUE(book_.any_answers(kNow)) << "what failed is tried again";
 }
 
 // ---- the desk
@@ -332,172 +334,106 @@ TEST_F(GrantDeskTest, AnAddressMayBeWrongOnlySoOften) {
   EXPECT_EQ(ask(request(), "2001:db8::99", kInstant + Duration::seconds(60)).status, 200U);
 }
 
-// ---- the URL
+// ---- as resources
 
-TEST(TokenUrlTest, TakesWhatTokensHave) {
-  const auto url = parse_token_url("https://gw1.fra.example:9090/1f0c2f4e-5c0b-4f7c-8a1e-7d2f1f5f0001");
-  ASSERT_TRUE(url) << url.error().message;
-  EXPECT_EQ(url->endpoint, (HostPort{"gw1.fra.example", 9090}));
-  EXPECT_EQ(url->target, "/1f0c2f4e-5c0b-4f7c-8a1e-7d2f1f5f0001");
-  EXPECT_EQ(parse_token_url("https://[2001:db8::1]:1/x")->endpoint, (HostPort{"2001:db8::1", 1}));
-  EXPECT_EQ(parse_token_url("https://10.0.0.1/a")->endpoint.port, 443);
-  EXPECT_EQ(parse_token_url("https://gw.example")->target, "/");
-  for (const char* text : {"https://gw1.fra.example:9090/x", "https://[2001:db8::1]:1/x"})
-    EXPECT_EQ(to_string(*parse_token_url(text)), text);
-}
-
-TEST(TokenUrlTest, RefusesAllElse) {
-  for (const char* text :
-       {"", "http://gw/x", "gw:9090/x", "https://", "https:///x", "https://gw:0/x", "https://gw:70000/x", "https://gw:/x",
-        "https://u@gw/x", "https://gw/a b", "https://gw/a\r\nHost: b", "https://gw/a#b", "https://[::1/x",
-        "https://[gw]/x", "https://GW/x", "HTTPS://gw/x"}) {
-    const auto url = parse_token_url(text);
-    ASSERT_FALSE(url) << text;
-    EXPECT_EQ(url.error().code, ErrorCode::kInvalid);
-  }
-}
-
-// ---- answers
-
-class TokenAnswerTest : public testing::Test {
+class GrantsAsResources : public testing::Test {
  protected:
-  static std::string indented(const std::string& key, const std::string& text) {
-    return "  " + key + ": " + encode_base64(text) + "\n";
+  void read(const std::string& text) { read_resources(text, "f", resources_, diagnostics_); }
+
+  // Of the whole site.
+  void validate_all(const std::string& site) {
+    read(site);
+    TemporaryDirectory nothing;
+    add_implied_router_access(resources_);
+    validate(resources_, CredentialSource(resources_, nothing.path(), nothing.path()), {}, diagnostics_);
   }
 
-  // As Skupper's controller writes them.
-  std::string secret(bool with_key = true) const {
-    return "---\napiVersion: v1\nkind: Secret\ntype: kubernetes.io/tls\nmetadata:\n  creationTimestamp: null\n"
-           "  name: x\ndata:\n" +
-           indented("ca.crt", bundle_.ca) + indented("tls.crt", bundle_.cert) +
-           (with_key ? indented("tls.key", bundle_.key) : "");
+  void expect_error(const std::string& beginning) {
+    const auto errors = errors_of(diagnostics_);
+    EXPECT_TRUE(std::ranges::any_of(errors, [&](const auto& error) { return error.starts_with(beginning); }))
+        << beginning << "\n"
+        << (errors.empty() ? std::string("no error") : errors.front());
   }
 
-  static std::string link(const std::string& name, const std::string& group, const std::string& role = "inter-router") {
-    return "---\napiVersion: skupper.io/v2alpha1\nkind: Link\nmetadata:\n  creationTimestamp: null\n  name: " + name +
-           "\nspec:\n  endpoints:\n  - group: " + group + "\n    host: 10.0.0.2\n    name: " + role +
-           "\n    port: \"55671\"\n  tlsCredentials: x\nstatus: {}\n";
-  }
-
-  Resources read(const std::string& text, std::string key = {}, std::string role = {}) {
-    made_ = make_link_resources({"west", "https://gw", text, std::move(key), 7, std::move(role)});
-    Resources resources;
-    if (!made_) return resources;
-    Diagnostics diagnostics;
-    read_resources(*made_, "made", resources, diagnostics);
-    EXPECT_FALSE(diagnostics.has_errors()) << *made_;
-    return resources;
-  }
-
-  PemBundle bundle_ = make_certificate(make_ca({.common_name = "their CA"}).value(), {.common_name = "west"}).value();
-  Result<std::string> made_;
+  Resources resources_;
+  Diagnostics diagnostics_;
 };
 
-TEST_F(TokenAnswerTest, SkuppersAnswerBecomesALinkOfTheTokensName) {
-  const Resources made = read(secret() + link("x", "skupper-router"));
-  ASSERT_TRUE(made_) << made_.error().message;
-  ASSERT_EQ(made.links.size(), 1U);
-  EXPECT_EQ(made.links[0].metadata.name, "west");
-  EXPECT_EQ(made.links[0].tls_credentials, "west");
-  EXPECT_EQ(made.links[0].cost, 7U);
-  EXPECT_EQ(made.links[0].endpoints.at(0).group, "skupper-router");
-  ASSERT_EQ(made.secrets.size(), 1U);
-  EXPECT_EQ(made.secrets[0].metadata.name, "west");
-  EXPECT_EQ(made.secrets[0].data.at("tls.key"), bundle_.key);
+TEST_F(GrantsAsResources, AreReadAsSkupperWritesThem) {
+  read(
+      "apiVersion: skupper.io/v2alpha1\nkind: AccessGrant\nmetadata: {name: for-ams}\n"
+      "spec: {redemptionsAllowed: 2, expirationWindow: 15m0s, settings: {}}\n---\n"
+      "kind: AccessGrant\nmetadata: {name: plain}\n---\n"
+      "kind: AccessGrant\nmetadata: {name: none}\nspec: {redemptionsAllowed: 0, code: k3Jt9sQwZx0pLm4n, issuer: "
+      "our-ca}\n");
+  ASSERT_FALSE(diagnostics_.has_errors()) << errors_of(diagnostics_).front();
+  ASSERT_EQ(resources_.access_grants.size(), 3U);
+  EXPECT_EQ(resources_.access_grants[0].redemptions_allowed, 2U);
+  EXPECT_EQ(resources_.access_grants[0].expiration_window, Duration::seconds(900));
+  EXPECT_EQ(resources_.access_grants[1].redemptions_allowed, 1U);
+  EXPECT_EQ(resources_.access_grants[1].expiration_window, Duration::seconds(900));
+  EXPECT_EQ(resources_.access_grants[2].redemptions_allowed, 1U) << "as Skupper takes it";
+  EXPECT_EQ(resources_.access_grants[2].code, "k3Jt9sQwZx0pLm4n");
+  EXPECT_EQ(resources_.access_grants[2].issuer, "our-ca");
 }
 
-TEST_F(TokenAnswerTest, ALinkForEachRouterOfTheOtherSite) {
-  const Resources made = read(secret() + link("x-1", "skupper-router") + link("x-2", "skupper-router-2"));
-  ASSERT_TRUE(made_) << made_.error().message;
-  ASSERT_EQ(made.links.size(), 2U);
-  EXPECT_EQ(made.links[0].metadata.name, "west-1");
-  EXPECT_EQ(made.links[1].metadata.name, "west-2");
-  EXPECT_EQ(made.links[1].tls_credentials, "west");
-}
-
-TEST_F(TokenAnswerTest, OurKeyIsUsedWhereTheAnswerHasNone) {
-  const Resources made = read(secret(false) + link("x", "a"), bundle_.key);
-  ASSERT_TRUE(made_) << made_.error().message;
-  EXPECT_EQ(made.secrets[0].data.at("tls.key"), bundle_.key);
-  static_cast<void>(read(secret(false) + link("x", "a"), make_key().value()));
-  ASSERT_FALSE(made_);
-  EXPECT_NE(made_.error().message.find("does not belong"), std::string::npos) << made_.error().message;
-}
-
-TEST_F(TokenAnswerTest, OnlyLinksThatThisSiteCanUse) {
-  const Resources made = read(secret() + link("x-1", "a") + link("x-2", "b", "edge"), {}, "edge");
-  ASSERT_TRUE(made_) << made_.error().message;
-  ASSERT_EQ(made.links.size(), 1U);
-  EXPECT_EQ(made.links[0].endpoints[0].role, "edge");
-  static_cast<void>(read(secret() + link("x", "a"), {}, "edge"));
-  ASSERT_FALSE(made_);
-  EXPECT_NE(made_.error().message.find("role edge"), std::string::npos) << made_.error().message;
-}
-
-TEST_F(TokenAnswerTest, WhatMakesNoLinkIsRefused) {
-  for (const std::string& text : std::vector<std::string>{
-        std::string(), std::string("<html>"), secret(), link("x", "a"), secret() + secret() + link("x", "a"),
-        secret() + "---\nkind: Link\nmetadata: {name: x}\n", "---\nkind: Site\nmetadata: {name: x}\n",
-        "---\nkind: Secret\nmetadata: {name: x}\ndata: {ca.crt: AAAA}\n" + link("x", "a")}) {
-    static_cast<void>(read(text));
-    ASSERT_FALSE(made_) << text;
-    EXPECT_NE(made_.error().message.find("https://gw"), std::string::npos) << made_.error().message;
+TEST_F(GrantsAsResources, WhatIsWrongIsSaidWithoutTheCode) {
+  read(
+      "kind: AccessGrant\nmetadata: {name: one}\nspec:\n  redemptionsAllowed: -1\n  expirationWindow: 15\n"
+      "  code: short\n  issuer: ../x\n  redemptions: 1\n---\n"
+      "kind: AccessToken\nmetadata: {name: two}\nspec:\n  url: http://gw/x\n  code: with space\n  linkCost: 0\n"
+      "  ca: none\n---\n"
+      "kind: AccessToken\nmetadata: {name: three}\n");
+  expect_error("4:23: AccessGrant one: spec.redemptionsAllowed");
+  expect_error("5:21: AccessGrant one: spec.expirationWindow");
+  expect_error("6:9: AccessGrant one: spec.code: is no code");
+  expect_error("7:11: AccessGrant one: spec.issuer");
+  expect_error("8:3: AccessGrant one: unknown field 'redemptions' in spec");
+  expect_error("13:8: AccessToken two: spec.url: found 'http://gw/x'; needed is https://");
+  expect_error("14:9: AccessToken two: spec.code: is no code");
+  expect_error("15:13: AccessToken two: spec.linkCost");
+  expect_error("16:7: AccessToken two: spec.ca: holds no certificate");
+  expect_error("18:1: AccessToken three: spec.url: is missing");
+  expect_error("18:1: AccessToken three: spec.code: is missing");
+  expect_error("18:1: AccessToken three: spec.ca: is missing");
+  for (const std::string& error : errors_of(diagnostics_)) {
+    EXPECT_EQ(error.find("short"), std::string::npos) << error;
+    EXPECT_EQ(error.find("with space"), std::string::npos) << error;
   }
 }
 
-// ---- tokens that were redeemed
-
-class TokenStoreTest : public TokenAnswerTest {
- protected:
-  AccessToken token(const std::string& url = "https://gw/1") const {
-    AccessToken token;
-    token.metadata.name = "west";
-    token.url = url;
-    token.link_cost = 9;
-    return token;
-  }
-
-  TemporaryDirectory root_;
-  NamespacePaths paths_{root_.path(), "default"};
-  TokenStore store_{paths_.runtime_tokens()};
-};
-
-TEST_F(TokenStoreTest, TheKeyStaysTheSameUntilTheTokenIsAnother) {
-  const std::string key = store_.prepare(token()).value().key;
-  EXPECT_EQ(store_.prepare(token()).value().key, key);
-  EXPECT_NE(store_.prepare(token("https://gw/2")).value().key, key);
-  struct stat status{};
-  ASSERT_EQ(stat(store_.file_of("west").c_str(), &status), 0);
-  EXPECT_EQ(status.st_mode & 0777U, 0600U);
+TEST_F(GrantsAsResources, ASiteThatNobodyCanDialGrantsNothing) {
+  validate_all("kind: Site\nmetadata: {name: west}\n---\nkind: AccessGrant\nmetadata: {name: one}\n");
+  expect_error("4:1: AccessGrant one: Site west accepts no links; set spec.linkAccess");
 }
 
-TEST_F(TokenStoreTest, ARedeemedTokenIsALinkAtTheCostThatItSays) {
-  const std::string input =
-      "kind: Site\nmetadata: {name: west}\n---\nkind: AccessToken\nmetadata: {name: west}\nspec:\n  url: https://gw/1\n"
-      "  code: correct-horse-battery\n  linkCost: 9\n  ca: |\n    -----BEGIN CERTIFICATE-----\n    AAAA\n"
-      "    -----END CERTIFICATE-----\n";
-  root_.write("namespaces/default/input/resources/site.yaml", input);
-  EXPECT_TRUE(load_namespace(paths_)->resources.links.empty());
-  const std::string text =
-      make_link_resources({"west", "https://gw", secret() + link("x", "a"), {}, 1, "inter-router"}).value();
-  ASSERT_TRUE(store_.write("west", {"https://gw/1", bundle_.key, kNow, text}));
-  const auto site = load_namespace(paths_);
-  EXPECT_FALSE(site->diagnostics.has_errors()) << errors_of(site->diagnostics).front();
-  ASSERT_EQ(site->resources.links.size(), 1U);
-  EXPECT_EQ(site->resources.links[0].cost, 9U);
-  EXPECT_EQ(site->resources.links[0].of_token, "west");
+TEST_F(GrantsAsResources, NorDoesAnEdgeSite) {
+  validate_all(
+      "kind: Site\nmetadata: {name: west}\nspec: {edge: true}\n---\nkind: AccessGrant\nmetadata: {name: one}\n");
+  expect_error("5:1: AccessGrant one: Site west accepts no links, because it is an edge site");
+}
 
-  ASSERT_TRUE(store_.write("west", {"https://gw/2", bundle_.key, kNow, text}));
-  EXPECT_TRUE(load_namespace(paths_)->resources.links.empty()) << "that was another token";
+TEST_F(GrantsAsResources, ThePortOfGrantsIsClaimedWhereThereAreAny) {
+  const std::string site =
+      "kind: Site\nmetadata: {name: west}\nspec: {linkAccess: default, grantServer: {port: 7001, host: "
+      "gw.example}}\n---\n"
+      "kind: Listener\nmetadata: {name: a}\nspec: {routingKey: a, host: 127.0.0.1, port: 7001}\n";
+  validate_all(site);
+  EXPECT_FALSE(diagnostics_.has_errors()) << errors_of(diagnostics_).front();
+  EXPECT_EQ(resources_.site()->grant_server.host, "gw.example");
+  resources_ = {};
+  validate_all(site + "---\nkind: AccessGrant\nmetadata: {name: one}\nspec: {code: k3Jt9sQw}\n");
+  expect_error("7:46: Listener a: spec.port: port 7001 on 127.0.0.1 is already taken by Site west");
+  EXPECT_NE(warnings_of(diagnostics_).front().find("less than 16 characters"), std::string::npos);
+}
 
-  // The site has become an edge site since: a warning, and all else is in use.
-  ASSERT_TRUE(store_.write("west", {"https://gw/1", bundle_.key, kNow, text}));
-  root_.write("namespaces/default/input/resources/site.yaml",
-              "kind: Site\nmetadata: {name: west}\nspec: {edge: true}\n" + input.substr(input.find("---")));
-  const auto edge = load_namespace(paths_);
-  EXPECT_FALSE(edge->diagnostics.has_errors());
-  EXPECT_TRUE(edge->resources.links.empty());
-  EXPECT_NE(warnings_of(edge->diagnostics).back().find("role edge"), std::string::npos);
+TEST_F(GrantsAsResources, ATokenAndALinkOfOneNameDoNotGoTogether) {
+  validate_all(
+      "kind: Site\nmetadata: {name: west}\n---\nkind: AccessToken\nmetadata: {name: east}\nspec:\n"
+      "  url: https://gw/x\n  code: k3Jt9sQwZx0pLm4n\n  ca: |\n    -----BEGIN CERTIFICATE-----\n    AA==\n"
+      "    -----END CERTIFICATE-----\n---\n"
+      "kind: Link\nmetadata: {name: east}\nspec: {tlsSecret: x, interRouter: {host: gw, port: 1}}\n");
+  expect_error("5:18: AccessToken east: metadata.name: the link that it is redeemed for gets the token's name");
 }
 
 }  // namespace

@@ -284,15 +284,15 @@ TEST_P(CertificatesOfEveryKind, OpensslReadsTheRequestAndWhatCameOfIt) {
   const std::string request = make_signing_request(key, "west").value();
   dir.write("request.der", request);
   dir.write("ca.crt", ca_.cert);
-  dir.write("tls.crt", certify(ca_, {.common_name = "west", .client_only = true},
-                               public_key_of_request(request).value()).value());
-  const auto shown = run({"openssl", "req", "-inform", "DER", "-in", dir.path("request.der"), "-noout", "-verify",
-                                  "-subject"});
+  dir.write("tls.crt",
+            certify(ca_, {.common_name = "west", .client_only = true}, public_key_of_request(request).value()).value());
+  const auto shown =
+      run({"openssl", "req", "-inform", "DER", "-in", dir.path("request.der"), "-noout", "-verify", "-subject"});
   EXPECT_EQ(shown.status, 0) << shown.output;
   EXPECT_NE(shown.output.find("CN = west"), std::string::npos) << shown.output;
   const auto verify = [&](const char* purpose) {
-    return run({"openssl", "verify", "-x509_strict", "-purpose", purpose, "-CAfile", dir.path("ca.crt"),
-                        dir.path("tls.crt")});
+    return run(
+        {"openssl", "verify", "-x509_strict", "-purpose", purpose, "-CAfile", dir.path("ca.crt"), dir.path("tls.crt")});
   };
   EXPECT_EQ(verify("sslclient").status, 0) << verify("sslclient").output;
   EXPECT_NE(verify("sslserver").status, 0) << "good for dialling only";
@@ -302,8 +302,8 @@ TEST(CertificateRequests, OfOpenssl) {
   SKIP_WITHOUT_OPENSSL();
   const TempDir dir;
   const auto make = [&](std::vector<std::string> kind) {
-    std::vector<std::string> words = {"openssl", "req", "-new", "-nodes", "-subj", "/CN=west", "-keyout",
-                                      dir.path("k"), "-outform", "DER", "-out", dir.path("r"), "-newkey"};
+    std::vector<std::string> words = {"openssl",     "req",      "-new", "-nodes", "-subj",       "/CN=west", "-keyout",
+                                      dir.path("k"), "-outform", "DER",  "-out",   dir.path("r"), "-newkey"};
     words.insert(words.end(), kind.begin(), kind.end());
     EXPECT_EQ(run(words).status, 0);
     return public_key_of_request(dir.read("r"));

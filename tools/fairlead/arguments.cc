@@ -207,7 +207,8 @@ void CommandLine::add_token(CLI::App& token) {
   };
   const auto is_duration = [](const std::string& text) {
     const auto window = parse_duration(text);
-    return window && window->ns > 0 ? std::string() : fmt::format("found '{}'; needed is a time such as 15m or 1h30m", text);
+    return window && window->ns > 0 ? std::string()
+                                    : fmt::format("found '{}'; needed is a time such as 15m or 1h30m", text);
   };
   token_issue_command = token.add_subcommand(
       "issue", "Write a token: whoever has it can make a link to this site, until it expires or is used up");

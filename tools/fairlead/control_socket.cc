@@ -218,8 +218,7 @@ void ControlSocket::add_to(std::vector<pollfd>& fds) const {
 }
 
 bool ControlSocket::waiting() const {
-  return listening_.paused() ||
-         std::ranges::any_of(clients_, [](const auto& client) { return client->waiting(); });
+  return listening_.paused() || std::ranges::any_of(clients_, [](const auto& client) { return client->waiting(); });
 }
 
 void ControlSocket::accept() {

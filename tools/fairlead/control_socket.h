@@ -36,7 +36,7 @@ namespace fairlead {
 
 // What the gateway's process does itself when it is asked.
 struct ControlActions {
-  std::function<Reload()> reload;                                           // reads the input anew
+  std::function<Reload()> reload;  // reads the input anew
   std::function<nlohmann::ordered_json(const std::string& name)> describe_grant;
 };
 

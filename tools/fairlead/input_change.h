@@ -1,5 +1,5 @@
-// How commands change a site: files of input/resources are written or removed, as a whole and only if the input is valid
-// afterwards, and a gateway that runs puts them to use before the command goes on.
+// How commands change a site: files of input/resources are written or removed, as a whole and only if the input is
+// valid afterwards, and a gateway that runs puts them to use before the command goes on.
 #pragma once
 
 #include <functional>

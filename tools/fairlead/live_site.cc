@@ -86,9 +86,9 @@ void LiveSite::change(Reload& reload) {
   auto config = make_gateway_config(fresh->resources, store, &config_);
   if (!config) return reload.errors.push_back(config.error().message);
   if (config->edge != config_.edge) {
-    return reload.errors.push_back(fmt::format(
-        "{}: spec.edge was {} when the gateway started, and changes only with the next start",
-        label(*fresh->resources.site()), config_.edge));
+    return reload.errors.push_back(
+        fmt::format("{}: spec.edge was {} when the gateway started, and changes only with the next start",
+                    label(*fresh->resources.site()), config_.edge));
   }
   const ConfigChanges changes = compare(config_, *config);
   auto applied = changes.metrics ? serve_metrics(config->metrics) : Result<void>();

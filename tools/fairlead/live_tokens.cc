@@ -55,7 +55,8 @@ LiveTokens::~LiveTokens() {
     request->end();
   const auto joined = [&] {
     server_.reap();
-    return server_.closed() && std::ranges::all_of(ended_requests_, [](const auto& request) { return request->over(); });
+    return server_.closed() &&
+           std::ranges::all_of(ended_requests_, [](const auto& request) { return request->over(); });
   };
   while (!joined())
     loop_->turn(kJoin);
@@ -90,8 +91,12 @@ LiveTokens::Events LiveTokens::serve() {
 }
 
 void LiveTokens::on_tick(Instant now) noexcept {
-  const bool to_serve = book_.any_open(unix_s());
+  const bool to_serve = book_.any_answers(unix_s());
   if (book_.any_failed() || !states_.address.error.empty() || to_serve != server_.listening()) serve_grants();
+  const std::int64_t now_unix_s = unix_s();
+  const auto expired =
+      std::ranges::count_if(book_.grants(), [&](const auto& known) { return known.second.expired(now_unix_s); });
+  events_.changed |= std::exchange(expired_, expired) != expired;
   for (auto& [name, attempt] : attempts_) {
     if (attempt.unwritten) {
       keep(name, attempt, *attempt.unwritten);
@@ -103,7 +108,7 @@ void LiveTokens::on_tick(Instant now) noexcept {
 }
 
 void LiveTokens::keep_ticking() noexcept {
-  const bool grants = book_.any_failed() || book_.any_open(unix_s()) || !states_.address.error.empty();
+  const bool grants = book_.any_failed() || book_.any_answers(unix_s()) || !states_.address.error.empty();
   const bool tokens = std::ranges::any_of(
       attempts_, [&](const auto& attempt) { return !states_.tokens[attempt.first].final || attempt.second.unwritten; });
   if (!grants && !tokens && !server_.listening()) return tick_.cancel();
@@ -112,14 +117,14 @@ void LiveTokens::keep_ticking() noexcept {
 
 // ---- grants
 
-// The port is open while there is something to redeem.
+// The port is open while somebody may ask for a grant.
 void LiveTokens::serve_grants() {
   if (resources_ == nullptr) return;
   const std::int64_t now_unix_s = unix_s();
   book_.set_grants(resources_->access_grants, now_unix_s);
   const GrantAddress before = states_.address;
   const bool was_listening = server_.listening();
-  if (!book_.any_open(now_unix_s)) {
+  if (!book_.any_answers(now_unix_s)) {
     server_.stop_listening();
     states_.address.error.clear();
   } else {
@@ -130,8 +135,8 @@ void LiveTokens::serve_grants() {
     auto credentials = entry ? Credentials::load(entry->bundle) : std::unexpected(entry.error());
     const std::string& bind_host = site.grant_server.bind_host.empty() ? resources_->router_accesses.front().bind_host
                                                                        : site.grant_server.bind_host;
-    Result<void> listening =
-        credentials ? server_.listen({bind_host, site.grant_server.port}, *credentials) : std::unexpected(credentials.error());
+    Result<void> listening = credentials ? server_.listen({bind_host, site.grant_server.port}, *credentials)
+                                         : std::unexpected(credentials.error());
     states_.address = {};
     if (listening) {
       credentials_ = *credentials;
@@ -141,12 +146,13 @@ void LiveTokens::serve_grants() {
     } else {
       server_.stop_listening();
       states_.address.error = listening.error().message;
-      if (before.error != listening.error().message) log_error("access tokens cannot be redeemed: {}", listening.error().message);
+      if (before.error != listening.error().message)
+        log_error("access tokens cannot be redeemed: {}", listening.error().message);
     }
   }
   if (server_.listening() != was_listening || states_.address.host_port != before.host_port) {
     if (server_.listening()) log_info("access tokens are redeemed at https://{}", states_.address.host_port);
-    if (!server_.listening() && was_listening) log_info("no access token is left to be redeemed; its port is closed");
+    if (!server_.listening() && was_listening) log_info("no access grant is left; their port is closed");
     events_.changed = true;
   }
   events_.changed |= states_.address.error != before.error;
@@ -167,7 +173,7 @@ nlohmann::ordered_json LiveTokens::describe_grant(const std::string& name) const
   const Grant& grant = found->second;
   if (!grant.error.empty()) return {{"error", grant.error}};
   if (!states_.address.error.empty()) return {{"error", states_.address.error}};
-  if (states_.address.host_port.empty()) return {{"error", "the grant has expired, or is used up"}};
+  if (states_.address.host_port.empty()) return {{"error", "the grant has expired"}};
   return {{"url", states_.address.url_of(grant)},
           {"code", grant.code},
           {"ca", states_.address.ca},

@@ -1,5 +1,5 @@
-// LiveTokens: the access grants and tokens of a running gateway: serves redemptions of the former where there are any
-// that can be redeemed, and redeems the latter, each once. Both over a ring of the main thread's own, so that traffic
+// LiveTokens: the access grants and tokens of a running gateway: serves the former where there are any,
+// and redeems the latter, each once. Both over a ring of the main thread's own, so that traffic
 // does not notice.
 //
 // Main thread.
@@ -40,6 +40,7 @@ class LiveTokens {
 
   // Readable when serve() has something to do.
   int fd() noexcept { return loop_->fd(); }
+
   // serve() has to come again within this time.
   Duration until_next() noexcept { return loop_->until_next(); }
 
@@ -47,6 +48,7 @@ class LiveTokens {
     bool changed = false;   // something in states()
     bool redeemed = false;  // a token: the input gives one link more
   };
+
   // Does what can be done without waiting.
   Events serve();
 
@@ -93,9 +95,10 @@ class LiveTokens {
   std::shared_ptr<const Credentials> credentials_;  // that the server presents
   std::string host_;                                // that its URLs name
   TokenStore store_;
-  std::map<std::string, Attempt> attempts_;                  // by the token's name
+  std::map<std::string, Attempt> attempts_;  // by the token's name
   std::vector<std::unique_ptr<TokenRequest>> ended_requests_;
   TokenStates states_;
+  std::ptrdiff_t expired_ = 0;  // grants, when it was looked at last
   Events events_;
 
   TimerOf<&LiveTokens::on_tick> tick_{*this};

@@ -2,14 +2,11 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <optional>
-#include <sstream>
 #include <utility>
 
-#include <boost/asio/buffer.hpp>
-#include <boost/beast/http.hpp>
 #include <sys/socket.h>
 
+#include "router/site/http_reader.h"
 #include "router/site/metrics.h"
 #include "transport/resolver.h"
 
@@ -17,50 +14,26 @@ namespace fairlead {
 
 namespace {
 
-namespace http = boost::beast::http;
 using Clock = std::chrono::steady_clock;
 
 constexpr std::size_t kClientsMax = 16;
-constexpr std::uint32_t kHeaderBytesMax = 8192;
 constexpr std::size_t kPieceBytes = 4096;
 constexpr std::chrono::seconds kIdleMax{30};  // for a request, and for taking its answer
 constexpr char kPath[] = "/metrics";
 
-using Response = http::response<http::string_body>;
-
-Response plain(http::status status, unsigned version, std::string text) {
-  Response response(status, version);
-  response.set(http::field::content_type, "text/plain; charset=utf-8");
-  response.body() = std::move(text);
-  return response;
-}
-
-Response answer(const http::request<http::empty_body>& request, const std::function<std::string()>& metrics) {
-  const auto target = request.target();
-  const auto path = target.substr(0, target.find('?'));
-  if (request.method() != http::verb::get && request.method() != http::verb::head) {
-    Response response = plain(http::status::method_not_allowed, request.version(), "only GET and HEAD\n");
-    response.set(http::field::allow, "GET, HEAD");
-    return response;
+HttpResponse answer(const HttpRequest& request, const std::function<std::string()>& metrics) {
+  if (request.method != "GET" && request.method != "HEAD") {
+    return {405, "only GET and HEAD\n", kPlainText, {{"Allow", "GET, HEAD"}}};
   }
-  if (path != kPath) return plain(http::status::not_found, request.version(), "the metrics are at /metrics\n");
-  Response response(http::status::ok, request.version());
-  response.set(http::field::content_type, kMetricsContentType);
-  response.body() = metrics();
-  return response;
-}
-
-http::status status_of(const boost::beast::error_code& error) {
-  if (error == http::error::header_limit) return http::status::request_header_fields_too_large;
-  if (error == http::error::body_limit) return http::status::payload_too_large;
-  return http::status::bad_request;
+  if (request.path() != kPath) return {404, "the metrics are at /metrics\n"};
+  return {200, metrics(), kMetricsContentType};
 }
 
 }  // namespace
 
 class MetricsServer::Client {
  public:
-  Client(Fd fd, Clock::time_point now) : fd_(std::move(fd)), since_(now) { begin(); }
+  Client(Fd fd, Clock::time_point now) : fd_(std::move(fd)), since_(now) {}
 
   int fd() const noexcept { return fd_.get(); }
 
@@ -72,12 +45,12 @@ class MetricsServer::Client {
 
   void serve(const std::function<std::string()>& metrics, Clock::time_point now) {
     if (out_.empty()) read(now);
-    while (!over_ && out_.empty() && parse()) {
-      const auto& request = parser_->get();
-      Response response = answer(request, metrics);
-      response.keep_alive(request.keep_alive());
-      say(std::move(response), request.method() == http::verb::head);
-      begin();
+    while (!over_ && out_.empty()) {
+      auto request = reader_.next();
+      if (request && !*request) break;
+      const HttpRequest asked = request ? std::move(**request) : HttpRequest();
+      out_ = to_bytes(request ? answer(asked, metrics) : request.error(), asked);
+      close_after_ = !asked.keep_alive;
       write(now);
     }
     write(now);
@@ -85,14 +58,6 @@ class MetricsServer::Client {
   }
 
  private:
-  // A request that comes next.
-  void begin() {
-    parser_.emplace();
-    parser_->header_limit(kHeaderBytesMax);
-    parser_->body_limit(std::uint64_t{0});
-    parser_->eager(true);
-  }
-
   void read(Clock::time_point now) {
     char piece[kPieceBytes];
     const ssize_t size = ::recv(fd(), piece, sizeof piece, MSG_DONTWAIT);
@@ -102,33 +67,8 @@ class MetricsServer::Client {
       return;
     }
     // Only what is answered counts: a request that trickles in is bounded too.
-    if (in_.empty() && !parser_->got_some()) since_ = now;
-    in_.append(piece, static_cast<std::size_t>(size));
-  }
-
-  // True: a whole request is there.
-  bool parse() {
-    if (in_.empty()) return false;
-    boost::beast::error_code error;
-    const std::size_t used = parser_->put(boost::asio::buffer(in_), error);
-    in_.erase(0, used);
-    if (error == http::error::need_more) return false;
-    if (error) {
-      Response response = plain(status_of(error), 11, error.message() + "\n");
-      response.keep_alive(false);
-      say(std::move(response), false);
-      return false;
-    }
-    return parser_->is_done();
-  }
-
-  void say(Response response, bool head) {
-    response.prepare_payload();
-    close_after_ = !response.keep_alive();
-    std::ostringstream text;
-    text << response.base();
-    out_ = text.str();
-    if (!head) out_ += response.body();
+    if (reader_.idle()) since_ = now;
+    reader_.put({piece, static_cast<std::size_t>(size)});
   }
 
   void write(Clock::time_point now) {
@@ -145,8 +85,7 @@ class MetricsServer::Client {
 
   Fd fd_;
   Clock::time_point since_;  // it last got on
-  std::optional<http::request_parser<http::empty_body>> parser_;
-  std::string in_;
+  HttpReader reader_{0};
   std::string out_;
   bool close_after_ = false;
   bool over_ = false;

@@ -1,5 +1,5 @@
-// `fairlead site|listener|connector|token status`: what runtime/status.json says while a gateway runs, and otherwise what is
-// configured, with the fact that none runs.
+// `fairlead site|listener|connector|token status`: what runtime/status.json says while a gateway runs, and otherwise
+// what is configured, with the fact that none runs.
 
 #include <algorithm>
 #include <ctime>
@@ -65,12 +65,9 @@ TableRow listener_row(const Json& listener) {
 }
 
 TableRow connector_row(const Json& connector) {
-  return {text_at(connector, "/metadata/name"),
-          text_at(connector, "/status/status"),
-          text_at(connector, "/spec/routingKey"),
-          text_at(connector, "/spec/host"),
-          text_at(connector, "/spec/port"),
-          text_at(connector, "/status/connections/open"),
+  return {text_at(connector, "/metadata/name"),   text_at(connector, "/status/status"),
+          text_at(connector, "/spec/routingKey"), text_at(connector, "/spec/host"),
+          text_at(connector, "/spec/port"),       text_at(connector, "/status/connections/open"),
           text_at(connector, "/status/message")};
 }
 
@@ -83,12 +80,9 @@ std::string redeemed(const Json& document) {
 }
 
 TableRow token_row(const Json& document) {
-  return {text_at(document, "/metadata/name"),
-          text_at(document, "/kind"),
-          text_at(document, "/status/status"),
-          redeemed(document),
-          text_at(document, "/status/expirationTime"),
-          text_at(document, "/status/message")};
+  return {text_at(document, "/metadata/name"),         text_at(document, "/kind"),
+          text_at(document, "/status/status"),         redeemed(document),
+          text_at(document, "/status/expirationTime"), text_at(document, "/status/message")};
 }
 
 View view_of(StatusOf what) {

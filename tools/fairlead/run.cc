@@ -12,6 +12,7 @@
 #include <utility>
 #include <vector>
 
+#include "version.h"
 #include <fmt/format.h>
 #include <poll.h>
 #include <sched.h>
@@ -36,7 +37,6 @@
 #include "tools/fairlead/metrics_server.h"
 #include "tools/fairlead/report.h"
 #include "transport/base/fd.h"
-#include "version.h"
 
 namespace fairlead {
 
@@ -158,8 +158,10 @@ class Supervisor {
   void run() {
     write_status();
     while (!done()) {
-      std::vector<pollfd> fds = {
-          {signals_.get(), POLLIN, 0}, {gateway_.status_fd(), POLLIN, 0}, {files_.fd(), POLLIN, 0}, {tokens_.fd(), POLLIN, 0}};
+      std::vector<pollfd> fds = {{signals_.get(), POLLIN, 0},
+                                 {gateway_.status_fd(), POLLIN, 0},
+                                 {files_.fd(), POLLIN, 0},
+                                 {tokens_.fd(), POLLIN, 0}};
       // A negative descriptor is not polled: between two writes the event waits where it is. What is not polled and how
       // long is waited follow from one moment, or the event could be left out of a wait for an hour.
       const auto now = Clock::now();

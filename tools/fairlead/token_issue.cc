@@ -58,11 +58,11 @@ Result<Json> wait_for_grant(const NamespacePaths& paths, const std::string& name
   while (true) {
     Json grant;
     std::string error = "the gateway ended";
-    const auto asked = ask_gateway(paths.control_socket(), {{"command", "grant"}, {"name", name}}, kAnswerMs,
-                                   [&](const Json& answer) {
-                                     if (answer.contains("grant")) grant = answer["grant"];
-                                     if (answer.contains("error")) error = text_at(answer, "/error");
-                                   });
+    const auto asked =
+        ask_gateway(paths.control_socket(), {{"command", "grant"}, {"name", name}}, kAnswerMs, [&](const Json& answer) {
+          if (answer.contains("grant")) grant = answer["grant"];
+          if (answer.contains("error")) error = text_at(answer, "/error");
+        });
     if (!asked) return std::unexpected(asked.error());
     if (!grant.is_null()) return grant;
     if (Clock::now() >= give_up) return fail(ErrorCode::kTimeout, error);
@@ -134,11 +134,12 @@ int issue_token(const CommonArguments& common, const TokenIssueArguments& argume
     fmt::print("{}", *token);
     return kExitOk;
   }
-  fmt::print("The token is in {}: whoever has it can make {} to this site until {}.\n"
-             "At the other site: fairlead token redeem {}\n",
-             arguments.file,
-             arguments.redemptions_allowed == 1 ? "one link" : fmt::format("{} links", arguments.redemptions_allowed),
-             text_at(grant, "/expirationTime"), std::filesystem::path(arguments.file).filename().string());
+  fmt::print(
+      "The token is in {}: whoever has it can make {} to this site until {}.\n"
+      "At the other site: fairlead token redeem {}\n",
+      arguments.file,
+      arguments.redemptions_allowed == 1 ? "one link" : fmt::format("{} links", arguments.redemptions_allowed),
+      text_at(grant, "/expirationTime"), std::filesystem::path(arguments.file).filename().string());
   return kExitOk;
 }
 

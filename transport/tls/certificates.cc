@@ -211,14 +211,14 @@ Result<std::string> issue(const Authority& authority, const CertificateRequest& 
   const auto hosts = encode_hosts(request.hosts);
   if (!hosts) return hosts;
   const std::string key_id = key_id_of(public_key);
-  const std::string purposes = (request.client_only ? std::string() : std::string(kServerAuth)) + std::string(kClientAuth);
+  const std::string purposes =
+      (request.client_only ? std::string() : std::string(kServerAuth)) + std::string(kClientAuth);
   Outline made = outline(request.common_name, request.valid_from_days, request.validity_days, std::move(public_key));
   made.issuer = authority.subject;
-  made.extensions =
-      extension(kBasicConstraints, Critical::kYes, der::sequence({})) +
-      extension(kKeyUsage, Critical::kYes, der::element(der::kBitString, kMaySign)) +
-      extension(kExtendedKeyUsage, Critical::kNo, der::sequence(purposes)) +
-      extension(kSubjectKeyId, Critical::kNo, der::element(der::kOctetString, key_id));
+  made.extensions = extension(kBasicConstraints, Critical::kYes, der::sequence({})) +
+                    extension(kKeyUsage, Critical::kYes, der::element(der::kBitString, kMaySign)) +
+                    extension(kExtendedKeyUsage, Critical::kNo, der::sequence(purposes)) +
+                    extension(kSubjectKeyId, Critical::kNo, der::element(der::kOctetString, key_id));
   if (!authority.key_id.empty()) {
     made.extensions +=
         extension(kAuthorityKeyId, Critical::kNo, der::sequence(der::element(der::primitive(0), authority.key_id)));

@@ -36,7 +36,7 @@ struct CertificateRequest {
   std::string common_name{};
   std::vector<std::string> hosts{};  // subject alternative names: IP literals become IP names, all others DNS names
   std::int32_t validity_days = 365;
-  bool client_only = false;  // its holder may dial links with it, and pass for no server
+  bool client_only = false;          // its holder may dial links with it, and pass for no server
   std::int32_t valid_from_days = 0;  // shifts the beginning; tests make expired certificates with a negative number
   KeyKind kind = KeyKind::kP256;
 };

@@ -1,4 +1,5 @@
-// DerReader: the elements of a DER sequence (X.690), one by one, out of bytes that nobody has checked. Pure; any thread.
+// DerReader: the elements of a DER sequence (X.690), one by one, out of bytes that nobody has checked. Pure; any
+// thread.
 #pragma once
 
 #include <cstdint>

@@ -54,16 +54,21 @@ class Handshake::Impl {
         peer_(std::move(peer)),
         alpn_(std::move(alpn)),
         alpn_required_(alpn_required) {}
+
   ~Impl() { close(); }
+
   Impl(const Impl&) = delete;
   Impl& operator=(const Impl&) = delete;
 
   Result<void> open(WOLFSSL_CTX* context, const std::vector<CipherSuite>& suites, int verify_mode);
+
   void expect_host(std::string host) { host_ = std::move(host); }
 
   Result<Progress> feed(std::span<const std::uint8_t> received);
   Error closed_by_peer() const;
+
   std::vector<std::uint8_t>& output() noexcept { return output_; }
+
   HandshakeResult take();
 
  private:
@@ -90,7 +95,9 @@ class Handshake::Impl {
   std::unexpected<Error> explain_refusal() const;
   void say_plain(AlertDescription description);
   void say_sealed(AlertDescription description);
+
   std::string who() const { return (client_ ? "peer at " : "client ") + peer_; }
+
   void close() noexcept;
 
   std::shared_ptr<const Credentials> credentials_;
@@ -159,11 +166,20 @@ int Handshake::Impl::on_secret(WOLFSSL*, int id, const unsigned char* secret, in
   if (size < 0 || static_cast<std::size_t>(size) > TrafficSecret::kSizeMax) return BUFFER_E;
   const TrafficSecret copy({secret, static_cast<std::size_t>(size)});
   switch (id) {
-    case CLIENT_HANDSHAKE_TRAFFIC_SECRET: self.client_handshake_secret_ = copy; break;
-    case SERVER_HANDSHAKE_TRAFFIC_SECRET: self.server_handshake_secret_ = copy; break;
-    case CLIENT_TRAFFIC_SECRET: self.client_secret_ = copy; break;
-    case SERVER_TRAFFIC_SECRET: self.server_secret_ = copy; break;
-    default: break;
+    case CLIENT_HANDSHAKE_TRAFFIC_SECRET:
+      self.client_handshake_secret_ = copy;
+      break;
+    case SERVER_HANDSHAKE_TRAFFIC_SECRET:
+      self.server_handshake_secret_ = copy;
+      break;
+    case CLIENT_TRAFFIC_SECRET:
+      self.client_secret_ = copy;
+      break;
+    case SERVER_TRAFFIC_SECRET:
+      self.server_secret_ = copy;
+      break;
+    default:
+      break;
   }
   return 0;
 }
@@ -313,12 +329,15 @@ std::unexpected<Error> Handshake::Impl::explain(int error) const {
     return std::unexpected(error_of_alert(static_cast<std::uint8_t>(alerts.last_rx.code), who()));
   }
   switch (error) {
-    case NO_PEER_CERT: return fail(ErrorCode::kTlsNoCertificate, who() + " presented no certificate");
-    case VERSION_ERROR: return fail(ErrorCode::kTlsNotTls, who() + " does not speak TLS 1.3");
+    case NO_PEER_CERT:
+      return fail(ErrorCode::kTlsNoCertificate, who() + " presented no certificate");
+    case VERSION_ERROR:
+      return fail(ErrorCode::kTlsNotTls, who() + " does not speak TLS 1.3");
     case UNKNOWN_ALPN_PROTOCOL_NAME_E:
       return fail(ErrorCode::kTlsFailed,
                   "no common protocol: " + who() + (client_ ? " does not choose ALPN " : " offers no ALPN ") + alpn_);
-    case MATCH_SUITE_ERROR: return fail(ErrorCode::kTlsFailed, "no cipher suite in common with " + who());
+    case MATCH_SUITE_ERROR:
+      return fail(ErrorCode::kTlsFailed, "no cipher suite in common with " + who());
     default:
       return fail(ErrorCode::kTlsFailed, "TLS handshake with " + who() + " failed: " + wolfssl_error_text(error));
   }

@@ -32,15 +32,19 @@ class TrafficSecret {
   static constexpr std::size_t kSizeMax = 48;
 
   TrafficSecret() noexcept = default;
+
   explicit TrafficSecret(std::span<const std::uint8_t> bytes) noexcept : size_(bytes.size()) {
     CHECK(bytes.size() <= kSizeMax);
     if (!bytes.empty()) std::memcpy(bytes_.data(), bytes.data(), bytes.size());
   }
+
   TrafficSecret(const TrafficSecret&) noexcept = default;
   TrafficSecret& operator=(const TrafficSecret&) noexcept = default;
+
   ~TrafficSecret() { wipe(bytes_.data(), bytes_.size()); }
 
   std::span<const std::uint8_t> bytes() const noexcept { return {bytes_.data(), size_}; }
+
   bool empty() const noexcept { return size_ == 0; }
 
  private:

@@ -47,6 +47,10 @@ class LiveKernel final : public Kernel {
     return done == -ETIME ? 0 : done;
   }
 
+  int register_event(io_uring& ring, int event_fd) noexcept override {
+    return io_uring_register_eventfd(&ring, event_fd);
+  }
+
   int register_buffer_ring(io_uring& ring, io_uring_buf_reg& registration) noexcept override {
     return io_uring_register_buf_ring(&ring, &registration, 0);
   }
