@@ -18,7 +18,8 @@ void finish(LoadedSite& site, const NamespacePaths& paths, const ValidationOptio
 
 }  // namespace
 
-std::unique_ptr<LoadedSite> load_namespace(const NamespacePaths& paths, const std::vector<InputChange>& changes) {
+std::unique_ptr<LoadedSite> load_namespace(const NamespacePaths& paths, const std::vector<InputChange>& changes,
+                                           bool require_site) {
   auto site = std::make_unique<LoadedSite>();
   auto files = list_resource_files(paths.input_resources(), site->diagnostics);
   for (const InputChange& change : changes) {
@@ -26,14 +27,14 @@ std::unique_ptr<LoadedSite> load_namespace(const NamespacePaths& paths, const st
     if (change.text) read_resources(*change.text, change.file.string(), site->resources, site->diagnostics);
   }
   const bool any = std::ranges::any_of(changes, [](const InputChange& change) { return change.text.has_value(); });
-  if (files.empty() && !any && site->diagnostics.complete()) {
+  if (files.empty() && !any && require_site && site->diagnostics.complete()) {
     site->diagnostics.error({paths.input_resources().string()},
-                            "there are no resources; put a Site into a file here, for example site.yaml");
+                            "there are no resources; make a Site with: fairlead site create NAME");
     return site;
   }
   read_resource_files(files, site->resources, site->diagnostics);
   add_redeemed_links(TokenStore(paths.runtime_tokens()), site->resources, site->diagnostics);
-  finish(*site, paths, {.namespace_name = paths.name(), .require_site = true});
+  finish(*site, paths, {.namespace_name = paths.name(), .require_site = require_site});
   return site;
 }
 

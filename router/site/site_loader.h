@@ -25,8 +25,9 @@ struct InputChange {
 };
 
 // Everything below input/resources. Usable only if the diagnostics have no errors. With `changes` as if they were made
-// already.
-std::unique_ptr<LoadedSite> load_namespace(const NamespacePaths& paths, const std::vector<InputChange>& changes = {});
+// already; without `require_site` there may be no Site yet.
+std::unique_ptr<LoadedSite> load_namespace(const NamespacePaths& paths, const std::vector<InputChange>& changes = {},
+                                           bool require_site = true);
 
 // Some files that a user wants checked. Credentials may also come from the namespace's input/certs.
 std::unique_ptr<LoadedSite> load_files(const std::vector<std::filesystem::path>& files, const NamespacePaths& paths);

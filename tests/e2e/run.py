@@ -30,12 +30,13 @@ import flows
 import life
 import live
 import mesh
+import operations
 import renewal
 import tokens
 import trust
 
 GROUPS = [module.GROUP for module in (applications, flows, life, live, trust, faults, command_line, mesh, renewal,
-                                         tokens)]
+                                         tokens, operations)]
 
 
 class Group:

@@ -12,7 +12,7 @@ from traffic import scaled
 
 
 class Site:
-    def __init__(self, context, host, name, options=()):
+    def __init__(self, context, host, name, options=(), bare=False):
         self.context = context
         self.host = host
         self.name = name
@@ -20,13 +20,19 @@ class Site:
         self.home = context.path(f"home-{name}")
         self.root = self.home / "namespaces" / "default"
         self.inputs = self.root / "input" / "resources"
-        self.inputs.mkdir(parents=True)
+        (self.home if bare else self.inputs).mkdir(parents=True)
         self.process = None
         self.starts = 0
         self.started_at = 0.0
         self.access_port = None
         self.edge_port = None
-        self.add("Site", name, {})
+        if not bare:
+            self.add("Site", name, {})
+
+    @classmethod
+    def bare(cls, context, host, name):
+        """No file is there yet."""
+        return cls(context, host, name, bare=True)
 
     # ---- resources
 
@@ -121,7 +127,7 @@ class Site:
     def wait_until(self, what, condition):
         """What a gateway that ended will never do is not waited for."""
         def looked_at():
-            expect(self.process.alive(),
+            expect(self.process is None or self.process.alive(),
                    lambda: f"{self.name} ended with {self.process.popen.returncode} instead; waited for {what}")
             return condition()
         return wait_until(what, looked_at)
@@ -207,6 +213,11 @@ class Site:
     def wait_matched(self, listener):
         self.wait_until(f"listener {listener} to find a connector",
                         lambda: self.resource("Listener", listener)["status"]["hasMatchingConnector"])
+
+    def wait_ready_status(self, wanted):
+        """Until the set of kinds in the status is as wanted."""
+        return wait_until("the status to follow",
+                          lambda: wanted({each["kind"] for each in self.snapshot()["resources"]}))
 
     def faults(self):
         """One line: what was counted and what failed, for a scenario that failed."""

@@ -323,7 +323,7 @@ def commands_refuse(context):
     """What cannot be is said, with what to do, and leaves nothing behind."""
     lonely = Site(context, context.network.west, "lonely")
     done = lonely.command("token", "issue", "-", ok=False)
-    expect(done.returncode == EXIT_FAILED and "fairlead run" in done.stderr.decode(), done.stderr.decode())
+    expect(done.returncode == EXIT_FAILED and "fairlead system start" in done.stderr.decode(), done.stderr.decode())
     lonely.start()
     done = lonely.command("token", "issue", "-", ok=False)
     expect(done.returncode == EXIT_INVALID and "accepts no links" in done.stderr.decode(), done.stderr.decode())
@@ -399,6 +399,9 @@ def skuppers_tools_redeem_and_issue(context):
             while b"\r\n\r\n" not in request or not request.endswith(b"a-code-of-skuppers"):
                 request += tls.recv(4096)
             asked.append(request.decode())
+            if len(asked) == 1:
+                # Cut, and nothing says so but that there was no end.
+                return tls.sendall(b"HTTP/1.1 200 OK\r\n\r\n" + text[:len(text) // 2])
             tls.sendall(b"HTTP/1.1 200 OK\r\nDate: Sun, 29 Nov 2026 00:00:00 GMT\r\n"
                         b"Content-Type: text/plain; charset=utf-8\r\nContent-Length: %d\r\nConnection: close\r\n\r\n%s"
                         % (len(text), text))
@@ -413,4 +416,4 @@ def skuppers_tools_redeem_and_issue(context):
     expect_equal(other.link("by-token")["cost"], 3, "cost")
     expect("POST /uid HTTP/1.1\r\n" in asked[0] and "name: by-token\r\n" in asked[0] and
            "subject: other\r\n" in asked[0], asked[0])
-    expect_equal(len(asked), 1, "times it was asked")
+    expect_equal(len(asked), 2, "times it was asked: once more after an answer that was cut")

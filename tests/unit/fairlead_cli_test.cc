@@ -94,7 +94,7 @@ TEST_F(CliTest, VersionAndHelp) {
 
 TEST_F(CliTest, CheckSaysFileLineAndField) {
   EXPECT_EQ(run({"check"}), 2);
-  EXPECT_TRUE(said("put a Site into a file here")) << error_;
+  EXPECT_TRUE(said("make a Site with: fairlead site create NAME")) << error_;
   site_.write("site.yaml", "kind: Site\nmetadata: {name: west}\nspec:\n  egde: true\n");
   EXPECT_EQ(run({"check"}), 2);
   EXPECT_TRUE(said("site.yaml:4:3: error: Site west: unknown field 'egde' in spec; did you mean 'edge'?")) << error_;
@@ -113,7 +113,7 @@ TEST_F(CliTest, StatusWithoutAGatewayIsNotPresentedAsTrue) {
   site_.home.write("namespaces/default/runtime/status.json", "{\"resources\": [], \"incomingLinks\": []}");
   EXPECT_EQ(run({"link", "status", "-o", "json"}), 1);
   EXPECT_EQ(Json::parse(out_), Json::array());
-  EXPECT_TRUE(said("is not running; start it with: fairlead run -n default")) << error_;
+  EXPECT_TRUE(said("is not running; start it with: fairlead system start -n default")) << error_;
 }
 
 TEST_F(CliTest, StatusOfAWrongInputSaysThatAndNotToStartIt) {

@@ -242,7 +242,7 @@ class NamespaceTest : public testing::Test {
 
 TEST_F(NamespaceTest, SaysWhatToDoWhenThereIsNothing) {
   ASSERT_EQ(errors().size(), 1U);
-  EXPECT_NE(errors()[0].find("put a Site into a file here"), std::string::npos);
+  EXPECT_NE(errors()[0].find("make a Site with: fairlead site create NAME"), std::string::npos);
 }
 
 TEST_F(NamespaceTest, NeedsASite) {

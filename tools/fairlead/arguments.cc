@@ -11,6 +11,8 @@
 
 #include "router/site/field_reader.h"
 #include "router/site/names.h"
+#include "router/site/resources.h"
+#include "tools/fairlead/resource_options.h"
 
 namespace fairlead {
 
@@ -81,6 +83,12 @@ struct CommandLine {
   TokenIssueArguments token_issue;
   TokenRedeemArguments token_redeem;
   std::vector<std::unique_ptr<ResourceStatusArguments>> resource_status;  // of each kind
+  ResourceOptions resource_options;
+  SystemApplyArguments system_apply;
+  SystemApplyArguments system_delete;
+  SystemStartArguments system_start;
+  SystemStopArguments system_stop;
+  SystemStatusArguments system_status;
   SystemReloadArguments system_reload;
   bool wants_version = false;
 
@@ -97,6 +105,11 @@ struct CommandLine {
   CLI::App* token_redeem_command = nullptr;
   std::vector<CLI::App*> resource_status_commands;  // in the same order
   CLI::App* system_command = nullptr;
+  CLI::App* system_start_command = nullptr;
+  CLI::App* system_stop_command = nullptr;
+  CLI::App* system_status_command = nullptr;
+  CLI::App* system_apply_command = nullptr;
+  CLI::App* system_delete_command = nullptr;
   CLI::App* system_reload_command = nullptr;
   CLI::App* version_command = nullptr;
 
@@ -126,10 +139,16 @@ CommandLine::CommandLine() {
   add_run();
   add_check();
   add_link();
-  add_resource(StatusOf::kSite, "site", "Look at this site");
-  add_resource(StatusOf::kListener, "listener", "Look at the listeners, where clients come in");
-  add_resource(StatusOf::kConnector, "connector", "Look at the connectors, which lead to servers");
-  add_token(*add_resource(StatusOf::kToken, "token", "Let other sites make links to this one, and make such links"));
+  resource_options.add(*link_command, Link::kKind);
+  resource_options.add(*add_resource(StatusOf::kSite, "site", "This site"), Site::kKind);
+  resource_options.add(*add_resource(StatusOf::kListener, "listener", "Listeners, where clients come in"),
+                       Listener::kKind);
+  resource_options.add(*add_resource(StatusOf::kConnector, "connector", "Connectors, which lead to servers"),
+                       Connector::kKind);
+  CLI::App* const token =
+      add_resource(StatusOf::kToken, "token", "Let other sites make links to this one, and make such links");
+  add_token(*token);
+  resource_options.add(*token, AccessGrant::kKind);
   add_network();
   add_system();
   version_command = app.add_subcommand("version", "Print the version");
@@ -252,6 +271,35 @@ CLI::App* CommandLine::add_resource(StatusOf what, const std::string& word, cons
 void CommandLine::add_system() {
   system_command = app.add_subcommand("system", "Look after the gateway of a namespace");
   system_command->require_subcommand(1);
+  const auto add_timeout = [](CLI::App& command, unsigned& value, const char* description) {
+    command.add_option("--timeout", value, description)
+        ->capture_default_str()
+        ->check(CLI::Range(0U, kDrainTimeoutMaxS))
+        ->type_name("SECONDS");
+  };
+  system_start_command =
+      system_command->add_subcommand("start", "Start the gateway in the background, and wait for it");
+  system_start_command
+      ->add_option("-f,--filename", system_start.file,
+                   "Resources that are put into the input before; - is the standard "
+                   "input")
+      ->type_name("FILE");
+  add_timeout(*system_start_command, system_start.timeout_s, "How long it may take to be ready");
+  system_stop_command = system_command->add_subcommand("stop", "End the gateway; what it was told stays");
+  add_timeout(*system_stop_command, system_stop.timeout_s,
+              "How long open connections may finish, before they are reset");
+  system_status_command = system_command->add_subcommand("status", "Show whether the gateway runs, and how it is");
+  add_choice(*system_status_command, "-o,--output", system_status.format, kOutputFormats, "How to print it (table)");
+  const auto add_files = [this](const char* word, const char* description, SystemApplyArguments& arguments) {
+    CLI::App* const command = system_command->add_subcommand(word, description);
+    command->add_option("-f,--filename", arguments.file, "File of resources, YAML or JSON; - is the standard input")
+        ->required()
+        ->type_name("FILE");
+    return command;
+  };
+  system_apply_command = add_files("apply", "Put the resources of a file into the input", system_apply);
+  system_delete_command = add_files("delete", "Take the resources of a file out of the input", system_delete);
+  system_delete.remove = true;
   system_reload_command = system_command->add_subcommand(
       "reload", "Have the gateway read its input now, wait for it, and print what changed");
   add_choice(*system_reload_command, "-o,--output", system_reload.format, kOutputFormats, "How to print it (table)");
@@ -360,6 +408,12 @@ CommandArguments selected(CommandLine& line) {
   for (std::size_t i = 0; i < line.resource_status_commands.size(); ++i) {
     if (line.resource_status_commands[i]->parsed()) return std::move(*line.resource_status[i]);
   }
+  if (auto change = line.resource_options.selected()) return std::move(*change);
+  if (line.system_start_command->parsed()) return std::move(line.system_start);
+  if (line.system_stop_command->parsed()) return line.system_stop;
+  if (line.system_status_command->parsed()) return line.system_status;
+  if (line.system_apply_command->parsed()) return std::move(line.system_apply);
+  if (line.system_delete_command->parsed()) return std::move(line.system_delete);
   if (line.system_reload_command->parsed()) return line.system_reload;
   return VersionArguments{};
 }

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <utility>
 #include <variant>
 #include <vector>
 
@@ -88,6 +89,40 @@ struct ResourceStatusArguments {
   OutputFormat format = OutputFormat::kTable;
 };
 
+enum class ResourceVerb : std::uint8_t { kCreate, kUpdate, kDelete, kGenerate };
+
+// What a command that changes a running site waits for.
+enum class Wait : std::uint8_t { kNone, kConfigured, kReady };
+
+struct ResourceChangeArguments {
+  ResourceVerb verb = ResourceVerb::kCreate;
+  std::string kind;
+  std::string name;
+  bool all = false;                                         // of delete: all kinds
+  std::vector<std::pair<std::string, std::string>> fields;  // of the spec, as text
+  OutputFormat format = OutputFormat::kYaml;
+  Wait wait = Wait::kConfigured;
+  unsigned timeout_s = 60;
+};
+
+struct SystemApplyArguments {
+  std::string file;     // -: the standard input
+  bool remove = false;  // what is in it
+};
+
+struct SystemStartArguments {
+  std::string file;  // resources that are put into the input before; empty: none
+  unsigned timeout_s = 30;
+};
+
+struct SystemStopArguments {
+  unsigned timeout_s = 40;  // a little more than connections are given by themselves
+};
+
+struct SystemStatusArguments {
+  OutputFormat format = OutputFormat::kTable;
+};
+
 struct SystemReloadArguments {
   OutputFormat format = OutputFormat::kTable;
 };
@@ -97,7 +132,8 @@ struct VersionArguments {};
 using CommandArguments =
     std::variant<RunArguments, CheckArguments, LinkGenerateArguments, LinkStatusArguments, NetworkStatusArguments,
                  RouteArguments, TraceArguments, TokenIssueArguments, TokenRedeemArguments, ResourceStatusArguments,
-                 SystemReloadArguments, VersionArguments>;
+                 ResourceChangeArguments, SystemApplyArguments, SystemStartArguments, SystemStopArguments,
+                 SystemStatusArguments, SystemReloadArguments, VersionArguments>;
 
 struct Arguments {
   CommonArguments common;

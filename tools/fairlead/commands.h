@@ -1,6 +1,7 @@
 // One function per command. Each prints its results to stdout, what is wrong to stderr, and returns the exit code.
 #pragma once
 
+#include "router/site/paths.h"
 #include "tools/fairlead/arguments.h"
 
 namespace fairlead {
@@ -15,7 +16,15 @@ int print_trace(const CommonArguments& common, const TraceArguments& arguments);
 int issue_token(const CommonArguments& common, const TokenIssueArguments& arguments);
 int redeem_token(const CommonArguments& common, const TokenRedeemArguments& arguments);
 int print_resource_status(const CommonArguments& common, const ResourceStatusArguments& arguments);
+int change_resource(const CommonArguments& common, const ResourceChangeArguments& arguments);
+int apply_files(const CommonArguments& common, const SystemApplyArguments& arguments);
+int start_system(const CommonArguments& common, const SystemStartArguments& arguments);
+int stop_system(const CommonArguments& common, const SystemStopArguments& arguments);
+int print_system_status(const CommonArguments& common, const SystemStatusArguments& arguments);
 int reload_gateway(const CommonArguments& common, const SystemReloadArguments& arguments);
 int print_version();
+
+// A part of two of them: puts the resources of a file into the input, or takes them out, and says so.
+int put_files(const NamespacePaths& paths, const SystemApplyArguments& arguments);
 
 }  // namespace fairlead

@@ -57,9 +57,14 @@ std::filesystem::path resource_file(const NamespacePaths& paths, std::string_vie
 }
 
 int change_input(const NamespacePaths& paths, const std::vector<InputChange>& changes) {
-  const auto site = load_namespace(paths, changes);
+  // What comes first, the Site or its services, is up to the user; a gateway that runs needs one.
+  const bool running = is_gateway_running(paths.lock());
+  const auto site = load_namespace(paths, changes, running);
   if (site->diagnostics.has_errors()) {
     print_diagnostics(site->diagnostics);
+    if (running && site->resources.sites.empty()) {
+      fmt::print(stderr, "fairlead: the gateway of this Site runs: end it before\n");
+    }
     return kExitInvalid;
   }
   const auto before = current(changes);
@@ -75,7 +80,7 @@ int change_input(const NamespacePaths& paths, const std::vector<InputChange>& ch
     put_back(*before);
     return kExitFailed;
   }
-  if (!is_gateway_running(paths.lock())) return kExitOk;
+  if (!running) return kExitOk;
   const auto reload = request_reload(paths);
   if (!reload) {
     print_error(reload.error());

@@ -39,6 +39,15 @@ int run_command(const std::variant<fairlead::Arguments, int>& parsed) {
         if constexpr (std::is_same_v<Command, ResourceStatusArguments>) {
           return print_resource_status(arguments.common, command);
         }
+        if constexpr (std::is_same_v<Command, ResourceChangeArguments>) {
+          return change_resource(arguments.common, command);
+        }
+        if constexpr (std::is_same_v<Command, SystemApplyArguments>) return apply_files(arguments.common, command);
+        if constexpr (std::is_same_v<Command, SystemStartArguments>) return start_system(arguments.common, command);
+        if constexpr (std::is_same_v<Command, SystemStopArguments>) return stop_system(arguments.common, command);
+        if constexpr (std::is_same_v<Command, SystemStatusArguments>) {
+          return print_system_status(arguments.common, command);
+        }
         if constexpr (std::is_same_v<Command, SystemReloadArguments>) return reload_gateway(arguments.common, command);
         if constexpr (std::is_same_v<Command, VersionArguments>) return print_version();
       },

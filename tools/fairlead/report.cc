@@ -25,7 +25,8 @@ void print_diagnostics(const Diagnostics& diagnostics) {
 }
 
 void print_not_running(const NamespacePaths& paths) {
-  fmt::print(stderr, "fairlead: the gateway of namespace '{0}' is not running; start it with: fairlead run -n {0}\n",
+  fmt::print(stderr, "fairlead: the gateway of namespace '{0}' is not running; "
+                     "start it with: fairlead system start -n {0}\n",
              paths.name());
 }
 

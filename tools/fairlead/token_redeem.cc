@@ -143,17 +143,6 @@ int redeem_token(const CommonArguments& common, const TokenRedeemArguments& argu
     return kExitFailed;
   }
   const auto file = resource_file(*paths, Link::kKind, name);
-  if (site->resources.site() == nullptr) {
-    // The first thing that a site gets; there is no input yet that could be valid.
-    Result<void> written = make_directory(paths->input_resources(), kPublicDirectoryMode);
-    if (written) written = write_file(file, *text, kPrivateFileMode, Durability::kSync);
-    if (!written) {
-      print_error(written.error());
-      return kExitFailed;
-    }
-    fmt::print("Link {} is in {}; there is no Site yet in namespace {}.\n", name, file.string(), paths->name());
-    return kExitOk;
-  }
   if (const int code = change_input(*paths, {{file, *text}}); code != kExitOk) return code;
   if (is_gateway_running(paths->lock())) return wait_for_link(*paths, name, arguments.timeout_s);
   fmt::print("Link {} is in {}.\n", name, file.string());

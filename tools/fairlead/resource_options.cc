@@ -1,0 +1,227 @@
+#include "tools/fairlead/resource_options.h"
+
+#include <algorithm>
+#include <map>
+
+#include <fmt/format.h>
+
+#include "router/site/names.h"
+#include "router/site/resources.h"
+
+namespace fairlead {
+
+namespace {
+
+constexpr unsigned kTimeoutMaxS = 24 * 3600;
+
+// An option that sets a field of the spec.
+struct FieldOption {
+  const char* flags;
+  const char* field;
+  const char* type;
+  const char* description;
+};
+
+struct KindOptions {
+  std::string_view kind;
+  const char* word;
+  std::vector<ResourceVerb> verbs;
+  bool has_port;             // as an argument of create and generate, and an option of update
+  std::string default_host;  // of create; empty: none
+  std::vector<FieldOption> fields;
+};
+
+constexpr ResourceVerb kAllVerbs[] = {ResourceVerb::kCreate, ResourceVerb::kUpdate, ResourceVerb::kDelete,
+                                      ResourceVerb::kGenerate};
+
+const std::vector<KindOptions>& all_kinds() {
+  static const std::vector<ResourceVerb> all(std::begin(kAllVerbs), std::end(kAllVerbs));
+  static const std::vector<KindOptions> kinds = {
+      {Site::kKind, "site", all, false, {}, {}},
+      {Listener::kKind,
+       "listener",
+       all,
+       true,
+       "0.0.0.0",
+       {{"-r,--routing-key", "routingKey", "KEY", "Routing key of the servers that it leads to (NAME)"},
+        {"--host", "host", "HOST", "Address that it listens on (0.0.0.0: every one of IPv4)"},
+        {"--tls-credentials", "tlsCredentials", "NAME", "Credentials for TLS from the clients"},
+        {"--type", "type", "tcp", "Protocol"},
+        {"--observer", "observer", "auto|none|http1|http2", "As Skupper has it; nothing is observed here"},
+        {"--strategy", "strategy", "balanced|lowest-cost", "How a site is chosen among those that serve the key"}}},
+      {Connector::kKind,
+       "connector",
+       all,
+       true,
+       "localhost",
+       {{"-r,--routing-key", "routingKey", "KEY", "Routing key that the server answers to (NAME)"},
+        {"--host", "host", "HOST", "Host of the server (localhost)"},
+        {"--tls-credentials", "tlsCredentials", "NAME", "Credentials for TLS to the server"},
+        {"--type", "type", "tcp", "Protocol"},
+        {"--health-probe", "healthProbe", "tcp|none", "Whether it is looked at that the server takes connections"}}},
+      {Link::kKind,
+       "link",
+       {ResourceVerb::kUpdate, ResourceVerb::kDelete},
+       false,
+       {},
+       {{"--cost", "cost", "N", "Routing cost"},
+        {"--tls-credentials", "tlsCredentials", "NAME", "Credentials: a Secret, or a directory below input/certs"}}},
+      {AccessGrant::kKind, "token", {ResourceVerb::kDelete}, false, {}, {}},
+  };
+  return kinds;
+}
+
+const KindOptions& options_of(std::string_view kind) {
+  return *std::ranges::find(all_kinds(), kind, &KindOptions::kind);
+}
+
+const char* word_of(ResourceVerb verb) {
+  switch (verb) {
+    case ResourceVerb::kCreate:
+      return "create";
+    case ResourceVerb::kUpdate:
+      return "update";
+    case ResourceVerb::kDelete:
+      return "delete";
+    case ResourceVerb::kGenerate:
+      break;
+  }
+  return "generate";
+}
+
+std::string describe(ResourceVerb verb, const std::string& word) {
+  switch (verb) {
+    case ResourceVerb::kCreate:
+      return fmt::format("Add a {} to the input, and wait for the gateway if it runs", word);
+    case ResourceVerb::kUpdate:
+      return fmt::format("Change a {} in the input, and wait for the gateway if it runs", word);
+    case ResourceVerb::kDelete:
+      return word == "token" ? std::string("Take back a grant that was issued, or a token among the resources")
+                             : fmt::format("Take a {} out of the input", word);
+    case ResourceVerb::kGenerate:
+      break;
+  }
+  return fmt::format("Print a {} instead of adding it", word);
+}
+
+std::string check_resource_name(const std::string& name) {
+  return check_bundle_name(name).value_or("");
+}
+
+void set(ResourceChangeArguments& arguments, const std::string& field, const std::string& text) {
+  const auto known = std::ranges::find(arguments.fields, field, &std::pair<std::string, std::string>::first);
+  if (known == arguments.fields.end()) {
+    arguments.fields.emplace_back(field, text);
+  } else {
+    known->second = text;
+  }
+}
+
+template <class T>
+void add_choice(CLI::App& command, const std::string& name, T& value, const std::map<std::string, T>& choices,
+                const std::string& description) {
+  std::string list;
+  for (const auto& [word, unused] : choices)
+    list += (list.empty() ? "" : "|") + word;
+  command
+      .add_option_function<std::string>(
+          name, [&value, choices](const std::string& word) { value = choices.at(word); }, description)
+      ->check(CLI::Validator(
+          [choices, list](const std::string& word) {
+            return choices.contains(word) ? std::string() : fmt::format("found '{}'; allowed is {}", word, list);
+          },
+          ""))
+      ->type_name(list);
+}
+
+void add_name(CLI::App& command, ResourceChangeArguments& arguments, bool required) {
+  CLI::Option* const name = command.add_option("NAME", arguments.name, "Its name");
+  name->check(CLI::Validator(check_resource_name, ""));
+  if (required) name->required();
+}
+
+void add_site_fields(CLI::App& command, ResourceChangeArguments& arguments) {
+  command.add_flag_function(
+      "--enable-link-access{true},!--disable-link-access",
+      [&arguments](std::int64_t count) { set(arguments, "linkAccess", count > 0 ? "default" : "none"); },
+      "Accept links of other sites, on ports 55671 and 45671; or not");
+  command.add_flag_function(
+      "--edge", [&arguments](std::int64_t) { set(arguments, "edge", "true"); },
+      "An edge site: it dials interior sites, and carries nothing for others");
+}
+
+void add_waiting(CLI::App& command, ResourceChangeArguments& arguments) {
+  add_choice<Wait>(command, "--wait", arguments.wait,
+                   {{"none", Wait::kNone}, {"configured", Wait::kConfigured}, {"ready", Wait::kReady}},
+                   "What to wait for if the gateway runs (configured)");
+  command.add_option("--timeout", arguments.timeout_s, "How long to wait for that")
+      ->capture_default_str()
+      ->check(CLI::Range(1U, kTimeoutMaxS))
+      ->type_name("SECONDS");
+}
+
+}  // namespace
+
+CLI::App& ResourceOptions::add_verb(CLI::App& parent, std::string_view kind, ResourceVerb verb) {
+  const KindOptions& options = options_of(kind);
+  CLI::App& command = *parent.add_subcommand(word_of(verb), describe(verb, options.word));
+  Entry& entry = entries_.emplace_back(Entry{&command, std::make_unique<ResourceChangeArguments>()});
+  ResourceChangeArguments& arguments = *entry.arguments;
+  arguments.verb = verb;
+  arguments.kind = kind;
+  const bool is_new = verb == ResourceVerb::kCreate || verb == ResourceVerb::kGenerate;
+  const bool is_site = kind == Site::kKind;
+  add_name(command, arguments, !is_site || is_new);
+  if (verb == ResourceVerb::kDelete) {
+    if (is_site) command.add_flag("--all", arguments.all, "Everything else in the input, too");
+    return command;
+  }
+  const auto setter = [&arguments](const char* field) {
+    return [&arguments, field](const std::string& text) { set(arguments, field, text); };
+  };
+  if (options.has_port) {
+    auto* const port = command.add_option_function<std::string>(is_new ? "PORT" : "--port", setter("port"), "Its port");
+    port->check(CLI::Range(1U, 65535U))->type_name("PORT");
+    if (is_new) port->required();
+  }
+  for (const FieldOption& option : options.fields)
+    command.add_option_function<std::string>(option.flags, setter(option.field), option.description)
+        ->type_name(option.type);
+  if (is_site) add_site_fields(command, arguments);
+  if (verb == ResourceVerb::kGenerate) {
+    add_choice<OutputFormat>(command, "-o,--output", arguments.format,
+                             {{"json", OutputFormat::kJson}, {"yaml", OutputFormat::kYaml}}, "How to print it (yaml)");
+  } else {
+    add_waiting(command, arguments);
+  }
+  return command;
+}
+
+void ResourceOptions::add(CLI::App& command, std::string_view kind) {
+  for (const ResourceVerb verb : options_of(kind).verbs)
+    add_verb(command, kind, verb);
+}
+
+std::optional<ResourceChangeArguments> ResourceOptions::selected() const {
+  for (const Entry& entry : entries_) {
+    if (!entry.command->parsed()) continue;
+    ResourceChangeArguments arguments = *entry.arguments;
+    const KindOptions& options = options_of(arguments.kind);
+    const bool is_new = arguments.verb == ResourceVerb::kCreate || arguments.verb == ResourceVerb::kGenerate;
+    const auto has = [&](const char* field) {
+      return std::ranges::find(arguments.fields, field, &std::pair<std::string, std::string>::first) !=
+             arguments.fields.end();
+    };
+    if (is_new && options.has_port && !has("routingKey")) set(arguments, "routingKey", arguments.name);
+    if (is_new && !options.default_host.empty() && !has("host")) set(arguments, "host", options.default_host);
+    // In the order in which people write them.
+    constexpr std::string_view kOrder[] = {"routingKey", "host", "port"};
+    std::ranges::stable_sort(arguments.fields, {}, [&](const auto& field) {
+      return std::ranges::find(kOrder, field.first) - std::begin(kOrder);
+    });
+    return arguments;
+  }
+  return std::nullopt;
+}
+
+}  // namespace fairlead
