@@ -232,6 +232,7 @@ struct GatewayStatus {
   std::vector<NamedCount> counters;  // limits hit, faults survived
   bool draining = false;
   std::uint64_t connections = 0;  // application connections open now
+  Instant alive_at{};             // all threads were alive then; they say so four times a second
 };
 
 }  // namespace fairlead

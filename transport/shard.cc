@@ -445,6 +445,7 @@ void Shard::on_report(Instant now) noexcept {
   if (some_removed_) reap_removed();
   ShardReport report;
   report.shard = index_;
+  report.at = now;
   for (const auto& session : sessions_) {
     report.sessions.push_back({session->id(), session->figures()});
     report.unsent_bytes += session->unsent_bytes();

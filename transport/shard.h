@@ -88,6 +88,7 @@ struct ShardReport {
   };
 
   unsigned shard = 0;
+  Instant at{};  // when it was made: the shard was alive then
   std::vector<SessionLine> sessions;
   std::vector<GroupLine> listeners;
   std::vector<GroupLine> connectors;

@@ -1,5 +1,6 @@
 // Transport's status: what it and the shards report, put together as one snapshot.
 
+#include <algorithm>
 #include <mutex>
 #include <utility>
 
@@ -80,8 +81,11 @@ std::shared_ptr<const GatewayStatus> Transport::make_status() {
     status->connectors.push_back(std::move(line));
   }
   status->counters = counters();
-  for (const ShardReport& report : reports_)
+  status->alive_at = now_;
+  for (const ShardReport& report : reports_) {
     status->connections += report.edges_open;
+    status->alive_at = std::min(status->alive_at, report.at);
+  }
   return status;
 }
 

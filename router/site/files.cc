@@ -37,6 +37,15 @@ Result<void> sync_directory(const std::filesystem::path& path) {
 }
 
 // The file that is renamed into place. `temporary` gets its name.
+// What root's commands make belongs to whoever the folder belongs to: a gateway that runs as another user has to read
+// it. Where that is not allowed, it stays root's.
+void give_to_owner_of(const std::filesystem::path& directory, int fd) {
+  struct stat status {};
+
+  if (::geteuid() != 0 || ::stat(directory.c_str(), &status) != 0 || status.st_uid == 0) return;
+  static_cast<void>(!::fchown(fd, status.st_uid, status.st_gid));
+}
+
 Result<void> write_temporary(std::string& temporary, const std::filesystem::path& path, std::string_view contents,
                              mode_t mode, Durability durability) {
   // mkostemp makes it 0600, so that nobody else can open it before the mode is set.
@@ -44,6 +53,7 @@ Result<void> write_temporary(std::string& temporary, const std::filesystem::path
   if (!fd) return std::unexpected(system_error("write", path, errno));
   if (auto written = write_all(fd.get(), contents, path); !written) return written;
   if (::fchmod(fd.get(), mode) != 0) return std::unexpected(system_error("set the mode of", path, errno));
+  give_to_owner_of(std::filesystem::path(temporary).parent_path(), fd.get());
   if (durability == Durability::kSync && ::fsync(fd.get()) != 0) {
     return std::unexpected(system_error("sync", path, errno));
   }
@@ -109,17 +119,23 @@ Result<void> write_file(const std::filesystem::path& path, std::string_view cont
 }
 
 Result<void> make_directory(const std::filesystem::path& path, mode_t mode) {
-  std::error_code error;
-  std::filesystem::create_directories(path.parent_path(), error);
-  if (error) {
-    return fail(ErrorCode::kSystem, fmt::format("cannot make {}: {}", path.parent_path().string(), error.message()));
-  }
-  if (::mkdir(path.c_str(), mode) == 0) return {};
-  if (errno != EEXIST) return std::unexpected(system_error("make", path, errno));
-
   struct stat status {};
 
-  if (::stat(path.c_str(), &status) != 0) return std::unexpected(system_error("look at", path, errno));
+  if (::stat(path.c_str(), &status) != 0) {
+    if (errno != ENOENT) return std::unexpected(system_error("make", path, errno));
+    const std::filesystem::path parent = path.parent_path();
+    if (!parent.empty() && parent != path) {
+      if (auto made = make_directory(parent, kPublicDirectoryMode); !made) return made;
+    }
+    if (::mkdir(path.c_str(), mode) == 0) {
+      const Fd made(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+      if (made) give_to_owner_of(parent, made.get());
+      return {};
+    }
+    // Somebody else may have been faster.
+    if (errno != EEXIST || ::stat(path.c_str(), &status) != 0)
+      return std::unexpected(system_error("make", path, errno));
+  }
   if (!S_ISDIR(status.st_mode)) {
     return fail(ErrorCode::kInvalid, fmt::format("{} is not a directory", path.string()));
   }
@@ -133,6 +149,7 @@ Result<void> make_directory(const std::filesystem::path& path, mode_t mode) {
 Result<Fd> wait_for_lock(const std::filesystem::path& path) {
   Fd fd(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, kPrivateFileMode));
   if (!fd) return std::unexpected(system_error("open", path, errno));
+  give_to_owner_of(path.parent_path(), fd.get());
   struct flock lock = whole_file_lock();
   while (::fcntl(fd.get(), F_OFD_SETLKW, &lock) != 0) {
     if (errno != EINTR) return std::unexpected(system_error("lock", path, errno));

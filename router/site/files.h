@@ -1,4 +1,5 @@
-// Files of a site: whole reads with a bound, atomic writes with a mode, the gateway's lock.
+// Files of a site: whole reads with a bound, atomic writes with a mode, the gateway's lock. What root makes belongs to
+// the owner of the folder that it is in, so that root's commands and a gateway without privileges go together.
 #pragma once
 
 #include <cstdint>

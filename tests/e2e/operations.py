@@ -1,12 +1,14 @@
 """What an operator does: the commands that change a site and look after its gateway, and the README as it stands."""
 
 import json
+import os
 import pathlib
 import re
 import shlex
+import socket
 
 import traffic
-from harness import expect, expect_equal, scenario, wait_until
+from harness import Skip, expect, expect_equal, need_program, scenario, wait_until
 from sites import Site
 from traffic import Server
 
@@ -191,3 +193,84 @@ def the_gateway_is_looked_after(context):
     expect_equal(status["running"], False, "running")
     operator("system", "start")
     expect("ready: site west" in (operator.site.root / "runtime" / "gateway.log").read_text(), "the log")
+
+
+@scenario(GROUP)
+def the_unit_is_sound(context):
+    """What systemd says of the unit that install makes: nothing is wrong with it, and little is exposed."""
+    analyze = need_program("systemd-analyze")
+    operator = Operator(context, context.network.west, "west")
+    unit = context.path("fairlead-west.service")
+    unit.write_text(operator("system", "install", "--print", "-n", "west")[1])
+    done = context.run([analyze, "verify", str(unit)], ok=False)
+    complaints = [line for line in (done.stdout + done.stderr).decode().splitlines() if unit.name in line]
+    expect_equal(complaints, [], "what systemd-analyze verify complains of")
+    done = context.run([analyze, "security", "--offline=yes", str(unit)], ok=False)
+    found = re.search(r"Overall exposure level for \S+: (\d+\.\d)", done.stdout.decode())
+    if not found:
+        raise Skip(f"systemd-analyze cannot judge a unit that is not installed: {done.stderr.decode()[-200:]}")
+    context.note(f"exposure {found.group(1)}")
+    expect(float(found.group(1)) <= 1.5, done.stdout.decode())
+    expect("CAP_NET" not in unit.read_text(), "a capability that nothing needs")
+    operator("listener", "create", "low", "80", "-n", "west")
+    expect("AmbientCapabilities=CAP_NET_BIND_SERVICE\n" in operator("system", "install", "--print", "-n", "west")[1],
+           "port 80 takes a capability")
+    expect("-n west" in unit.read_text() and str(operator.site.home) in unit.read_text(), unit.read_text())
+    expect_equal(operator("system", "uninstall", "-n", "west-that-is-not-there")[0], 0, "exit code")
+
+
+@scenario(GROUP)
+def the_service_manager_is_told(context):
+    """READY when it is up, STATUS as it changes, RELOADING and READY around a reload, WATCHDOG all the time, STOPPING
+    when it is to end."""
+    heard = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    context.defer(heard.close)
+    heard.bind(str(context.path("notify")))
+    heard.settimeout(30)
+    site = Site(context, context.network.west, "west")
+    environment = {**site.environment(), "NOTIFY_SOCKET": str(context.path("notify")), "WATCHDOG_USEC": "600000"}
+    site.process = context.start("west", [context.binary, "run"], host=site.host, env=environment)
+    said = []
+
+    def wait_for(line):
+        while not any(line in message for message in said):
+            said.append(heard.recv(4096).decode())
+
+    wait_for("READY=1")
+    expect((site.root / "runtime" / "status.json").exists(), "READY before the status was written")
+    wait_for("STATUS=site west: 0 of 0 links up, 0 connections")
+    wait_for("WATCHDOG=1")
+    said.clear()
+    site.reload()
+    wait_for("RELOADING=1\nMONOTONIC_USEC=")
+    wait_for("READY=1")
+    said.clear()
+    wait_for("WATCHDOG=1")
+    site.terminate()
+    wait_for("STOPPING=1")
+    expect_equal(site.process.wait(), 0, "exit code")
+
+
+@scenario(GROUP)
+def a_gateway_without_privileges(context):
+    """It runs as another user, to whom belongs what root's commands write, secrets as well."""
+    if os.geteuid() != 0:
+        raise Skip("only root can run a gateway as somebody else")
+    east = Site(context, context.network.east, "east")
+    east.add("Site", "east", {"grantServer": {"port": east.host.free_port()}})
+    east.add_access()
+    west = Site(context, context.network.west, "west")
+    nobody = 65534
+    for site in (east, west):
+        for path in [site.home, *site.home.rglob("*")]:
+            os.chown(path, nobody, nobody)
+        site.start(prefix=["setpriv", "--reuid", str(nobody), "--regid", str(nobody), "--clear-groups"])
+    token = context.path("token.yaml")
+    east.command("token", "issue", str(token))
+    done = west.command("token", "redeem", str(token))
+    expect("is up" in done.stdout.decode(), done.stdout.decode())
+    for site in (east, west):
+        for path in site.home.rglob("*"):
+            expect_equal(path.lstat().st_uid, nobody, f"owner of {path}")
+    west.terminate()
+    expect_equal(west.process.wait(), 0, "exit code")

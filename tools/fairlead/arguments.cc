@@ -89,6 +89,8 @@ struct CommandLine {
   SystemStartArguments system_start;
   SystemStopArguments system_stop;
   SystemStatusArguments system_status;
+  SystemInstallArguments system_install;
+  SystemUninstallArguments system_uninstall;
   SystemReloadArguments system_reload;
   bool wants_version = false;
 
@@ -108,6 +110,8 @@ struct CommandLine {
   CLI::App* system_start_command = nullptr;
   CLI::App* system_stop_command = nullptr;
   CLI::App* system_status_command = nullptr;
+  CLI::App* system_install_command = nullptr;
+  CLI::App* system_uninstall_command = nullptr;
   CLI::App* system_apply_command = nullptr;
   CLI::App* system_delete_command = nullptr;
   CLI::App* system_reload_command = nullptr;
@@ -290,6 +294,14 @@ void CommandLine::add_system() {
               "How long open connections may finish, before they are reset");
   system_status_command = system_command->add_subcommand("status", "Show whether the gateway runs, and how it is");
   add_choice(*system_status_command, "-o,--output", system_status.format, kOutputFormats, "How to print it (table)");
+  system_install_command = system_command->add_subcommand("install", "Make the gateway a service of systemd");
+  system_install_command->add_option("--user", system_install.user, "User that it runs as, made if there is none")
+      ->capture_default_str()
+      ->check(CLI::Validator(check_namespace_name, ""))
+      ->type_name("NAME");
+  system_install_command->add_flag("--print", system_install.print, "Only print the unit");
+  system_uninstall_command = system_command->add_subcommand("uninstall", "Take that back; resources stay");
+  system_uninstall_command->add_flag("-f,--force", system_uninstall.force, "Also if it runs: it is ended");
   const auto add_files = [this](const char* word, const char* description, SystemApplyArguments& arguments) {
     CLI::App* const command = system_command->add_subcommand(word, description);
     command->add_option("-f,--filename", arguments.file, "File of resources, YAML or JSON; - is the standard input")
@@ -412,6 +424,8 @@ CommandArguments selected(CommandLine& line) {
   if (line.system_start_command->parsed()) return std::move(line.system_start);
   if (line.system_stop_command->parsed()) return line.system_stop;
   if (line.system_status_command->parsed()) return line.system_status;
+  if (line.system_install_command->parsed()) return std::move(line.system_install);
+  if (line.system_uninstall_command->parsed()) return line.system_uninstall;
   if (line.system_apply_command->parsed()) return std::move(line.system_apply);
   if (line.system_delete_command->parsed()) return std::move(line.system_delete);
   if (line.system_reload_command->parsed()) return line.system_reload;

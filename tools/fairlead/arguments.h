@@ -123,6 +123,15 @@ struct SystemStatusArguments {
   OutputFormat format = OutputFormat::kTable;
 };
 
+struct SystemInstallArguments {
+  std::string user = "fairlead";  // that the service runs as, where root installs it
+  bool print = false;             // only the unit
+};
+
+struct SystemUninstallArguments {
+  bool force = false;
+};
+
 struct SystemReloadArguments {
   OutputFormat format = OutputFormat::kTable;
 };
@@ -133,7 +142,8 @@ using CommandArguments =
     std::variant<RunArguments, CheckArguments, LinkGenerateArguments, LinkStatusArguments, NetworkStatusArguments,
                  RouteArguments, TraceArguments, TokenIssueArguments, TokenRedeemArguments, ResourceStatusArguments,
                  ResourceChangeArguments, SystemApplyArguments, SystemStartArguments, SystemStopArguments,
-                 SystemStatusArguments, SystemReloadArguments, VersionArguments>;
+                 SystemStatusArguments, SystemInstallArguments, SystemUninstallArguments, SystemReloadArguments,
+                 VersionArguments>;
 
 struct Arguments {
   CommonArguments common;

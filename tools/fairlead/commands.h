@@ -21,6 +21,8 @@ int apply_files(const CommonArguments& common, const SystemApplyArguments& argum
 int start_system(const CommonArguments& common, const SystemStartArguments& arguments);
 int stop_system(const CommonArguments& common, const SystemStopArguments& arguments);
 int print_system_status(const CommonArguments& common, const SystemStatusArguments& arguments);
+int install_service(const CommonArguments& common, const SystemInstallArguments& arguments);
+int uninstall_service(const CommonArguments& common, const SystemUninstallArguments& arguments);
 int reload_gateway(const CommonArguments& common, const SystemReloadArguments& arguments);
 int print_version();
 

@@ -48,6 +48,12 @@ int run_command(const std::variant<fairlead::Arguments, int>& parsed) {
         if constexpr (std::is_same_v<Command, SystemStatusArguments>) {
           return print_system_status(arguments.common, command);
         }
+        if constexpr (std::is_same_v<Command, SystemInstallArguments>) {
+          return install_service(arguments.common, command);
+        }
+        if constexpr (std::is_same_v<Command, SystemUninstallArguments>) {
+          return uninstall_service(arguments.common, command);
+        }
         if constexpr (std::is_same_v<Command, SystemReloadArguments>) return reload_gateway(arguments.common, command);
         if constexpr (std::is_same_v<Command, VersionArguments>) return print_version();
       },

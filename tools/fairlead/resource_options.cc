@@ -1,6 +1,7 @@
 #include "tools/fairlead/resource_options.h"
 
 #include <algorithm>
+#include <iterator>
 #include <map>
 
 #include <fmt/format.h>
@@ -215,10 +216,11 @@ std::optional<ResourceChangeArguments> ResourceOptions::selected() const {
     if (is_new && options.has_port && !has("routingKey")) set(arguments, "routingKey", arguments.name);
     if (is_new && !options.default_host.empty() && !has("host")) set(arguments, "host", options.default_host);
     // In the order in which people write them.
-    constexpr std::string_view kOrder[] = {"routingKey", "host", "port"};
-    std::ranges::stable_sort(arguments.fields, {}, [&](const auto& field) {
-      return std::ranges::find(kOrder, field.first) - std::begin(kOrder);
-    });
+    auto end = arguments.fields.begin();
+    for (const std::string_view field : {"routingKey", "host", "port"}) {
+      const auto found = std::ranges::find(arguments.fields, field, &std::pair<std::string, std::string>::first);
+      if (found != arguments.fields.end()) std::rotate(end++, found, std::next(found));
+    }
     return arguments;
   }
   return std::nullopt;

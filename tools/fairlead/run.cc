@@ -36,6 +36,7 @@
 #include "tools/fairlead/log_sink.h"
 #include "tools/fairlead/metrics_server.h"
 #include "tools/fairlead/report.h"
+#include "tools/fairlead/service_notify.h"
 #include "transport/base/fd.h"
 
 namespace fairlead {
@@ -54,6 +55,8 @@ constexpr std::chrono::milliseconds kAnswerInterval{5};
 // How often clients of the metrics are looked at that do nothing.
 constexpr std::chrono::milliseconds kIdleCheckInterval{1000};
 constexpr unsigned kShardsMax = 256;
+// Threads say four times a second that they are alive; on a machine under load that can take longer.
+constexpr Duration kAliveWithin = Duration::seconds(5);
 // How long nothing has changed below input/ before it is read.
 constexpr std::chrono::milliseconds kFilesSettled{50};
 constexpr std::chrono::seconds kCredentialsInterval{3600};
@@ -157,6 +160,7 @@ class Supervisor {
   // Until the gateway is to end.
   void run() {
     write_status();
+    service_.ready();
     while (!done()) {
       std::vector<pollfd> fds = {{signals_.get(), POLLIN, 0},
                                  {gateway_.status_fd(), POLLIN, 0},
@@ -182,6 +186,7 @@ class Supervisor {
       if ((fds[2].revents & POLLIN) != 0 && files_.take()) reload_at_ = Clock::now() + kFilesSettled;
       if (reload_at_ && Clock::now() >= *reload_at_) static_cast<void>(reload("input changed"));
       if (Clock::now() >= next_check_) check_credentials();
+      feed_watchdog();
       control_.serve(gateway_, {[this] { return reload("command"); },
                                 [this](const std::string& name) { return tokens_.describe_grant(name); }});
       serve_tokens();
@@ -204,6 +209,7 @@ class Supervisor {
     auto due = next_check_;
     const auto at_last = [&](Clock::time_point when) { due = std::min(due, when); };
     if (control_.waiting()) at_last(now + kAnswerInterval);
+    if (service_.watchdog_interval().ns > 0) at_last(next_alive_);
     // Draining ends by itself, without a change of status.
     if (drain_deadline_ || now < next_write_) at_last(now + kStatusInterval);
     if (site_.metrics() != nullptr && site_.metrics()->waiting()) at_last(now + kIdleCheckInterval);
@@ -239,6 +245,7 @@ class Supervisor {
       return;
     }
     drain_deadline_ = Clock::now() + drain_timeout_;
+    service_.stopping();
     gateway_.drain();
     log_info("{}: draining for at most {} s; a second signal ends at once", name, drain_timeout_.count());
   }
@@ -250,7 +257,9 @@ class Supervisor {
       refused.errors.emplace_back("the gateway is shutting down");
       return refused;
     }
+    service_.reloading(live_kernel().now());
     Reload reload = site_.reload();
+    service_.ready();
     if (!reload.errors.empty()) {
       log_error("{}: nothing is changed, because of {} error{} in the input", why, reload.errors.size(),
                 reload.errors.size() == 1 ? "" : "s");
@@ -293,9 +302,29 @@ class Supervisor {
     if (!written && !write_failed_) log_error("the status is not up to date: {}", written.error().message);
     if (written && write_failed_) log_info("the status is up to date again");
     write_failed_ = !written;
+    service_.status(summary(*gateway_.status()));
     const auto ended = Clock::now();
     const auto rest = (ended - began) * kStatusRest;
     next_write_ = ended + std::clamp<Clock::duration>(rest, kStatusInterval, kStatusIntervalMax);
+  }
+
+  // Of a gateway whose every thread has said within a while that it is alive; this one says so by being here.
+  void feed_watchdog() {
+    const auto interval = service_.watchdog_interval();
+    const auto now = Clock::now();
+    if (interval.ns == 0 || now < next_alive_) return;
+    next_alive_ = now + std::chrono::nanoseconds(interval.ns);
+    const Duration silent = live_kernel().now() - gateway_.status()->alive_at;
+    if (silent < kAliveWithin) return service_.alive();
+    log_error("a thread of the gateway has not been heard of for {} ms: the watchdog is not fed",
+              silent.milliseconds());
+  }
+
+  static std::string summary(const GatewayStatus& status) {
+    const auto is_up = [](const LinkStatus& link) { return link.state == LinkPhase::kUp; };
+    return fmt::format("site {}: {} of {} links up, {} connections{}", status.site_name,
+                       std::ranges::count_if(status.links, is_up), status.links.size(), status.connections,
+                       status.draining ? ", draining" : "");
   }
 
   Gateway& gateway_;
@@ -314,6 +343,8 @@ class Supervisor {
   Clock::time_point next_write_{};
   std::optional<Clock::time_point> reload_at_;
   Clock::time_point next_check_{};
+  ServiceNotify service_;
+  Clock::time_point next_alive_{};
 };
 
 int failed(const Error& error) {

@@ -25,6 +25,8 @@
 #include "tools/fairlead/commands.h"
 #include "tools/fairlead/report.h"
 #include "tools/fairlead/snapshot.h"
+#include "tools/fairlead/systemd_service.h"
+#include "tools/fairlead/systemd_unit.h"
 #include "tools/fairlead/table.h"
 #include "transport/base/fd.h"
 
@@ -95,6 +97,22 @@ void print_log(const NamespacePaths& paths, std::size_t from) {
   for (std::size_t line = 0; begin > 0 && line <= kLogLinesShown; ++line)
     begin = rest.rfind('\n', begin - 1) == std::string_view::npos ? 0 : rest.rfind('\n', begin - 1);
   fmt::print(stderr, "{}\n", rest.substr(begin == 0 ? 0 : begin + 1));
+}
+
+// systemctl waits for READY=1, and for the process to be gone.
+int use_systemd(const NamespacePaths& paths, const char* verb) {
+  if (auto done = systemctl({verb, unit_name(paths.name())}); !done) {
+    print_error(done.error());
+    fmt::print(stderr, "fairlead: its log: journalctl -u {} -n 20\n", unit_name(paths.name()));
+    return kExitFailed;
+  }
+  fmt::print("The gateway of namespace '{}' is {}, by systemd.\n", paths.name(),
+             std::string_view(verb) == "start" ? "started" : "stopped; its resources are as they were");
+  return kExitOk;
+}
+
+bool by_systemd(const NamespacePaths& paths) {
+  return has_systemd() && is_unit_installed(paths.name());
 }
 
 int start_gateway(const NamespacePaths& paths, const CommonArguments& common, unsigned timeout_s) {
@@ -182,6 +200,7 @@ int start_system(const CommonArguments& common, const SystemStartArguments& argu
   const auto site = load_namespace(*paths);
   print_diagnostics(site->diagnostics);
   if (site->diagnostics.has_errors()) return kExitInvalid;
+  if (by_systemd(*paths)) return use_systemd(*paths, "start");
   return start_gateway(*paths, common, arguments.timeout_s);
 }
 
@@ -193,6 +212,7 @@ int stop_system(const CommonArguments& common, const SystemStopArguments& argume
     fmt::print("The gateway of namespace '{}' is not running.\n", paths->name());
     return kExitOk;
   }
+  if (by_systemd(*paths)) return use_systemd(*paths, "stop");
   if (::kill(*pid, SIGTERM) != 0) {
     print_error(error_from_errno(errno, fmt::format("cannot end process {}", *pid)));
     return kExitFailed;
