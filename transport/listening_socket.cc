@@ -38,7 +38,9 @@ Result<Socket> open_listening_socket(Kernel& kernel, const std::string& host, st
   if (const int r = kernel.bind_and_listen(socket.fd(), address, kBacklog); r < 0) {
     Error error = error_from_errno(-r, "cannot listen on " + to_string(HostPort{host.empty() ? "*" : host, port}));
     if (r == -EADDRINUSE) error.message += "; another program has this port";
-    if (r == -EACCES) error.message += "; ports below 1024 need CAP_NET_BIND_SERVICE: a service gets it with 'fairlead system install'";
+    if (r == -EACCES) {
+      error.message += "; ports below 1024 need CAP_NET_BIND_SERVICE: a service gets it with 'fairlead system install'";
+    }
     if (r == -EADDRNOTAVAIL) error.message += "; it is no address of this machine";
     return std::unexpected(std::move(error));
   }

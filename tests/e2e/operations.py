@@ -274,3 +274,32 @@ def a_gateway_without_privileges(context):
             expect_equal(path.lstat().st_uid, nobody, f"owner of {path}")
     west.terminate()
     expect_equal(west.process.wait(), 0, "exit code")
+
+
+@scenario(GROUP)
+def shells_and_the_manual_know_the_commands(context):
+    """What completes in bash, and what man shows, comes from the command line's own definitions."""
+    bash = need_program("bash")
+    script = context.path("completion.bash")
+    script.write_bytes(context.run([context.binary, "completion", "bash"]).stdout)
+
+    def completed(*words):
+        ask = ('source "$0"; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); COMPREPLY=(); _fairlead; '
+               'printf "%s\\n" "${COMPREPLY[@]}"')
+        return set(context.run([bash, "-c", ask, str(script), "fairlead", *words]).stdout.decode().split())
+
+    expect({"link", "site", "token", "system", "--namespace"} <= completed(""), completed(""))
+    expect_equal(completed("li"), {"link", "listener"}, "what li becomes")
+    expect({"issue", "redeem", "status", "delete"} <= completed("-n", "west", "token", ""), "verbs of token")
+    expect_equal(completed("link", "status", "-o", ""), {"table", "json", "yaml"}, "formats")
+    expect_equal(completed("listener", "create", "--rou"), {"--routing-key"}, "an option")
+    expect_equal(completed("link", "update", "--cost", ""), set(), "a number is the user's to know")
+    expect({"bash", "zsh", "fish"} <= completed("completion", ""), "shells")
+    for shell in ("zsh", "fish"):
+        text = context.run([context.binary, "completion", shell]).stdout.decode()
+        expect("redemptions-allowed" in text, f"{shell} does not know the options of token issue")
+    manual = context.run([context.binary, "manual"]).stdout.decode()
+    for command in ("token issue FILE", "listener create NAME PORT", "system stop", "run"):
+        expect(f".SS fairlead {command}\n" in manual, f"the manual does not have {command}")
+    done = context.run([need_program("groff"), "-man", "-Tascii", "-ww"], input=manual.encode())
+    expect_equal(done.stderr, b"", "what groff complains of")

@@ -12,6 +12,8 @@
 #include "router/site/field_reader.h"
 #include "router/site/names.h"
 #include "router/site/resources.h"
+#include "tools/fairlead/command_docs.h"
+#include "tools/fairlead/report.h"
 #include "tools/fairlead/resource_options.h"
 
 namespace fairlead {
@@ -45,6 +47,8 @@ const std::map<std::string, NetworkFormat> kNetworkFormats = {{"table", NetworkF
                                                               {"yaml", NetworkFormat::kYaml},
                                                               {"dot", NetworkFormat::kDot},
                                                               {"svg", NetworkFormat::kSvg}};
+
+const std::map<std::string, Shell> kShells = {{"bash", Shell::kBash}, {"fish", Shell::kFish}, {"zsh", Shell::kZsh}};
 
 // Says which values there are, where the library would print the numbers behind them.
 template <class T>
@@ -92,6 +96,7 @@ struct CommandLine {
   SystemInstallArguments system_install;
   SystemUninstallArguments system_uninstall;
   SystemReloadArguments system_reload;
+  Shell shell = Shell::kBash;
   bool wants_version = false;
 
   CLI::App* run_command = nullptr;
@@ -115,6 +120,8 @@ struct CommandLine {
   CLI::App* system_apply_command = nullptr;
   CLI::App* system_delete_command = nullptr;
   CLI::App* system_reload_command = nullptr;
+  CLI::App* completion_command = nullptr;
+  CLI::App* manual_command = nullptr;
   CLI::App* version_command = nullptr;
 
  private:
@@ -155,6 +162,9 @@ CommandLine::CommandLine() {
   resource_options.add(*token, AccessGrant::kKind);
   add_network();
   add_system();
+  completion_command = app.add_subcommand("completion", "Print what completes these commands in a shell");
+  add_choice(*completion_command, "SHELL", shell, kShells, "bash, zsh or fish")->required();
+  manual_command = app.add_subcommand("manual", "Print the manual page, for man -l -");
   version_command = app.add_subcommand("version", "Print the version");
 }
 
@@ -450,6 +460,10 @@ std::variant<Arguments, int> parse_arguments(int argc, char** argv) {
       if (line.wants_version) return Arguments{line.common, VersionArguments{}};
       fmt::print(stderr, "fairlead: {}\nTry 'fairlead --help'.\n", explain(line.app, argc, argv, error));
       return kExitInvalid;
+    }
+    if (line.completion_command->parsed() || line.manual_command->parsed()) {
+      fmt::print("{}", line.manual_command->parsed() ? manual_of(line.app) : completion_of(line.app, line.shell));
+      return flush_output() ? kExitOk : kExitFailed;
     }
     return Arguments{line.common, selected(line)};
   } catch (const CLI::Error& error) {
