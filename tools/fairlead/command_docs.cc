@@ -49,7 +49,7 @@ bool is_help(const CLI::Option& option) {
 
 // "SECONDS", without what the library adds about its bounds.
 std::string type_of(const CLI::Option& option) {
-  const std::string type = type_of(option);
+  const std::string type = option.get_type_name();
   return type.substr(0, type.find(':'));
 }
 
