@@ -110,6 +110,7 @@ void HttpsServer::accepted(Socket socket, const Address& peer) {
   std::string from = host_of(peer);
   const auto of_address = [&](const auto& client) { return !client->over() && client->from() == from; };
   if (static_cast<std::size_t>(std::ranges::count_if(clients_, of_address)) >= kClientsOfAddressMax) return;
+  std::erase_if(clients_, [](const auto& client) { return client->over(); });
   if (clients_.size() >= kClientsMax) clients_.front()->end();
   auto handshake = Handshake::server(
       credentials_, {.peer = to_string(peer), .alpn = kHttpAlpn, .alpn_required = false, .ask_for_certificate = false});

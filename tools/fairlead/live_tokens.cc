@@ -42,8 +42,9 @@ LiveTokens::LiveTokens(const NamespacePaths& paths, std::unique_ptr<SideLoop> lo
       desk_(book_, [this](RedemptionRequest request) { return issue(std::move(request)); }),
       server_(*loop_,
               [this](const HttpRequest& request, const std::string& from) {
-                events_.changed = true;
-                return desk_.answer(request, from, unix_s(), loop_->now());
+                HttpResponse response = desk_.answer(request, from, unix_s(), loop_->now());
+                events_.changed |= response.status == 200;
+                return response;
               }),
       store_(paths.runtime_tokens()) {}
 

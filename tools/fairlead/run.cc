@@ -224,11 +224,10 @@ class Supervisor {
   // Asked of others and by others; nothing new begins once the gateway is to end.
   void serve_tokens() {
     const LiveTokens::Events events = tokens_.serve();
-    if (events.redeemed) {
-      static_cast<void>(reload("a token was redeemed"));
-    } else if (events.changed) {
-      write_status();
-    }
+    if (events.redeemed) static_cast<void>(reload("a token was redeemed"));
+    status_due_ |= events.changed;
+    // Others decide how often that is: no more often than by what the gateway has to tell.
+    if (status_due_ && Clock::now() >= next_write_) write_status();
   }
 
   void on_signal() {
@@ -296,6 +295,7 @@ class Supervisor {
 
   void write_status() {
     const auto began = Clock::now();
+    status_due_ = false;
     const NetworkView network = gateway_.network();
     const auto written = writer_.write(*gateway_.status(), std::time(nullptr), &network);
     // A disk that is full stays so for a while; once is enough.
@@ -338,6 +338,7 @@ class Supervisor {
   std::optional<Clock::time_point> drain_deadline_;  // set when the first signal came
   bool stop_at_once_ = false;
   bool write_failed_ = false;
+  bool status_due_ = false;  // something has changed since it was written
   std::vector<std::string> last_changes_;
   std::int64_t changed_unix_s_ = 0;
   Clock::time_point next_write_{};

@@ -129,7 +129,12 @@ int redeem_token(const CommonArguments& common, const TokenRedeemArguments& argu
   const auto token = read_token(arguments.file);
   if (!token) return kExitInvalid;
   const std::string& name = token->metadata.name;
-  const auto site = load_namespace(*paths);
+  const auto site = load_namespace(*paths, {}, false);
+  if (site->diagnostics.has_errors()) {
+    print_diagnostics(site->diagnostics);
+    fmt::print(stderr, "fairlead: nothing was redeemed: the link could not be put to use\n");
+    return kExitInvalid;
+  }
   const auto same_name = [&](const Link& link) { return link.metadata.name == name; };
   if (const auto link = std::ranges::find_if(site->resources.links, same_name); link != site->resources.links.end()) {
     fmt::print(stderr, "fairlead: there is a Link {} already, at {}; nothing was redeemed\n", name,
