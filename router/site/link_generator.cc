@@ -9,7 +9,7 @@
 #include <nlohmann/json.hpp>
 
 #include "router/site/access_writer.h"
-#include "router/site/base64.h"
+#include "router/site/link_writer.h"
 #include "router/site/local_names.h"
 #include "router/site/names.h"
 #include "router/site/uuid.h"
@@ -99,35 +99,11 @@ Result<Entrance> find_entrance(const Resources& resources, CredentialsStore& sto
                           refusals, how_to_add(request.host, resources)));
 }
 
-Json secret_document(const std::string& name, const PemBundle& bundle) {
-  Json document;
-  document["apiVersion"] = "v1";
-  document["kind"] = Secret::kKind;
-  document["type"] = "kubernetes.io/tls";
-  document["metadata"]["name"] = name;
-  document["data"]["ca.crt"] = encode_base64(bundle.ca);
-  document["data"]["tls.crt"] = encode_base64(bundle.cert);
-  if (!bundle.key.empty()) document["data"]["tls.key"] = encode_base64(bundle.key);
-  return document;
-}
-
-// Without a cost, whoever puts the link to use chooses one.
-Json link_document(const std::string& name, const Entrance& entrance, std::optional<std::uint32_t> cost) {
-  Json document;
-  document["apiVersion"] = "skupper.io/v2alpha1";
-  document["kind"] = Link::kKind;
-  document["metadata"]["name"] = name;
-  if (cost) document["spec"]["cost"] = *cost;
-  document["spec"]["tlsCredentials"] = name;
-  Json& endpoints = document["spec"]["endpoints"] = Json::array();
-  for (const RouterAccessRole& role : entrance.access->roles) {
-    Json endpoint;
-    endpoint["name"] = role.name;
-    endpoint["host"] = entrance.host;
-    endpoint["port"] = std::to_string(role.port);  // text, as v2alpha1 has it in a Link
-    endpoints.push_back(std::move(endpoint));
-  }
-  return document;
+std::vector<LinkEndpoint> endpoints_of(const Entrance& entrance) {
+  std::vector<LinkEndpoint> endpoints;
+  for (const RouterAccessRole& role : entrance.access->roles)
+    endpoints.push_back({role.name, entrance.host, role.port, {}, {}});
+  return endpoints;
 }
 
 // The CA that signs for who comes in there: one that the server side trusts, which is also the one that signed the
@@ -189,7 +165,7 @@ Result<std::string> generate_link(const Resources& resources, CredentialsStore& 
       "# 0600). A gateway that runs there takes it at once.\n"
       "{}---\n{}",
       site->metadata.name, to_yaml(secret_document(name, *client)),
-      to_yaml(link_document(name, *entrance, request.cost)));
+      to_yaml(link_document(name, name, endpoints_of(*entrance), request.cost)));
 }
 
 Result<Entry> find_entry(const Resources& resources, CredentialsStore& store, const std::string& host) {
@@ -209,7 +185,7 @@ Result<std::string> answer_redemption(const Resources& resources, CredentialsSto
   if (!client) return std::unexpected(client.error());
   client->ca = entrance->bundle.ca;
   return fmt::format("---\n{}---\n{}", to_yaml(secret_document(request.name, *client)),
-                     to_yaml(link_document(request.name, *entrance, std::nullopt)));
+                     to_yaml(link_document(request.name, request.name, endpoints_of(*entrance), std::nullopt)));
 }
 
 }  // namespace fairlead

@@ -8,6 +8,7 @@
 
 #include "router/site/field_reader.h"
 #include "router/site/gateway_config.h"
+#include "router/site/link_writer.h"
 #include "router/site/network_document.h"
 
 namespace fairlead {
@@ -203,15 +204,7 @@ Json Builder::link_document(const Link& link) {
   spec["cost"] = link.cost;
   spec["tlsCredentials"] = link.tls_credentials;
   if (link.no_client_auth) spec["noClientAuth"] = true;
-  Json& list = spec["endpoints"] = Json::array();
-  for (const LinkEndpoint& endpoint : link.endpoints) {
-    Json entry;
-    entry["name"] = endpoint.role;
-    entry["host"] = endpoint.host;
-    entry["port"] = std::to_string(endpoint.port);
-    if (!endpoint.group.empty()) entry["group"] = endpoint.group;
-    list.push_back(std::move(entry));
-  }
+  spec["endpoints"] = endpoints_document(link.endpoints);
   const LinkStatus* seen = nullptr;
   if (links() != nullptr) {
     const auto found = std::ranges::find_if(

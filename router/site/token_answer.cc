@@ -6,7 +6,7 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
-#include "router/site/base64.h"
+#include "router/site/link_writer.h"
 #include "router/site/resource_reader.h"
 #include "router/site/yaml_writer.h"
 #include "transport/tls/credentials.h"
@@ -15,40 +15,7 @@ namespace fairlead {
 
 namespace {
 
-using Json = nlohmann::ordered_json;
-
 constexpr std::size_t kLinksMax = 16;
-
-Json secret_json(const std::string& name, const PemBundle& bundle) {
-  Json json;
-  json["apiVersion"] = "v1";
-  json["kind"] = Secret::kKind;
-  json["type"] = "kubernetes.io/tls";
-  json["metadata"]["name"] = name;
-  json["data"] = {{"ca.crt", encode_base64(bundle.ca)},
-                  {"tls.crt", encode_base64(bundle.cert)},
-                  {"tls.key", encode_base64(bundle.key)}};
-  return json;
-}
-
-Json link_json(const std::string& name, const std::string& credentials, const Link& link, std::uint32_t cost) {
-  Json json;
-  json["apiVersion"] = "skupper.io/v2alpha1";
-  json["kind"] = Link::kKind;
-  json["metadata"]["name"] = name;
-  json["spec"]["cost"] = cost;
-  json["spec"]["tlsCredentials"] = credentials;
-  Json& endpoints = json["spec"]["endpoints"] = Json::array();
-  for (const LinkEndpoint& endpoint : link.endpoints) {
-    Json entry;
-    entry["name"] = endpoint.role;
-    entry["host"] = endpoint.host;
-    entry["port"] = std::to_string(endpoint.port);
-    if (!endpoint.group.empty()) entry["group"] = endpoint.group;
-    endpoints.push_back(std::move(entry));
-  }
-  return json;
-}
 
 std::string text_of(const Secret& secret, const std::string& key) {
   const auto found = secret.data.find(key);
@@ -87,10 +54,10 @@ Result<std::string> make_link_resources(const TokenAnswer& answer) {
   if (bundle.key.empty()) bundle.key = answer.key;
   if (const auto loaded = Credentials::load(bundle); !loaded) return bad(loaded.error().message);
   std::string text = fmt::format("# Made by redeeming AccessToken {} at {}. Holds a private key.\n{}", answer.name,
-                                 answer.from, to_yaml(secret_json(answer.name, bundle)));
+                                 answer.from, to_yaml(secret_document(answer.name, bundle)));
   for (std::size_t i = 0; i < resources.links.size(); ++i) {
     const std::string name = resources.links.size() == 1 ? answer.name : fmt::format("{}-{}", answer.name, i + 1);
-    text += "---\n" + to_yaml(link_json(name, answer.name, resources.links[i], answer.link_cost));
+    text += "---\n" + to_yaml(link_document(name, answer.name, resources.links[i].endpoints, answer.link_cost));
   }
   return text;
 }

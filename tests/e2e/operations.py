@@ -6,6 +6,7 @@ import pathlib
 import re
 import shlex
 import socket
+import tarfile
 
 import traffic
 from harness import Skip, expect, expect_equal, need_program, scenario, wait_until
@@ -182,6 +183,11 @@ def the_gateway_is_looked_after(context):
     operator("system", "delete", "-f", "clash.yaml")
     operator("system", "start")
     operator.refused("system", "start", code=EXIT_FAILED, says="runs already")
+    log = operator.site.root / "runtime" / "gateway.log"
+    expect("debug" not in log.read_text(), "debug lines from the beginning")
+    operator("system", "log-level", "debug")
+    wait_until("the log to say so", lambda: "from now on: debug and above" in log.read_text())
+    operator.refused("system", "log-level", "loud", says="allowed is debug|error|info|warning")
     status = json.loads(operator("system", "status", "-o", "json")[1])
     expect(status["running"] and status["site"]["name"] == "west" and status["status"] == "Ready", status)
     code, out, _ = operator("system", "stop")
@@ -192,7 +198,7 @@ def the_gateway_is_looked_after(context):
     status = json.loads(operator("system", "status", "-o", "json", ok=False)[1])
     expect_equal(status["running"], False, "running")
     operator("system", "start")
-    expect("ready: site west" in (operator.site.root / "runtime" / "gateway.log").read_text(), "the log")
+    expect_equal(log.read_text().count("ready: site west"), 2, "starts in the log")
 
 
 @scenario(GROUP)
@@ -311,3 +317,41 @@ def the_manual_is_well_formed(context):
     expect_equal(done.stderr, b"", "what groff complains of")
     plain = re.sub(rb".\x08|\x1b\[[0-9;]*m", b"", done.stdout)  # as terminals show bold
     expect(b"fairlead token issue FILE" in plain, "the commands are not there")
+
+
+@scenario(GROUP)
+def what_is_wrong_is_found_and_told(context):
+    """check says what is not as it should be, with an exit code; dump has all that a helper needs, and no secret."""
+    operator = Operator(context, context.network.west, "west")
+    operator("site", "create", "west", "--enable-link-access")
+    operator("connector", "create", "db", "1", "--host", context.network.west.local)
+    operator.file("secret.yaml", "kind: Secret\nmetadata: {name: own}\n"
+                  "stringData: {tls.key: my-own-secret, ca.crt: a-ca}\n---\n"
+                  "kind: AccessGrant\nmetadata: {name: one}\nspec: {code: my-own-secret-code}\n")
+    operator("system", "apply", "-f", "secret.yaml")
+    operator("system", "start")
+    operator.site.wait_until("the connector to fail",
+                             lambda: operator.site.resource("Connector", "db")["status"]["status"] == "Error")
+    code, out, _ = operator("debug", "check", "-o", "json", ok=False)
+    found = {each["what"]: each for each in json.loads(out)}
+    expect_equal(code, EXIT_FAILED, "exit code of check")
+    verdicts = [found[what]["is"] for what in ("kernel", "gateway", "Connector db")]
+    expect_equal(verdicts, ["ok", "ok", "fault"], "verdicts")
+    expect("refused" in found["Connector db"]["message"], found["Connector db"])
+    operator("connector", "delete", "db")
+    code, out, _ = operator("debug", "check")
+    expect("running" in out and "fault" not in out, out)
+
+    dump = operator.site.home / "dump.tar.gz"
+    operator("debug", "dump", str(dump))
+    expect_equal(dump.stat().st_mode & 0o777, 0o600, "mode of the dump")
+    with tarfile.open(dump) as archive:
+        files = [each for each in archive.getmembers() if each.isfile()]
+        texts = {each.name: archive.extractfile(each).read().decode() for each in files}
+    for name in ("./machine.txt", "./status.json", "./gateway.log", "./check.txt", "./input/Site-west.yaml",
+                 "./input/Secret-own.yaml", "./certs/west/tls.crt", "./process/limits"):
+        expect(texts.get(name), f"{name} is not among {sorted(texts)}")
+    everything = "".join(texts.values())
+    for secret in ("my-own-secret", "PRIVATE KEY"):
+        expect(secret not in everything, f"{secret} is in the dump")
+    expect("a-ca" in texts["./input/Secret-own.yaml"], "what is no secret")

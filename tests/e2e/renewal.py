@@ -167,7 +167,8 @@ def peer_lost_in_renewal(context):
     for turn in range(6):
         victim = (pair.east, pair.west)[turn % 2]
         before = renewals(pair)
-        client = bulk.connect()
+        # The status tells of a connector a moment before the port opens.
+        client = wait_until("the port to be open", bulk.connect)
         taking = Background(traffic.take_numbered_until_reset, client)
         wait_until("renewals", lambda before=before: renewals(pair) >= before + 20)
         expect(not server.errors and len(server.results) == turn, "the server's end of the stream is over already")

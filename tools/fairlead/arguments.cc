@@ -95,7 +95,10 @@ struct CommandLine {
   SystemStatusArguments system_status;
   SystemInstallArguments system_install;
   SystemUninstallArguments system_uninstall;
+  SystemLogLevelArguments system_log_level;
   SystemReloadArguments system_reload;
+  DebugCheckArguments debug_check;
+  DebugDumpArguments debug_dump;
   Shell shell = Shell::kBash;
   bool wants_version = false;
 
@@ -117,9 +120,12 @@ struct CommandLine {
   CLI::App* system_status_command = nullptr;
   CLI::App* system_install_command = nullptr;
   CLI::App* system_uninstall_command = nullptr;
+  CLI::App* system_log_level_command = nullptr;
   CLI::App* system_apply_command = nullptr;
   CLI::App* system_delete_command = nullptr;
   CLI::App* system_reload_command = nullptr;
+  CLI::App* debug_check_command = nullptr;
+  CLI::App* debug_dump_command = nullptr;
   CLI::App* completion_command = nullptr;
   CLI::App* manual_command = nullptr;
   CLI::App* version_command = nullptr;
@@ -162,6 +168,14 @@ CommandLine::CommandLine() {
   resource_options.add(*token, AccessGrant::kKind);
   add_network();
   add_system();
+  CLI::App* const debug = app.add_subcommand("debug", "Find out what is wrong");
+  debug->require_subcommand(1);
+  debug_check_command = debug->add_subcommand("check",
+                                              "Look at the machine, the input and the gateway, and say what is "
+                                              "wrong");
+  add_choice(*debug_check_command, "-o,--output", debug_check.format, kOutputFormats, "How to print it (table)");
+  debug_dump_command = debug->add_subcommand("dump", "Write what is known of this site to a tarball, without secrets");
+  debug_dump_command->add_option("FILE", debug_dump.file, "Where to (fairlead-dump-NAMESPACE-TIME.tar.gz)");
   completion_command = app.add_subcommand("completion", "Print what completes these commands in a shell");
   add_choice(*completion_command, "SHELL", shell, kShells, "bash, zsh or fish")->required();
   manual_command = app.add_subcommand("manual", "Print the manual page, for man -l -");
@@ -304,6 +318,9 @@ void CommandLine::add_system() {
               "How long open connections may finish, before they are reset");
   system_status_command = system_command->add_subcommand("status", "Show whether the gateway runs, and how it is");
   add_choice(*system_status_command, "-o,--output", system_status.format, kOutputFormats, "How to print it (table)");
+  system_log_level_command = system_command->add_subcommand("log-level", "Change what the running gateway logs");
+  add_choice(*system_log_level_command, "LEVEL", system_log_level.level, kLogLevels, "What is logged at least")
+      ->required();
   system_install_command = system_command->add_subcommand("install", "Make the gateway a service of systemd");
   system_install_command->add_option("--user", system_install.user, "User that it runs as, made if there is none")
       ->capture_default_str()
@@ -436,8 +453,11 @@ CommandArguments selected(CommandLine& line) {
   if (line.system_status_command->parsed()) return line.system_status;
   if (line.system_install_command->parsed()) return std::move(line.system_install);
   if (line.system_uninstall_command->parsed()) return line.system_uninstall;
+  if (line.system_log_level_command->parsed()) return line.system_log_level;
   if (line.system_apply_command->parsed()) return std::move(line.system_apply);
   if (line.system_delete_command->parsed()) return std::move(line.system_delete);
+  if (line.debug_check_command->parsed()) return line.debug_check;
+  if (line.debug_dump_command->parsed()) return std::move(line.debug_dump);
   if (line.system_reload_command->parsed()) return line.system_reload;
   return VersionArguments{};
 }

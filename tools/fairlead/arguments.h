@@ -132,8 +132,20 @@ struct SystemUninstallArguments {
   bool force = false;
 };
 
+struct SystemLogLevelArguments {
+  LogLevel level = LogLevel::kInfo;
+};
+
 struct SystemReloadArguments {
   OutputFormat format = OutputFormat::kTable;
+};
+
+struct DebugCheckArguments {
+  OutputFormat format = OutputFormat::kTable;
+};
+
+struct DebugDumpArguments {
+  std::string file;  // empty: one with the time in its name
 };
 
 struct VersionArguments {};
@@ -142,7 +154,8 @@ using CommandArguments =
     std::variant<RunArguments, CheckArguments, LinkGenerateArguments, LinkStatusArguments, NetworkStatusArguments,
                  RouteArguments, TraceArguments, TokenIssueArguments, TokenRedeemArguments, ResourceStatusArguments,
                  ResourceChangeArguments, SystemApplyArguments, SystemStartArguments, SystemStopArguments,
-                 SystemStatusArguments, SystemInstallArguments, SystemUninstallArguments, SystemReloadArguments,
+                 SystemStatusArguments, SystemInstallArguments, SystemUninstallArguments, SystemLogLevelArguments,
+                 SystemReloadArguments, DebugCheckArguments, DebugDumpArguments,
                  VersionArguments>;
 
 struct Arguments {

@@ -23,7 +23,10 @@ int stop_system(const CommonArguments& common, const SystemStopArguments& argume
 int print_system_status(const CommonArguments& common, const SystemStatusArguments& arguments);
 int install_service(const CommonArguments& common, const SystemInstallArguments& arguments);
 int uninstall_service(const CommonArguments& common, const SystemUninstallArguments& arguments);
+int change_log_level(const CommonArguments& common, const SystemLogLevelArguments& arguments);
 int reload_gateway(const CommonArguments& common, const SystemReloadArguments& arguments);
+int check_system(const CommonArguments& common, const DebugCheckArguments& arguments);
+int dump_system(const CommonArguments& common, const DebugDumpArguments& arguments);
 int print_version();
 
 // A part of two of them: puts the resources of a file into the input, or takes them out, and says so.

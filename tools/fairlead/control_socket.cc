@@ -12,6 +12,9 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "tools/fairlead/log_sink.h"
+#include "transport/base/log.h"
+
 namespace fairlead {
 
 namespace {
@@ -137,6 +140,7 @@ struct ControlSocket::Client {
       say({{"reload", to_json(actions.reload())}});
       return say({{"done", true}});
     }
+    if (text("command") == "logLevel") return change_log_level(text("level"));
     if (text("command") == "grant") {
       const Json grant = actions.describe_grant(text("name"));
       if (grant.contains("error")) return say(grant);
@@ -146,6 +150,14 @@ struct ControlSocket::Client {
     if (text("command") != "trace") return say(error_line(fmt::format("unknown command '{}'", text("command"))));
     if (text("routingKey").empty()) return say(error_line("trace needs a routingKey"));
     trace = gateway.begin_trace(text("routingKey"));
+  }
+
+  void change_log_level(const std::string& word) {
+    const auto level = log_level_named(word);
+    if (!level) return say(error_line(fmt::format("'{}' is no log level", word)));
+    set_log_level(*level);
+    log_info("what is logged from now on: {} and above", word);
+    say({{"done", true}});
   }
 
   void tell_trace(Gateway& gateway) {

@@ -12,6 +12,8 @@
 //     {"reload": {"changes": […], "warnings": […], "errors": […], "refusedBundles": […], "earlierChanges": […],
 //                 "earlierAgeSeconds": N}}    lines of text, see Reload
 //     {"done": true}
+//   {"command": "logLevel", "level": "debug"}
+//     {"done": true}, or {"error": "…"}
 //   {"command": "grant", "name": "for-ams"}
 //     {"grant": {"url", "code", "ca", "expirationTime"}}, or {"error": "…"}: what `token issue` writes down
 //     {"done": true}

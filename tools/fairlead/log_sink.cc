@@ -1,5 +1,7 @@
 #include "tools/fairlead/log_sink.h"
 
+#include <algorithm>
+#include <array>
 #include <exception>
 #include <memory>
 #include <string>
@@ -14,6 +16,7 @@ namespace fairlead {
 namespace {
 
 constexpr std::size_t kQueuedLinesMax = 1024;
+constexpr std::array<std::string_view, 4> kLevelNames = {"debug", "info", "warning", "error"};
 
 spdlog::level::level_enum level_of(LogLevel level) {
   switch (level) {
@@ -45,6 +48,16 @@ void write_json(LogLevel level, std::string_view line) noexcept {
 }
 
 }  // namespace
+
+std::string_view name_of(LogLevel level) noexcept {
+  return kLevelNames[static_cast<std::size_t>(level)];
+}
+
+std::optional<LogLevel> log_level_named(std::string_view name) noexcept {
+  const auto found = std::ranges::find(kLevelNames, name);
+  if (found == kLevelNames.end()) return std::nullopt;
+  return static_cast<LogLevel>(found - kLevelNames.begin());
+}
 
 LogSession::LogSession(LogLevel level, LogFormat format) {
   spdlog::init_thread_pool(kQueuedLinesMax, 1);

@@ -54,7 +54,12 @@ int run_command(const std::variant<fairlead::Arguments, int>& parsed) {
         if constexpr (std::is_same_v<Command, SystemUninstallArguments>) {
           return uninstall_service(arguments.common, command);
         }
+        if constexpr (std::is_same_v<Command, SystemLogLevelArguments>) {
+          return change_log_level(arguments.common, command);
+        }
         if constexpr (std::is_same_v<Command, SystemReloadArguments>) return reload_gateway(arguments.common, command);
+        if constexpr (std::is_same_v<Command, DebugCheckArguments>) return check_system(arguments.common, command);
+        if constexpr (std::is_same_v<Command, DebugDumpArguments>) return dump_system(arguments.common, command);
         if constexpr (std::is_same_v<Command, VersionArguments>) return print_version();
       },
       arguments.command);

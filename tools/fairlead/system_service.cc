@@ -23,6 +23,7 @@
 #include "router/site/site_loader.h"
 #include "router/site/yaml_writer.h"
 #include "tools/fairlead/commands.h"
+#include "tools/fairlead/log_sink.h"
 #include "tools/fairlead/report.h"
 #include "tools/fairlead/snapshot.h"
 #include "tools/fairlead/systemd_service.h"
@@ -49,11 +50,6 @@ std::optional<pid_t> running_pid(const NamespacePaths& paths) {
   const auto text = read_file(paths.lock(), kPidBytesMax);
   const auto pid = text ? parse_number(*text, 2, 0x7fffffff) : std::nullopt;
   return pid ? std::optional(static_cast<pid_t>(*pid)) : std::nullopt;
-}
-
-std::string_view name_of(LogLevel level) {
-  constexpr std::string_view kNames[] = {"debug", "info", "warning", "error"};
-  return kNames[static_cast<std::size_t>(level)];
 }
 
 std::filesystem::path log_file(const NamespacePaths& paths) {
