@@ -387,17 +387,17 @@ int run_site(const NamespacePaths& paths, std::unique_ptr<LoadedSite> site, cons
   auto gateway = start_gateway(*config, arguments);
   if (!gateway) return failed(gateway.error());
 
-  const auto took = std::chrono::duration_cast<std::chrono::milliseconds>(Clock::now() - started_at);
-  log_info(
-      "ready: site {} in namespace {}, {} shards, {} listeners, {} connectors, {} links out, {} ports for links in, "
-      "started in {} ms",
-      config->site_name, paths.name(), (*gateway)->status()->shards, config->listeners.size(),
-      config->connectors.size(), config->links.size(), config->accesses.size(), took.count());
   auto tokens = LiveTokens::open(paths);
   if (!tokens) return failed(tokens.error());
   LiveSite live(**gateway, paths, std::move(site), std::move(*config), std::move(*metrics));
   writer.set_tokens(&(*tokens)->states());
   (*tokens)->set_resources(live.resources());
+  const auto took = std::chrono::duration_cast<std::chrono::milliseconds>(Clock::now() - started_at);
+  log_info(
+      "ready: site {} in namespace {}, {} shards, {} listeners, {} connectors, {} links out, {} ports for links in, "
+      "started in {} ms",
+      live.config().site_name, paths.name(), (*gateway)->status()->shards, live.config().listeners.size(),
+      live.config().connectors.size(), live.config().links.size(), live.config().accesses.size(), took.count());
   Supervisor(**gateway, live, writer, **tokens, **control, *files, signals, arguments.drain_timeout_s).run();
   tokens->reset();
   writer.set_tokens(nullptr);
