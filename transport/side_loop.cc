@@ -38,8 +38,9 @@ void SideLoop::turn(Duration wait) noexcept {
   ring_->turn(std::min(wait, timers_.until_next(now_)));
   now_ = kernel_.now();
   timers_.advance(now_);
-  // What handlers asked for: the thread may wait for something else now.
-  if (!ring_->all_submitted()) ring_->turn(Duration{});
+  // What handlers asked for: the thread may wait for something else now. Handed over only: what completes at once
+  // signals the event, and is for the next turn. A peer that never stops sending must not keep us here.
+  if (!ring_->all_submitted()) kernel_.enter(ring_->raw(), Duration{});
 }
 
 }  // namespace fairlead

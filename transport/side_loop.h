@@ -24,8 +24,10 @@ class SideLoop {
   // Readable when turn() has something to do.
   int fd() const noexcept { return event_.get(); }
 
-  // How long the thread may wait without calling turn().
-  Duration until_next() noexcept { return timers_.until_next(kernel_.now()); }
+  // How long the thread may wait without calling turn(): hardly, while the kernel does not take what was asked for.
+  Duration until_next() noexcept {
+    return ring_->all_submitted() ? timers_.until_next(kernel_.now()) : Duration::milliseconds(1);
+  }
 
   // Hands over what was asked for, waits no longer than `wait` or until something happens, and does what is due.
   void turn(Duration wait) noexcept;

@@ -28,8 +28,8 @@ struct TokenState {
 
 struct TokenStates {
   GrantAddress address;
-  std::map<std::string, Grant> grants;       // by name
-  std::map<std::string, TokenState> tokens;  // by name
+  const std::map<std::string, Grant>& grants;  // by name, as the book has them
+  std::map<std::string, TokenState> tokens;    // by name
 };
 
 }  // namespace fairlead

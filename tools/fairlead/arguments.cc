@@ -12,6 +12,7 @@
 #include "router/site/field_reader.h"
 #include "router/site/names.h"
 #include "router/site/resources.h"
+#include "tools/fairlead/choice_option.h"
 #include "tools/fairlead/command_docs.h"
 #include "tools/fairlead/report.h"
 #include "tools/fairlead/resource_options.h"
@@ -49,22 +50,6 @@ const std::map<std::string, NetworkFormat> kNetworkFormats = {{"table", NetworkF
                                                               {"svg", NetworkFormat::kSvg}};
 
 const std::map<std::string, Shell> kShells = {{"bash", Shell::kBash}, {"fish", Shell::kFish}, {"zsh", Shell::kZsh}};
-
-// Says which values there are, where the library would print the numbers behind them.
-template <class T>
-CLI::Option* add_choice(CLI::App& app, const std::string& name, T& value, const std::map<std::string, T>& choices,
-                        const std::string& description) {
-  std::string list;
-  for (const auto& [word, unused] : choices)
-    list += (list.empty() ? "" : "|") + word;
-  const auto set = [&value, &choices](const std::string& word) { value = choices.at(word); };
-  const auto is_known = [&choices, list](const std::string& word) {
-    return choices.contains(word) ? std::string() : fmt::format("found '{}'; allowed is {}", word, list);
-  };
-  return app.add_option_function<std::string>(name, set, description)
-      ->check(CLI::Validator(is_known, ""))
-      ->type_name(list);
-}
 
 std::string check_namespace_name(const std::string& name) {
   return check_name(name).value_or("");

@@ -46,7 +46,8 @@ LiveTokens::LiveTokens(const NamespacePaths& paths, std::unique_ptr<SideLoop> lo
                 events_.changed |= response.status == 200;
                 return response;
               }),
-      store_(paths.runtime_tokens()) {}
+      store_(paths.runtime_tokens()),
+      states_{{}, book_.grants(), {}} {}
 
 LiveTokens::~LiveTokens() {
   server_.close();
@@ -86,8 +87,6 @@ LiveTokens::Events LiveTokens::serve() {
   });
   server_.reap();
   std::erase_if(ended_requests_, [](const auto& request) { return request->over(); });
-  if (events_.changed) states_.grants = book_.grants();
-  if (!loop_->ring().all_submitted()) loop_->turn(Duration{});
   return std::exchange(events_, {});
 }
 
@@ -157,7 +156,6 @@ void LiveTokens::serve_grants() {
     events_.changed = true;
   }
   events_.changed |= states_.address.error != before.error;
-  states_.grants = book_.grants();
 }
 
 Result<std::string> LiveTokens::issue(RedemptionRequest request) {
@@ -169,8 +167,8 @@ Result<std::string> LiveTokens::issue(RedemptionRequest request) {
 }
 
 nlohmann::ordered_json LiveTokens::describe_grant(const std::string& name) const {
-  const auto found = states_.grants.find(name);
-  if (found == states_.grants.end()) return {{"error", fmt::format("the gateway has no AccessGrant {}", name)}};
+  const auto found = book_.grants().find(name);
+  if (found == book_.grants().end()) return {{"error", fmt::format("the gateway has no AccessGrant {}", name)}};
   const Grant& grant = found->second;
   if (!grant.error.empty()) return {{"error", grant.error}};
   if (!states_.address.error.empty()) return {{"error", states_.address.error}};

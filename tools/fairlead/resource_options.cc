@@ -8,12 +8,17 @@
 
 #include "router/site/names.h"
 #include "router/site/resources.h"
+#include "tools/fairlead/choice_option.h"
 
 namespace fairlead {
 
 namespace {
 
 constexpr unsigned kTimeoutMaxS = 24 * 3600;
+const std::map<std::string, Wait> kWaits = {
+    {"none", Wait::kNone}, {"configured", Wait::kConfigured}, {"ready", Wait::kReady}};
+const std::map<std::string, OutputFormat> kGenerateFormats = {{"json", OutputFormat::kJson},
+                                                              {"yaml", OutputFormat::kYaml}};
 
 // An option that sets a field of the spec.
 struct FieldOption {
@@ -118,23 +123,6 @@ void set(ResourceChangeArguments& arguments, const std::string& field, const std
   }
 }
 
-template <class T>
-void add_choice(CLI::App& command, const std::string& name, T& value, const std::map<std::string, T>& choices,
-                const std::string& description) {
-  std::string list;
-  for (const auto& [word, unused] : choices)
-    list += (list.empty() ? "" : "|") + word;
-  command
-      .add_option_function<std::string>(
-          name, [&value, choices](const std::string& word) { value = choices.at(word); }, description)
-      ->check(CLI::Validator(
-          [choices, list](const std::string& word) {
-            return choices.contains(word) ? std::string() : fmt::format("found '{}'; allowed is {}", word, list);
-          },
-          ""))
-      ->type_name(list);
-}
-
 void add_name(CLI::App& command, ResourceChangeArguments& arguments, bool required) {
   CLI::Option* const name = command.add_option("NAME", arguments.name, "Its name");
   name->check(CLI::Validator(check_resource_name, ""));
@@ -152,9 +140,7 @@ void add_site_fields(CLI::App& command, ResourceChangeArguments& arguments) {
 }
 
 void add_waiting(CLI::App& command, ResourceChangeArguments& arguments) {
-  add_choice<Wait>(command, "--wait", arguments.wait,
-                   {{"none", Wait::kNone}, {"configured", Wait::kConfigured}, {"ready", Wait::kReady}},
-                   "What to wait for if the gateway runs (configured)");
+  add_choice(command, "--wait", arguments.wait, kWaits, "What to wait for if the gateway runs (configured)");
   command.add_option("--timeout", arguments.timeout_s, "How long to wait for that")
       ->capture_default_str()
       ->check(CLI::Range(1U, kTimeoutMaxS))
@@ -190,8 +176,7 @@ CLI::App& ResourceOptions::add_verb(CLI::App& parent, std::string_view kind, Res
         ->type_name(option.type);
   if (is_site) add_site_fields(command, arguments);
   if (verb == ResourceVerb::kGenerate) {
-    add_choice<OutputFormat>(command, "-o,--output", arguments.format,
-                             {{"json", OutputFormat::kJson}, {"yaml", OutputFormat::kYaml}}, "How to print it (yaml)");
+    add_choice(command, "-o,--output", arguments.format, kGenerateFormats, "How to print it (yaml)");
   } else {
     add_waiting(command, arguments);
   }

@@ -12,7 +12,6 @@
 #include <utility>
 #include <vector>
 
-#include "version.h"
 #include <fmt/format.h>
 #include <poll.h>
 #include <sched.h>
@@ -38,6 +37,7 @@
 #include "tools/fairlead/report.h"
 #include "tools/fairlead/service_notify.h"
 #include "transport/base/fd.h"
+#include "version.h"
 
 namespace fairlead {
 

@@ -11,7 +11,6 @@
 #include <thread>
 #include <vector>
 
-#include "version.h"
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
@@ -162,7 +161,6 @@ Json describe(const NamespacePaths& paths, pid_t pid, const Json& snapshot) {
   json["running"] = true;
   json["process"] = pid;
   json["site"] = snapshot.at("site");
-  json["version"] = FAIRLEAD_VERSION;
   for (const Json& resource : snapshot.at("resources")) {
     if (text_at(resource, "/kind") != Site::kKind) continue;
     json["status"] = text_at(resource, "/status/status");
