@@ -146,9 +146,9 @@ Result<void> Gateway::set_access_credentials(const std::string& access,
       [&](Transport& transport) { return transport.set_access_credentials(access, std::move(credentials)); });
 }
 
-void Gateway::note_refused_credentials(const std::string& name, const std::string& why) {
+void Gateway::note_refused_credentials(CredentialsUser user, const std::string& name, const std::string& why) {
   impl_->transport->on_control([&](Transport& transport) {
-    transport.note_refused_credentials(name, why);
+    transport.note_refused_credentials(user, name, why);
     return true;
   });
 }

@@ -52,7 +52,7 @@ class Gateway {
   Result<void> set_link_credentials(const std::string& link, std::shared_ptr<const Credentials> credentials);
   Result<void> set_access_credentials(const std::string& access, std::shared_ptr<const Credentials> credentials);
   // For status: why newer ones of a link or access are not in use; empty: there are none (any more).
-  void note_refused_credentials(const std::string& name, const std::string& why);
+  void note_refused_credentials(CredentialsUser user, const std::string& name, const std::string& why);
 
   // The newest snapshot; never null. A new one is made at least every 250 ms while something changed, and at once when
   // a link changes state.

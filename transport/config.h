@@ -10,6 +10,7 @@
 
 #include "transport/base/error.h"
 #include "transport/base/time.h"
+#include "transport/edge_options.h"
 #include "transport/forwarder.h"
 #include "transport/routing_keys.h"
 #include "transport/tls/cipher.h"
@@ -107,6 +108,7 @@ struct ListenerConfig {
   std::string host;  // empty: all interfaces
   std::uint16_t port = 0;
   Strategy strategy = Strategy::kBalanced;
+  EdgeOptions options{};
 
   friend bool operator==(const ListenerConfig&, const ListenerConfig&) = default;
 };
@@ -117,6 +119,7 @@ struct ConnectorConfig {
   std::string host;
   std::uint16_t port = 0;
   bool probe = true;  // connect to it now and then, and offer it only while that works
+  EdgeOptions options{};
 
   friend bool operator==(const ConnectorConfig&, const ConnectorConfig&) = default;
 };
@@ -140,7 +143,10 @@ struct Protection {
   std::string why_not;  // there is no better one; empty: there is none
 };
 
-// Of our end of links.
+// What uses credentials.
+enum class CredentialsUser : std::uint8_t { kAccess, kLink, kListener, kConnector };
+
+// Of our end of links, and of connections with TLS.
 struct CredentialsStatus {
   std::string subject;             // of our certificate; empty: none is presented
   std::int64_t expires_unix_s = 0;
@@ -203,6 +209,9 @@ struct ListenerStatus {
   std::optional<LastError> last_error;
   std::uint64_t connections = 0;  // open now
   std::uint64_t connections_total = 0;
+  CredentialsStatus credentials;          // with TLS
+  std::uint64_t refused = 0;              // clients whose TLS handshake failed
+  std::optional<LastError> last_refused;  // with the address of the client in its message
 };
 
 struct ConnectorStatus {
@@ -212,6 +221,8 @@ struct ConnectorStatus {
   std::optional<LastError> last_error;  // of the last connect that failed
   std::uint64_t connections = 0;
   std::uint64_t connections_total = 0;
+  std::uint64_t failed = 0;       // connects, and TLS handshakes with the server, that failed
+  CredentialsStatus credentials;  // with TLS
 };
 
 struct NamedCount {

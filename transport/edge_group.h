@@ -1,15 +1,29 @@
-// EdgeGroup: the connections of one listener or connector on one shard, counted. Plain values of the shard's thread.
+// EdgeGroup: the connections of one listener or connector on one shard: how they are treated, and what came of them.
+//
+// Owner: the shard. One thread.
 #pragma once
 
 #include <cstdint>
+#include <memory>
+#include <string>
+
+#include "transport/edge_options.h"
 
 namespace fairlead {
 
-struct EdgeGroup {
+// Plain values.
+struct EdgeFigures {
   std::uint64_t open = 0;
   std::uint64_t total = 0;
-  std::uint64_t failed = 0;  // connects that failed
-  int last_errno = 0;        // of the last failure
+  std::uint64_t failed = 0;   // connects, and handshakes with servers, that failed
+  std::uint64_t refused = 0;  // clients that did not come in: TLS
+};
+
+struct EdgeGroup {
+  EdgeFigures figures;
+  std::shared_ptr<const EdgeOptions> options = std::make_shared<const EdgeOptions>();
+  std::string host;  // of a connector's server, as configured: for TLS
+  std::string news;  // why the last one was refused, if that is not reported yet
 };
 
 }  // namespace fairlead

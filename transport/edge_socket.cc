@@ -33,27 +33,34 @@ ResetCode code_of_connect_error(int error) noexcept {
 
 EdgeSocket::EdgeSocket(Shard& shard, Socket socket, EdgeGroup& group) noexcept
     : shard_(shard), group_(group), socket_(std::move(socket)), out_(shard.slice_nodes()), moved_at_(shard.now()) {
-  ++group_.open;
-  ++group_.total;
+  ++group_.figures.open;
+  ++group_.figures.total;
 }
 
 EdgeSocket::~EdgeSocket() {
-  --group_.open;
+  --group_.figures.open;
 }
 
 void EdgeSocket::start_connect(const Address& address, Opening& opening, LoadShare load) noexcept {
+  dialled_ = true;
   opening_ = &opening;
   load_ = std::move(load);
   shard_.ring().submit(
       connect_, [&](io_uring_sqe* sqe) { io_uring_prep_connect(sqe, socket_.fd(), address.get(), address.size); });
-  shard_.timers().arm(connect_deadline_, shard_.now() + shard_.options().connect_timeout);
+  shard_.timers().arm(deadline_, shard_.now() + shard_.options().connect_timeout);
 }
 
 void EdgeSocket::on_connect(Completion done) noexcept {
-  connect_deadline_.cancel();
+  deadline_.cancel();
   if (state_ != State::kConnecting) return join();
   // -ECANCELED here is our own deadline.
   if (!done.ok()) return connect_failed(done.res == -ECANCELED ? ETIMEDOUT : -done.res);
+  if (group_.options->credentials != nullptr) return connect_handshake();
+  begin();
+}
+
+// The server is there.
+void EdgeSocket::begin() noexcept {
   state_ = State::kOpen;
   shard_.release(*std::exchange(opening_, nullptr));
   if (peer_ != nullptr) peer_->opened();
@@ -62,17 +69,20 @@ void EdgeSocket::on_connect(Completion done) noexcept {
 }
 
 void EdgeSocket::connect_failed(int error) noexcept {
-  ++group_.failed;
-  group_.last_errno = error;
+  ++group_.figures.failed;
   shard_.report_connect_failed(group_, error);
+  offer_to_another(code_of_connect_error(error));
+  fail(code_of_connect_error(error));
+}
+
+// Nothing was sent, so all of it can go to another server.
+void EdgeSocket::offer_to_another(ResetCode code) noexcept {
   Channel* client = peer_;
-  if (client == nullptr) return fail(code_of_connect_error(error));
-  // Nothing was sent, so all of it can go to another one.
+  if (client == nullptr) return;
   Opening& opening = *std::exchange(opening_, nullptr);
   part();
   const std::uint64_t granted = opening.client_is_stream ? 0 : Shard::kLocalRoomBytes;
-  shard_.reopen(opening, *client, out_, finish_wanted_, granted, code_of_connect_error(error));
-  fail(code_of_connect_error(error));
+  shard_.reopen(opening, *client, out_, finish_wanted_, granted, code);
 }
 
 void EdgeSocket::replay(SliceQueue& sent, bool finished) noexcept {
@@ -80,8 +90,10 @@ void EdgeSocket::replay(SliceQueue& sent, bool finished) noexcept {
   finish_wanted_ = finished;
 }
 
-void EdgeSocket::on_connect_deadline(Instant) noexcept {
-  shard_.ring().cancel(connect_);
+void EdgeSocket::on_deadline(Instant) noexcept {
+  if (state_ == State::kConnecting) return shard_.ring().cancel(connect_);
+  if (state_ == State::kHandshake) return give_up_handshake();
+  end(ResetCode::kNone);
 }
 
 // ---- from the application to the peer
@@ -92,10 +104,15 @@ void EdgeSocket::grant(std::uint64_t bytes) noexcept {
 }
 
 void EdgeSocket::arm_receive() noexcept {
-  if (state_ != State::kOpen || receive_.in_flight() || read_finished_ || granted_bytes_ < kReceiveMin) return;
+  if (tls_ != nullptr && state_ == State::kOpen && !tls_->received.empty()) [[unlikely]] {
+    if (granted_bytes_ >= tls_->received.size()) shard_.await_handshake(*this);
+    return;
+  }
+  const std::uint64_t room = tls_ == nullptr && state_ == State::kOpen ? granted_bytes_ : receive_room();
+  if (room < kReceiveMin || receive_.in_flight() || read_finished_) return;
   if (shard_.buffers().lent() == 0) return shard_.starve(*this);
   const std::uint32_t bytes_max =
-      static_cast<std::uint32_t>(std::min<std::uint64_t>(granted_bytes_, BufferRing::kReceiveBytesMax));
+      static_cast<std::uint32_t>(std::min<std::uint64_t>(room, BufferRing::kReceiveBytesMax));
   shard_.ring().submit(receive_, [&](io_uring_sqe* sqe) {
     shard_.buffers().prepare_receive(sqe, socket_.fd(), bytes_max, wait_first_);
   });
@@ -104,13 +121,19 @@ void EdgeSocket::arm_receive() noexcept {
 void EdgeSocket::on_receive(Completion done) noexcept {
   if (done.res > 0) {
     wait_first_ = !done.socket_nonempty();
-    shard_.buffers().collect(done, [this](Slice bytes) { take_received(std::move(bytes)); });
-    if (state_ != State::kOpen) return join();
+    if (tls_ == nullptr) {
+      shard_.buffers().collect(done, [this](Slice bytes) { take_received(std::move(bytes)); });
+    } else {
+      shard_.buffers().collect(done, [this](Slice bytes) { take_sealed(std::move(bytes)); });
+    }
+    if (state_ == State::kAborting) return join();
     return arm_receive();
   }
-  if (state_ != State::kOpen) return join();
+  if (state_ == State::kRefusing) return receive_ended();
+  if (state_ != State::kOpen && state_ != State::kHandshake) return join();
   switch (-done.res) {
     case 0:
+      if (tls_ != nullptr) return receive_ended();
       read_finished_ = true;
       if (peer_ != nullptr) peer_->finish();
       return close_when_finished();
@@ -123,7 +146,7 @@ void EdgeSocket::on_receive(Completion done) noexcept {
       wait_first_ = true;
       return shard_.starve(*this);  // tried again with the next turn
     default:
-      return fail(ResetCode::kPeerReset);
+      return tls_ != nullptr ? receive_ended() : fail(ResetCode::kPeerReset);
   }
 }
 
@@ -141,7 +164,7 @@ void EdgeSocket::take_received(Slice bytes) noexcept {
 // ---- from the peer to the application
 
 void EdgeSocket::deliver(Slice bytes) noexcept {
-  if (state_ != State::kOpen && state_ != State::kConnecting) return;
+  if (state_ != State::kOpen && state_ != State::kConnecting && state_ != State::kHandshake) return;
   if (send_.in_flight() && bytes.size() <= kQueueCopyMax) {
     if (Slice copy = shard_.copy_small({bytes.data(), bytes.size()}); !copy.empty()) bytes = std::move(copy);
   }
@@ -166,6 +189,7 @@ void EdgeSocket::mark_dirty() noexcept {
 }
 
 void EdgeSocket::flush() noexcept {
+  if (tls_ != nullptr) return flush_tls();
   if (state_ != State::kOpen || send_.in_flight()) return;
   if (out_.empty()) {
     if (finish_wanted_ && !write_finished_) {
@@ -188,6 +212,7 @@ void EdgeSocket::flush() noexcept {
 }
 
 void EdgeSocket::on_send(Completion done) noexcept {
+  if (tls_ != nullptr) return tls_sent(done);
   if (done.res > 0) {
     shard_.counters().edge_bytes_out += done.bytes();
     out_.drop_front(done.bytes());
@@ -214,9 +239,20 @@ void EdgeSocket::on_send(Completion done) noexcept {
   if (!out_.empty() || finish_wanted_) mark_dirty();
 }
 
+void EdgeSocket::resume() noexcept {
+  arm_receive();
+  if (tls_ != nullptr) mark_dirty();
+}
+
+std::uint64_t EdgeSocket::queued_bytes() const noexcept {
+  if (tls_ == nullptr || tls_->records == nullptr) return out_.bytes();
+  return out_.bytes() + tls_->records->pending_bytes() + tls_->records->held_bytes();
+}
+
 void EdgeSocket::relieve() noexcept {
   if (state_ != State::kOpen || out_.empty() || relieving_ || !shard_.holds_large_blocks(out_)) return;
-  if (!send_.in_flight()) return compact();
+  // With TLS what is being sent is not in the queue any more.
+  if (!send_.in_flight() || tls_ != nullptr) return compact();
   // The kernel may still read from the slices of a send that waits: their blocks can go only once it is joined.
   relieving_ = true;
   shard_.ring().cancel(send_);
@@ -242,7 +278,8 @@ void EdgeSocket::end(ResetCode code) noexcept {
   state_ = State::kAborting;
   if (opening_ != nullptr) shard_.release(*std::exchange(opening_, nullptr));
   ++shard_.counters().edges_reset;
-  connect_deadline_.cancel();
+  deadline_.cancel();
+  shard_.end_handshake(*this);
   // Not by shutdown(): the application would take the FIN for an orderly end of a stream that was cut.
   shard_.ring().cancel(receive_);
   shard_.ring().cancel(send_);
@@ -254,6 +291,11 @@ void EdgeSocket::end(ResetCode code) noexcept {
 void EdgeSocket::close_when_finished() noexcept {
   if (!read_finished_ || !write_finished_) return;
   part();
+  close();
+}
+
+void EdgeSocket::close() noexcept {
+  deadline_.cancel();
   state_ = State::kClosed;
   socket_.close();
   shard_.reap(*this);

@@ -5,19 +5,26 @@
 // receive is submitted only while there is a grant, so a peer that stalls stops the reading. Bytes delivered by the
 // peer queue as slices and leave together in one sendmsg per turn; each byte that the kernel took is granted back.
 //
-//   kConnecting ──► kOpen ──(both directions finished)──► kClosed
-//        └────────────┴─────(abort, error)──► kAborting ──(ops joined)──► kClosed, by RST
+//   kConnecting ──► kHandshake (TLS) ──► kOpen ──(both directions finished)──► kClosed
+//        │              │    └──(fails)──► kRefusing ──(the alert is out)──► kClosed
+//        └──────────────┴──────(abort, error)──► kAborting ──(ops joined)──► kClosed, by RST
+//
+// With TLS, records are taken off and put on here (edge_records.h); its peer sees the plain bytes. A client is led to
+// its destination once its handshake is done. The end of a direction is close_notify: a FIN without one is taken for a
+// cut, and becomes a reset.
 //
 // Memory held: slices of at most what was granted to the peer. Under memory pressure relieve() moves them into small
 // blocks of their own, so that a reader who stalls holds its bytes and not the large blocks they came in.
 #pragma once
 
 #include <cstdint>
+#include <memory>
 
 #include <boost/intrusive/list.hpp>
 
 #include "transport/channel.h"
 #include "transport/edge_group.h"
+#include "transport/edge_tls.h"
 #include "transport/forwarder.h"
 #include "transport/uring/op.h"
 #include "transport/uring/slice_queue.h"
@@ -34,13 +41,17 @@ using Hook = boost::intrusive::link_mode<boost::intrusive::auto_unlink>;
 struct All;
 struct Dirty;
 struct Starved;
+struct Handshake;
+struct Waiting;
 }  // namespace edge_hooks
 
 class EdgeSocket final
     : public Channel,
       public boost::intrusive::list_base_hook<boost::intrusive::tag<edge_hooks::All>, edge_hooks::Hook>,
       public boost::intrusive::list_base_hook<boost::intrusive::tag<edge_hooks::Dirty>, edge_hooks::Hook>,
-      public boost::intrusive::list_base_hook<boost::intrusive::tag<edge_hooks::Starved>, edge_hooks::Hook> {
+      public boost::intrusive::list_base_hook<boost::intrusive::tag<edge_hooks::Starved>, edge_hooks::Hook>,
+      public boost::intrusive::list_base_hook<boost::intrusive::tag<edge_hooks::Handshake>, edge_hooks::Hook>,
+      public boost::intrusive::list_base_hook<boost::intrusive::tag<edge_hooks::Waiting>, edge_hooks::Hook> {
  public:
   // `group` is the listener or connector that the connection counts for.
   EdgeSocket(Shard& shard, Socket socket, EdgeGroup& group) noexcept;
@@ -48,6 +59,9 @@ class EdgeSocket final
 
   // An accepted client: reading begins with the first grant.
   void start_accepted() noexcept { state_ = State::kOpen; }
+
+  // An accepted client with TLS: once the handshake is done it is led to where `opening` says.
+  void start_handshake(Opening& opening) noexcept;
 
   // Dials a server; the outcome reaches the peer as opened() or abort(), or another destination is tried, which is what
   // `opening` is for. `address` must live until then.
@@ -65,8 +79,13 @@ class EdgeSocket final
   // The shard's end-of-turn work: sends what was delivered.
   void flush() noexcept;
 
-  // Lent buffers are to be had again.
-  void resume_receive() noexcept { arm_receive(); }
+  // Memory is to be had again.
+  void resume() noexcept;
+
+  // Goes on with what was received of a handshake, or in one with its end. Takes a good part of a millisecond.
+  void advance_handshake() noexcept;
+  // Too many handshakes are under way, and this one began first.
+  void give_up_handshake() noexcept;
 
   // Gives up the large blocks it holds, if it has any.
   void relieve() noexcept;
@@ -76,7 +95,7 @@ class EdgeSocket final
   const EdgeGroup& group() const noexcept { return group_; }
 
   // What waits for the application to read.
-  std::uint64_t queued_bytes() const noexcept { return out_.bytes(); }
+  std::uint64_t queued_bytes() const noexcept;
 
   // When its application last took some of that, or it began.
   Instant moved_at() const noexcept { return moved_at_; }
@@ -84,7 +103,9 @@ class EdgeSocket final
  private:
   enum class State : std::uint8_t {
     kConnecting,  // connect_ in flight
+    kHandshake,   // TLS
     kOpen,        // bytes flow
+    kRefusing,    // TLS failed: says so, and ends
     kAborting,    // ops in flight are being cancelled; closes by RST when they are joined
     kClosed,      // on the shard's reap list
   };
@@ -92,7 +113,7 @@ class EdgeSocket final
   void on_receive(Completion done) noexcept;
   void on_send(Completion done) noexcept;
   void on_connect(Completion done) noexcept;
-  void on_connect_deadline(Instant now) noexcept;
+  void on_deadline(Instant now) noexcept;
 
   void arm_receive() noexcept;
   void take_received(Slice bytes) noexcept;
@@ -101,8 +122,24 @@ class EdgeSocket final
   void mark_dirty() noexcept;
   void fail(ResetCode code) noexcept;
   [[gnu::cold, gnu::noinline]] void connect_failed(int error) noexcept;
+  void offer_to_another(ResetCode code) noexcept;
+  void begin() noexcept;
   void close_when_finished() noexcept;
+  void close() noexcept;
   void join() noexcept;
+
+  // With TLS (edge_socket_tls.cc).
+  void begin_handshake(std::unique_ptr<Handshake> handshake) noexcept;
+  void connect_handshake() noexcept;
+  void take_handshake_bytes(Slice bytes) noexcept;
+  void handshake_done() noexcept;
+  void handshake_failed(const Error& error) noexcept;
+  void receive_ended() noexcept;
+  void take_sealed(Slice bytes) noexcept;
+  void take_early() noexcept;
+  void flush_tls() noexcept;
+  void tls_sent(Completion done) noexcept;
+  std::uint64_t receive_room() const noexcept;
 
   bool idle() const noexcept { return !receive_.in_flight() && !send_.in_flight() && !connect_.in_flight(); }
 
@@ -117,14 +154,16 @@ class EdgeSocket final
   bool read_finished_ = false;  // the application closed its direction, and the peer knows
   bool finish_wanted_ = false;  // the peer finished; shut down once everything is sent
   bool write_finished_ = false;
+  bool dialled_ = false;    // by start_connect
   bool relieving_ = false;  // send_ is cancelled only to move its slices
-  Opening* opening_ = nullptr;  // until the outcome of start_connect
+  Opening* opening_ = nullptr;  // until the outcome of start_connect or start_handshake
   LoadShare load_;
 
   OpOf<&EdgeSocket::on_receive> receive_{*this};
   OpOf<&EdgeSocket::on_send> send_{*this};
   OpOf<&EdgeSocket::on_connect> connect_{*this};
-  TimerOf<&EdgeSocket::on_connect_deadline> connect_deadline_{*this};
+  TimerOf<&EdgeSocket::on_deadline> deadline_{*this};  // of connect, handshake, or refusal
+  std::unique_ptr<EdgeTls> tls_;  // null: plain
 };
 
 }  // namespace fairlead

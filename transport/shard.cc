@@ -6,6 +6,7 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 
+#include "transport/resolver.h"
 #include "transport/transport.h"
 
 namespace fairlead {
@@ -81,7 +82,7 @@ bool Shard::turn(Duration wait_max) noexcept {
     arm_event();
     timers_.arm(report_, now_ + kReportInterval);
   }
-  const bool work_left = !dirty_edges_.empty() || !dirty_sessions_.empty() ||
+  const bool work_left = !dirty_edges_.empty() || !dirty_sessions_.empty() || !waiting_handshakes_.empty() ||
                          (!starved_edges_.empty() && buffers_->lent() > 0);
   ring_->turn(work_left ? Duration{} : std::min(wait_max, timers_.until_next(now_)));
   if (ring_->all_submitted()) {
@@ -93,6 +94,7 @@ bool Shard::turn(Duration wait_max) noexcept {
   run_tasks();
   timers_.advance(now_);
   flush_all();
+  advance_handshake();
   relieve_pressure();
   resume_starved();
   reap_dead();
@@ -142,7 +144,7 @@ void Shard::resume_starved() noexcept {
   while (lent-- > 0 && !starved_edges_.empty()) {
     EdgeSocket& edge = starved_edges_.front();
     starved_edges_.pop_front();
-    edge.resume_receive();
+    edge.resume();
   }
   if (starved_sessions_.empty() || link_pool_->available() == 0) return;
   ListBy<Session, session_hooks::Starved> waiting;
@@ -177,8 +179,8 @@ void Shard::reap_closed() noexcept {
 
 // With their last connections, which may take days: not looked for in every turn.
 void Shard::reap_removed() noexcept {
-  std::erase_if(listener_groups_, [](const auto& of) { return of->removed && of->group.open == 0; });
-  std::erase_if(connectors_, [](const auto& connector) { return connector->removed && connector->group.open == 0; });
+  std::erase_if(listener_groups_, [](const auto& of) { return of->removed && of->group.figures.open == 0; });
+  std::erase_if(connectors_, [](const auto& connector) { return connector->removed && connector->group.figures.open == 0; });
   some_removed_ = std::ranges::any_of(listener_groups_, &ListenerGroup::removed) ||
                   std::ranges::any_of(connectors_, &ShardConnector::removed);
 }
@@ -242,6 +244,39 @@ void Shard::starve(Session& session) noexcept {
   using Hook = boost::intrusive::list_base_hook<boost::intrusive::tag<session_hooks::Starved>, session_hooks::Hook>;
   ++counters_.session_starved;
   if (!session.Hook::is_linked()) starved_sessions_.push_back(session);
+}
+
+// ---- TLS handshakes of applications
+
+void Shard::begin_handshake(EdgeSocket& edge) noexcept {
+  handshakes_.push_back(edge);
+  if (++handshake_count_ <= options_.handshakes_max) return;
+  ++counters_.edge_handshakes_evicted;
+  handshakes_.front().give_up_handshake();
+}
+
+void Shard::end_handshake(EdgeSocket& edge) noexcept {
+  using Hook = boost::intrusive::list_base_hook<boost::intrusive::tag<edge_hooks::Handshake>, edge_hooks::Hook>;
+  if (!edge.Hook::is_linked()) return;
+  edge.Hook::unlink();
+  --handshake_count_;
+}
+
+void Shard::await_handshake(EdgeSocket& edge) noexcept {
+  using Hook = boost::intrusive::list_base_hook<boost::intrusive::tag<edge_hooks::Waiting>, edge_hooks::Hook>;
+  if (!edge.Hook::is_linked()) waiting_handshakes_.push_back(edge);
+}
+
+void Shard::advance_handshake() noexcept {
+  if (waiting_handshakes_.empty()) return;
+  EdgeSocket& edge = waiting_handshakes_.front();
+  waiting_handshakes_.pop_front();
+  edge.advance_handshake();
+}
+
+std::string Shard::peer_of(const Socket& socket) const {
+  Address address;
+  return kernel_.peer_address(socket.fd(), address) == 0 ? to_string(address) : "a peer that is gone";
 }
 
 // ---- connections
@@ -320,10 +355,13 @@ void Shard::control_handled(std::uint64_t session_id, std::uint64_t bytes) {
   if (Session* session = find_session(session_id); session != nullptr) session->control_handled(bytes);
 }
 
-void Shard::add_listener(std::uint32_t id, RoutingKeys routing_keys, Strategy strategy, Socket socket) {
+void Shard::add_listener(std::uint32_t id, RoutingKeys routing_keys, Strategy strategy,
+                         std::shared_ptr<const EdgeOptions> options, Socket socket) {
   if (stopping_) return;
-  listeners_.push_back(std::make_unique<Listener>(*this, id, std::move(routing_keys), strategy, std::move(socket),
-                                                  group_of_listener(id)));
+  EdgeGroup& group = group_of_listener(id);
+  group.options = std::move(options);
+  listeners_.push_back(
+      std::make_unique<Listener>(*this, id, std::move(routing_keys), strategy, std::move(socket), group));
 }
 
 EdgeGroup& Shard::group_of_listener(std::uint32_t id) {
@@ -334,7 +372,9 @@ EdgeGroup& Shard::group_of_listener(std::uint32_t id) {
   return listener_groups_.back()->group;
 }
 
-void Shard::lead_listener(std::uint32_t id, const RoutingKeys& routing_keys, Strategy strategy) {
+void Shard::set_listener(std::uint32_t id, const RoutingKeys& routing_keys, Strategy strategy,
+                         std::shared_ptr<const EdgeOptions> options) {
+  group_of_listener(id).options = std::move(options);
   for (const auto& listener : listeners_) {
     if (listener->id() == id) listener->lead_to(routing_keys, strategy);
   }
@@ -362,17 +402,33 @@ void Shard::remove_connector(std::uint32_t id) {
   some_removed_ = true;
 }
 
-void Shard::add_connector(std::uint32_t id, std::string routing_key, std::vector<Address> addresses) {
-  for (const auto& connector : connectors_) {
-    if (connector->id != id) continue;
-    replaced_addresses_.push_back(std::exchange(connector->addresses, std::move(addresses)));
-    return;
-  }
+void Shard::add_connector(std::uint32_t id, std::string routing_key, const std::string& host,
+                          std::shared_ptr<const EdgeOptions> options) {
   auto connector = std::make_unique<ShardConnector>();
   connector->id = id;
   connector->routing_key = std::move(routing_key);
-  connector->addresses = std::move(addresses);
+  connector->group.options = std::move(options);
+  connector->group.host = host;
   connectors_.push_back(std::move(connector));
+}
+
+void Shard::set_connector_options(std::uint32_t id, std::shared_ptr<const EdgeOptions> options) {
+  if (ShardConnector* connector = find_connector(id); connector != nullptr) {
+    connector->group.options = std::move(options);
+  }
+}
+
+void Shard::set_connector_addresses(std::uint32_t id, std::vector<Address> addresses) {
+  ShardConnector* connector = find_connector(id);
+  if (connector == nullptr) return;
+  replaced_addresses_.push_back(std::exchange(connector->addresses, std::move(addresses)));
+}
+
+ShardConnector* Shard::find_connector(std::uint32_t id) noexcept {
+  for (const auto& connector : connectors_) {
+    if (connector->id == id) return connector.get();
+  }
+  return nullptr;
 }
 
 void Shard::stop_accepting() {
@@ -451,9 +507,9 @@ void Shard::on_report(Instant now) noexcept {
     report.unsent_bytes += session->unsent_bytes();
   }
   for (const auto& of : listener_groups_)
-    report.listeners.push_back({of->listener, of->group});
+    report.listeners.push_back({of->listener, of->group.figures, std::exchange(of->group.news, {})});
   for (const auto& connector : connectors_)
-    report.connectors.push_back({connector->id, connector->group});
+    report.connectors.push_back({connector->id, connector->group.figures, std::exchange(connector->group.news, {})});
   report.counters = counters_;
   report.ring = ring_->counters();
   report.edges_open = edges_.in_use();

@@ -67,6 +67,7 @@ struct ShardCounters {
   std::uint64_t control_overflows = 0;  // sessions ended because the peer did not read
   std::uint64_t protocol_errors = 0;
   std::uint64_t descriptors_exhausted = 0;  // accept or socket said EMFILE or ENFILE
+  std::uint64_t edge_handshakes_evicted = 0;  // TLS handshakes given up because there were too many
   std::uint64_t no_route = 0;               // connections refused because nobody serves their routing key
   std::uint64_t reopened = 0;               // connections offered to another destination before their client noticed
   std::uint64_t handed_over = 0;            // accepted sockets given to another shard that has a session
@@ -84,7 +85,8 @@ struct ShardReport {
 
   struct GroupLine {
     std::uint32_t id;
-    EdgeGroup group;
+    EdgeFigures figures;
+    std::string news;  // why a client or server was refused; empty: none was since the last report
   };
 
   unsigned shard = 0;
@@ -150,10 +152,17 @@ class Shard {
   void fail_session(std::uint64_t session_id, const Error& error);
   void send_control(std::uint64_t session_id, std::span<const std::uint8_t> message);
   void control_handled(std::uint64_t session_id, std::uint64_t bytes);
-  void add_listener(std::uint32_t id, RoutingKeys routing_keys, Strategy strategy, Socket socket);
-  void lead_listener(std::uint32_t id, const RoutingKeys& routing_keys, Strategy strategy);
+  void add_listener(std::uint32_t id, RoutingKeys routing_keys, Strategy strategy,
+                    std::shared_ptr<const EdgeOptions> options, Socket socket);
+  // For clients from now on.
+  void set_listener(std::uint32_t id, const RoutingKeys& routing_keys, Strategy strategy,
+                    std::shared_ptr<const EdgeOptions> options);
   void close_listener(std::uint32_t id);
-  void add_connector(std::uint32_t id, std::string routing_key, std::vector<Address> addresses);
+  void add_connector(std::uint32_t id, std::string routing_key, const std::string& host,
+                     std::shared_ptr<const EdgeOptions> options);
+  // For connections from now on.
+  void set_connector_options(std::uint32_t id, std::shared_ptr<const EdgeOptions> options);
+  void set_connector_addresses(std::uint32_t id, std::vector<Address> addresses);
   // What came in by it, or goes to it, stays.
   void remove_listener(std::uint32_t id);
   void remove_connector(std::uint32_t id);
@@ -186,6 +195,8 @@ class Shard {
 
   BufferRing& buffers() noexcept { return *buffers_; }
 
+  BlockPool& edge_pool() noexcept { return *edge_pool_; }
+
   BlockPool& link_pool() noexcept { return *link_pool_; }
 
   BlockPool& small_pool() noexcept { return *small_pool_; }
@@ -196,6 +207,8 @@ class Shard {
 
   // A client came in at a listener.
   void accept_client(Listener& listener, Socket socket) noexcept;
+  // And may now be led to where `opening`, which is taken over, says.
+  void lead_client(EdgeSocket& client, Opening& opening) noexcept;
   // A stream came in over a link: gives it its other end, or says why not.
   ResetCode connect_stream(Stream& stream, const OpenFrame& open, Strategy strategy, std::uint32_t arrived_on) noexcept;
   // A destination failed before it was connected. Takes over `opening`; `client` is without a peer, and gets one or is
@@ -229,6 +242,15 @@ class Shard {
   std::uint32_t take_window_budget(std::uint32_t bytes) noexcept;
 
   void return_window_budget(std::uint32_t bytes) noexcept { window_budget_bytes_ += bytes; }
+
+  // A TLS handshake began. Of too many the oldest is given up.
+  void begin_handshake(EdgeSocket& edge) noexcept;
+  void end_handshake(EdgeSocket& edge) noexcept;
+  // There is something to compute for it. One is gone on with in a turn, when all else is done: bytes that flow wait
+  // for one at most.
+  void await_handshake(EdgeSocket& edge) noexcept;
+  // For messages.
+  std::string peer_of(const Socket& socket) const;
 
   void mark_dirty(EdgeSocket& edge) noexcept;
   void mark_dirty(Session& session) noexcept;
@@ -266,6 +288,7 @@ class Shard {
   void drop_replaced_addresses() noexcept;
   void run_tasks() noexcept;
   void flush_all() noexcept;
+  void advance_handshake() noexcept;
   void relieve_pressure() noexcept;
   void sacrifice_holder() noexcept;
   void resume_starved() noexcept;
@@ -278,10 +301,12 @@ class Shard {
   Session* find_session(std::uint64_t session_id) noexcept;
   // Takes the socket over, or returns null and leaves it to the caller, who knows how it has to end.
   EdgeSocket* make_edge(Socket& socket, EdgeGroup& group) noexcept;
+  ShardConnector* find_connector(std::uint32_t id) noexcept;
   Opening* make_opening(const Opening& opening) noexcept;
   // Leads the client's connection to where `route` says. On success `opening` belongs to the new end.
   ResetCode open_route(const Route& route, Opening& opening, Channel& client, SliceQueue* sent, bool finished,
                        std::uint64_t granted) noexcept;
+  void open_client(const Route& route, Opening& opening, EdgeSocket& client) noexcept;
   ResetCode open_edge(const Route& route, Opening& opening, Channel& client, SliceQueue* sent, bool finished,
                       std::uint64_t granted) noexcept;
   ResetCode open_onward(const Route& route, Opening& opening, Channel& client, SliceQueue* sent, bool finished,
@@ -326,6 +351,9 @@ class Shard {
   ListBy<EdgeSocket, edge_hooks::All> all_edges_;
   ListBy<EdgeSocket, edge_hooks::Dirty> dirty_edges_;
   ListBy<EdgeSocket, edge_hooks::Starved> starved_edges_;
+  ListBy<EdgeSocket, edge_hooks::Handshake> handshakes_;  // the oldest first
+  ListBy<EdgeSocket, edge_hooks::Waiting> waiting_handshakes_;
+  std::uint32_t handshake_count_ = 0;
   ListBy<Session, session_hooks::Dirty> dirty_sessions_;
   ListBy<Session, session_hooks::Starved> starved_sessions_;
   std::vector<EdgeSocket*> dead_edges_;

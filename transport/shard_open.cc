@@ -39,15 +39,29 @@ void Shard::start_client(Listener& listener, std::string_view routing_key, Socke
     if (opening != nullptr) release(*opening);
     return socket.close_with_reset();
   }
+  if (listener.group().options->credentials != nullptr) return client->start_handshake(*opening);
   client->start_accepted();
-  const ResetCode refused = open_route(route, *opening, *client, nullptr, false, 0);
-  if (refused == ResetCode::kNone) return;
-  SliceQueue nothing(slice_nodes_);
-  if (!opening->note_tried(route.destination)) {
-    release(*opening);
-    return client->end(refused);
+  open_client(route, *opening, *client);
+}
+
+void Shard::lead_client(EdgeSocket& client, Opening& opening) noexcept {
+  open_client(forwarder_ ? forwarder_->route(opening.query(), path_) : Route{}, opening, client);
+}
+
+void Shard::open_client(const Route& route, Opening& opening, EdgeSocket& client) noexcept {
+  ResetCode refused = ResetCode::kNoRoute;
+  if (route.kind != Route::Kind::kNone) {
+    refused = open_route(route, opening, client, nullptr, false, 0);
+    if (refused == ResetCode::kNone) return;
+    if (opening.note_tried(route.destination)) {
+      SliceQueue nothing(slice_nodes_);
+      return reopen(opening, client, nothing, false, 0, refused);
+    }
+  } else {
+    ++counters_.no_route;
   }
-  reopen(*opening, *client, nothing, false, 0, refused);
+  release(opening);
+  client.end(refused);
 }
 
 ResetCode Shard::connect_stream(Stream& stream, const OpenFrame& open, Strategy strategy,
@@ -112,13 +126,10 @@ ResetCode Shard::open_route(const Route& route, Opening& opening, Channel& clien
 
 ResetCode Shard::open_edge(const Route& route, Opening& opening, Channel& client, SliceQueue* sent, bool finished,
                            std::uint64_t granted) noexcept {
-  const auto connector = std::find_if(connectors_.begin(), connectors_.end(),
-                                      [&](const auto& candidate) { return candidate->id == route.connector; });
-  if (connector == connectors_.end() || (*connector)->removed || (*connector)->addresses.empty()) {
-    return ResetCode::kConnectFailed;
-  }
-  ShardConnector& target = **connector;
-  const Address& address = target.addresses[target.group.failed % target.addresses.size()];
+  ShardConnector* const connector = find_connector(route.connector);
+  if (connector == nullptr || connector->removed || connector->addresses.empty()) return ResetCode::kConnectFailed;
+  ShardConnector& target = *connector;
+  const Address& address = target.addresses[target.group.figures.failed % target.addresses.size()];
   const int fd = kernel_.open_socket(address.family());
   if (fd < 0) {
     ++counters_.descriptors_exhausted;

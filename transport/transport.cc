@@ -321,14 +321,14 @@ void Transport::figures_reported(ShardReport report) {
     LinkRecord* record = at != session_places_.end() ? find_record(at->second.link) : nullptr;
     if (record != nullptr) record->sessions[line.session_id].figures = line.figures;
   }
-  for (const ShardReport::GroupLine& line : report.listeners) {
+  for (ShardReport::GroupLine& line : report.listeners) {
     for (ListenerEntry& entry : listeners_) {
-      if (entry.id == line.id) entry.groups[report.shard] = line.group;
+      if (entry.id == line.id) listener_reported(entry, report.shard, line);
     }
   }
-  for (const ShardReport::GroupLine& line : report.connectors) {
+  for (ShardReport::GroupLine& line : report.connectors) {
     for (ConnectorEntry& entry : connectors_) {
-      if (entry.id == line.id) entry.groups[report.shard] = line.group;
+      if (entry.id == line.id) connector_reported(entry, report.shard, line);
     }
   }
   const unsigned shard = report.shard;

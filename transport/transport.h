@@ -123,7 +123,7 @@ class Transport {
   Result<void> set_link_credentials(const std::string& name, std::shared_ptr<const Credentials> credentials);
   Result<void> set_access_credentials(const std::string& name, std::shared_ptr<const Credentials> credentials);
   // For status: newer credentials of a link or access that are not put to use; empty: there are none (any more).
-  void note_refused_credentials(const std::string& name, const std::string& why);
+  void note_refused_credentials(CredentialsUser user, const std::string& name, const std::string& why);
   // What routing makes of both ends' wishes: for status.
   void note_routing_cost(std::uint32_t link, std::uint32_t cost);
   void set_forwarder(std::shared_ptr<const Forwarder> forwarder);
@@ -223,7 +223,9 @@ class Transport {
   struct ListenerEntry {
     std::uint32_t id;
     ListenerConfig config;
-    std::vector<EdgeGroup> groups;  // by shard
+    std::vector<EdgeFigures> figures;  // by shard
+    std::optional<LastError> last_refused;
+    std::string refused_credentials;
     bool open = false;              // accepts clients: somebody serves its key
     std::optional<LastError> last_error;
 
@@ -233,7 +235,8 @@ class Transport {
   struct ConnectorEntry {
     std::uint32_t id = 0;
     ConnectorConfig config;
-    std::vector<EdgeGroup> groups;
+    std::vector<EdgeFigures> figures;
+    std::string refused_credentials;  // why newer ones are not in use
     std::optional<LastError> last_error;
     std::uint64_t failed = 0;
     bool resolving = false;
@@ -264,6 +267,8 @@ class Transport {
   Result<void> open_listener(ListenerEntry& entry);
   void close_listener(ListenerEntry& entry);
   void session_ended(std::uint64_t session_id, const Error& error);
+  void listener_reported(ListenerEntry& entry, unsigned shard, ShardReport::GroupLine& line);
+  void connector_reported(ConnectorEntry& entry, unsigned shard, ShardReport::GroupLine& line);
   void figures_reported(ShardReport report);
   void client_handed_over(std::uint32_t link, std::uint32_t listener, std::string routing_key, Socket socket);
   void renewal_wanted(std::uint64_t session_id);

@@ -9,6 +9,14 @@
 
 namespace fairlead {
 
+namespace {
+
+std::shared_ptr<const EdgeOptions> shared_options(const EdgeOptions& options) {
+  return std::make_shared<const EdgeOptions>(options);
+}
+
+}  // namespace
+
 // ---- listeners
 
 // Whether the port can be had is found out now, whether or not anybody serves the key yet. Without SO_REUSEPORT: with
@@ -24,7 +32,8 @@ Result<std::uint16_t> Transport::try_port(const ListenerConfig& config) {
 Result<std::uint16_t> Transport::add_listener(const ListenerConfig& config) {
   const auto bound = try_port(config);
   if (!bound) return bound;
-  ListenerEntry entry{next_edge_id_++, config, std::vector<EdgeGroup>(shards_.size()), false, std::nullopt};
+  ListenerEntry entry{next_edge_id_++, config, std::vector<EdgeFigures>(shards_.size()),
+                      std::nullopt,      {},     false, std::nullopt};
   entry.config.port = *bound;
   listeners_.push_back(std::move(entry));
   follow_reachability();
@@ -36,8 +45,9 @@ Result<void> Transport::set_listener(const ListenerConfig& config) {
   const auto entry = std::ranges::find(listeners_, config.name, &ListenerEntry::name);
   if (entry == listeners_.end()) return fail(ErrorCode::kNotFound, "there is no listener " + config.name);
   if (entry->config.host == config.host && entry->config.port == config.port) {
-    post_to_shards([id = entry->id, keys = config.routing_keys, strategy = config.strategy](Shard& shard) {
-      shard.lead_listener(id, keys, strategy);
+    post_to_shards([id = entry->id, keys = config.routing_keys, strategy = config.strategy,
+                    options = shared_options(config.options)](Shard& shard) {
+      shard.set_listener(id, keys, strategy, options);
     });
   } else {
     if (auto bound = try_port(config); !bound) return std::unexpected(bound.error());
@@ -85,11 +95,12 @@ Result<void> Transport::open_listener(ListenerEntry& entry) {
     if (!socket) return std::unexpected(socket.error());
     sockets.push_back(std::move(*socket));
   }
+  const auto options = shared_options(entry.config.options);
   for (std::size_t i = 0; i < shards_.size(); ++i) {
     shards_[i]->mailbox().post(
-        make_task<Shard>([id = entry.id, keys = entry.config.routing_keys, strategy = entry.config.strategy,
+        make_task<Shard>([id = entry.id, keys = entry.config.routing_keys, strategy = entry.config.strategy, options,
                           socket = std::move(sockets[i])](Shard& shard) mutable {
-          shard.add_listener(id, std::move(keys), strategy, std::move(socket));
+          shard.add_listener(id, std::move(keys), strategy, options, std::move(socket));
         }));
   }
   entry.open = true;
@@ -104,17 +115,32 @@ void Transport::close_listener(ListenerEntry& entry) {
   post_to_shards([id = entry.id](Shard& shard) { shard.close_listener(id); });
 }
 
+void Transport::listener_reported(ListenerEntry& entry, unsigned shard, ShardReport::GroupLine& line) {
+  entry.figures[shard] = line.figures;
+  if (line.news.empty()) return;
+  log_info("listener {}: refused a client: {}", entry.config.name, line.news);
+  entry.last_refused = LastError{ErrorCode::kTlsFailed, std::move(line.news), kernel_.unix_seconds()};
+}
+
 // ---- connectors
+
+void Transport::connector_reported(ConnectorEntry& entry, unsigned shard, ShardReport::GroupLine& line) {
+  entry.figures[shard] = line.figures;
+  if (line.news.empty()) return;
+  log_warning("connector {}: {}", entry.config.name, line.news);
+  entry.last_error = LastError{ErrorCode::kTlsFailed, std::move(line.news), kernel_.unix_seconds()};
+}
 
 Result<std::uint32_t> Transport::add_connector(const ConnectorConfig& config) {
   const std::uint32_t id = next_edge_id_++;
   ConnectorEntry entry;
   entry.id = id;
   entry.config = config;
-  entry.groups.resize(shards_.size());
+  entry.figures.resize(shards_.size());
   if (config.probe) entry.probe = std::make_unique<HealthProbe>(*this, id);
   connectors_.push_back(std::move(entry));
-  post_to_shards([id, key = config.routing_key](Shard& shard) { shard.add_connector(id, key, {}); });
+  post_to_shards([id, key = config.routing_key, host = config.host, options = shared_options(config.options)](
+                     Shard& shard) { shard.add_connector(id, key, host, options); });
   resolve_connector(connectors_.back());
   status_changed_ = true;
   return id;
@@ -125,6 +151,15 @@ Result<std::uint32_t> Transport::set_connector(const ConnectorConfig& config) {
   const auto entry = std::ranges::find_if(
       connectors_, [&](const ConnectorEntry& other) { return other.config.name == config.name && !other.superseded; });
   if (entry == connectors_.end()) return fail(ErrorCode::kNotFound, "there is no connector " + config.name);
+  ConnectorConfig same_server = config;
+  same_server.options = entry->config.options;
+  if (same_server == entry->config) {
+    entry->config = config;
+    post_to_shards([id = entry->id, options = shared_options(config.options)](Shard& shard) {
+      shard.set_connector_options(id, options);
+    });
+    return entry->id;
+  }
   entry->superseded = true;
   if (entry->config.routing_key != config.routing_key) succeeded_connectors_.push_back(config.name);
   return add_connector(config);
@@ -179,9 +214,7 @@ void Transport::resolve_connector(ConnectorEntry& entry) {
       status_changed_ = true;
       return connector_tried(*connector);
     }
-    post_to_shards([id, key = connector->config.routing_key, list = *addresses](Shard& shard) {
-      shard.add_connector(id, key, list);
-    });
+    post_to_shards([id, list = *addresses](Shard& shard) { shard.set_connector_addresses(id, list); });
     connector->addresses = *addresses;
     if (connector->probe != nullptr) return connector->probe->set_addresses(std::move(*addresses));
     connector_tried(*connector);

@@ -435,12 +435,18 @@ void Transport::set_options(const TransportOptions& options) {
     ask_for_renewal(*link, {});
 }
 
-void Transport::note_refused_credentials(const std::string& name, const std::string& why) {
+void Transport::note_refused_credentials(CredentialsUser user, const std::string& name, const std::string& why) {
   for (const auto& link : links_) {
-    if (link->config().name == name) link->record().status.credentials.refused = why;
+    if (user == CredentialsUser::kLink && link->config().name == name) link->record().status.credentials.refused = why;
   }
   for (const auto& access : accesses_) {
-    if (access->config().name == name) access->note_refused_credentials(why);
+    if (user == CredentialsUser::kAccess && access->config().name == name) access->note_refused_credentials(why);
+  }
+  for (ListenerEntry& listener : listeners_) {
+    if (user == CredentialsUser::kListener && listener.config.name == name) listener.refused_credentials = why;
+  }
+  for (ConnectorEntry& connector : connectors_) {
+    if (user == CredentialsUser::kConnector && connector.config.name == name) connector.refused_credentials = why;
   }
   status_changed_ = true;
 }

@@ -4,9 +4,21 @@
 #include <mutex>
 #include <utility>
 
+#include "transport/link_record.h"
 #include "transport/transport.h"
 
 namespace fairlead {
+namespace {
+
+// With TLS; else nothing.
+CredentialsStatus describe(const EdgeOptions& options, const std::string& refused) {
+  CredentialsStatus status;
+  if (options.credentials != nullptr) status = describe(*options.credentials);
+  status.refused = refused;
+  return status;
+}
+
+}  // namespace
 
 void Transport::on_status(Instant now) noexcept {
   refresh_connectors();
@@ -54,30 +66,35 @@ std::shared_ptr<const GatewayStatus> Transport::make_status() {
     if (!access->removed()) status->accesses.push_back(access->status());
   }
   for (const ListenerEntry& entry : listeners_) {
-    ListenerStatus line;
+    ListenerStatus line{};
     line.name = entry.config.name;
     line.listening = entry.open;
     line.last_error = entry.last_error;
     for (const RoutingKeys::Key& key : entry.config.routing_keys.keys) {
       if (forwarder_ && forwarder_->reachable(key.name)) line.reachable_keys.push_back(key.name);
     }
-    for (const EdgeGroup& group : entry.groups) {
-      line.connections += group.open;
-      line.connections_total += group.total;
+    for (const EdgeFigures& figures : entry.figures) {
+      line.connections += figures.open;
+      line.connections_total += figures.total;
+      line.refused += figures.refused;
     }
+    line.last_refused = entry.last_refused;
+    line.credentials = describe(entry.config.options, entry.refused_credentials);
     status->listeners.push_back(std::move(line));
   }
   for (const ConnectorEntry& entry : connectors_) {
     if (entry.superseded) continue;
-    ConnectorStatus line;
+    ConnectorStatus line{};
     line.name = entry.config.name;
     line.routing_key = entry.config.routing_key;
     line.last_error = entry.last_error;
     line.available = entry.probe == nullptr || entry.probe->up();
-    for (const EdgeGroup& group : entry.groups) {
-      line.connections += group.open;
-      line.connections_total += group.total;
+    for (const EdgeFigures& figures : entry.figures) {
+      line.connections += figures.open;
+      line.connections_total += figures.total;
+      line.failed += figures.failed;
     }
+    line.credentials = describe(entry.config.options, entry.refused_credentials);
     status->connectors.push_back(std::move(line));
   }
   status->counters = counters();
@@ -107,6 +124,7 @@ std::vector<NamedCount> Transport::counters() const {
     sum.protocol_errors += c.protocol_errors;
     sum.descriptors_exhausted += c.descriptors_exhausted;
     sum.no_route += c.no_route;
+    sum.edge_handshakes_evicted += c.edge_handshakes_evicted;
     sum.reopened += c.reopened;
     sum.edges_sacrificed += c.edges_sacrificed;
     sum.streams_relieved += c.streams_relieved;
@@ -137,6 +155,7 @@ std::vector<NamedCount> Transport::counters() const {
           {"control_overflows", sum.control_overflows},
           {"protocol_errors", sum.protocol_errors},
           {"descriptors_exhausted", sum.descriptors_exhausted + descriptors_exhausted_},
+          {"edge_handshakes_evicted", sum.edge_handshakes_evicted},
           {"no_route", sum.no_route},
           {"reopened", sum.reopened},
           {"handed_over", sum.handed_over},

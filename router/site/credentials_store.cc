@@ -132,13 +132,26 @@ Result<PemBundle> CredentialsStore::server_bundle(const RouterAccess& access, co
                 fmt::format("{}: there are no credentials '{}', and none may be made", label(access), name));
   }
 
+  return made_bundle(name, access.issuer.empty() ? default_issuer : access.issuer, alternative_names(access), renewal);
+}
+
+Result<PemBundle> CredentialsStore::listener_bundle(const std::string& name, const std::string& bind_host) {
+  const auto given = source_.find(name);
+  if (!given) return std::unexpected(given.error());
+  if (*given) return (*given)->pem;
+  RouterAccess like;
+  like.bind_host = bind_host;
+  return made_bundle(name, std::string(kServiceCaName), alternative_names(like), Renewal::kAsNeeded);
+}
+
+Result<PemBundle> CredentialsStore::made_bundle(const std::string& name, const std::string& issuer,
+                                                const std::vector<std::string>& names, Renewal renewal) {
   const auto lock = lock_credentials(paths_);
   if (!lock) return std::unexpected(lock.error());
-  const auto ca = authority_locked(access.issuer.empty() ? default_issuer : access.issuer);
+  const auto ca = authority_locked(issuer);
   if (!ca) return std::unexpected(ca.error());
 
   const std::filesystem::path directory = paths_.runtime_certs() / name;
-  const std::vector<std::string> names = alternative_names(access);
   const auto kept = read_bundle(directory);
   if (!kept) return std::unexpected(kept.error());
   if (*kept && !(*kept)->cert.empty()) {
@@ -157,18 +170,22 @@ Result<PemBundle> CredentialsStore::server_bundle(const RouterAccess& access, co
   return made;
 }
 
-Result<PemBundle> CredentialsStore::link_bundle(const Link& link) {
-  auto given = source_.find(link.tls_credentials);
+Result<PemBundle> CredentialsStore::given_bundle(const std::string& owner, const std::string& name) {
+  auto given = source_.find(name);
   if (!given) return std::unexpected(given.error());
-  if (!*given) {
-    return fail(ErrorCode::kNotFound,
-                fmt::format("{}: there are no credentials '{}'", label(link), link.tls_credentials));
-  }
-  PemBundle bundle = std::move((*given)->pem);
-  if (link.no_client_auth) {
-    bundle.cert.clear();
-    bundle.key.clear();
-  }
+  if (!*given) return fail(ErrorCode::kNotFound, fmt::format("{}: there are no credentials '{}'", owner, name));
+  return std::move((*given)->pem);
+}
+
+Result<PemBundle> CredentialsStore::link_bundle(const Link& link) {
+  auto bundle = given_bundle(label(link), link.tls_credentials);
+  if (bundle && link.no_client_auth) *bundle = without_certificate(*bundle);
+  return bundle;
+}
+
+Result<PemBundle> CredentialsStore::connector_bundle(const Connector& connector) {
+  auto bundle = given_bundle(label(connector), connector.tls_credentials);
+  if (bundle && !connector.use_client_cert) *bundle = without_certificate(*bundle);
   return bundle;
 }
 

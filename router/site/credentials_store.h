@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "router/site/credential_source.h"
 #include "router/site/paths.h"
@@ -31,11 +32,21 @@ class CredentialsStore {
   // The server credentials of a RouterAccess, made if the user gave none. `default_issuer` is the site's.
   Result<PemBundle> server_bundle(const RouterAccess& access, const std::string& default_issuer, Renewal renewal);
 
+  // The server credentials that listeners of either kind share under that name, made by `skupper-service-ca` if the user
+  // gave none. What is made names the addresses that `bind_host` stands for, as those of a RouterAccess.
+  Result<PemBundle> listener_bundle(const std::string& name, const std::string& bind_host);
+
+  // What the user gave for a connector; without certificate and key unless it is to use them.
+  Result<PemBundle> connector_bundle(const Connector& connector);
+
   // What the user gave for a link; without certificate and key if the link has noClientAuth.
   Result<PemBundle> link_bundle(const Link& link);
 
  private:
   Result<CertificateAuthority> authority_locked(const std::string& name);
+  Result<PemBundle> made_bundle(const std::string& name, const std::string& issuer,
+                                const std::vector<std::string>& hosts, Renewal renewal);
+  Result<PemBundle> given_bundle(const std::string& owner, const std::string& name);
 
   const NamespacePaths& paths_;
   const CredentialSource& source_;

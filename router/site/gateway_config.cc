@@ -9,9 +9,12 @@ namespace fairlead {
 
 namespace {
 
-Result<std::shared_ptr<const Credentials>> load(const std::string& owner, const Result<PemBundle>& bundle) {
+using Trust = Credentials::Trust;
+
+Result<std::shared_ptr<const Credentials>> load(const std::string& owner, const Result<PemBundle>& bundle,
+                                                 Trust trust = Trust::kNeeded) {
   if (!bundle) return std::unexpected(bundle.error());
-  auto loaded = Credentials::load(*bundle);
+  auto loaded = Credentials::load(*bundle, trust);
   if (!loaded) return fail(loaded.error().code, fmt::format("{}: {}", owner, loaded.error().message));
   return loaded;
 }
@@ -26,10 +29,26 @@ Result<std::shared_ptr<const Credentials>> load_of(const Link& link, Credentials
   return load(label(link), store.link_bundle(link));
 }
 
+// A Listener or MultiKeyListener.
+template <class Of>
+Result<std::shared_ptr<const Credentials>> load_of_listener(const Of& listener, CredentialsStore& store) {
+  return load(label(listener), store.listener_bundle(listener.tls_credentials, listener.host),
+              listener.require_client_cert ? Trust::kNeeded : Trust::kOptional);
+}
+
+Result<std::shared_ptr<const Credentials>> load_of(const Connector& connector, CredentialsStore& store) {
+  return load(label(connector), store.connector_bundle(connector));
+}
+
 template <class Config>
 std::shared_ptr<const Credentials> in_use(const std::vector<Config>& list, const std::string& name) {
   const auto at = std::ranges::find(list, name, &Config::name);
-  return at == list.end() ? nullptr : at->credentials;
+  if (at == list.end()) return nullptr;
+  if constexpr (requires { at->options; }) {
+    return at->options.credentials;
+  } else {
+    return at->credentials;
+  }
 }
 
 // As validated.
@@ -81,6 +100,64 @@ Result<void> add_links(const Resources& resources, CredentialsStore& store, cons
   return {};
 }
 
+template <class Of>
+Result<void> add_listener(const Of& listener, ListenerConfig listener_config, CredentialsStore& store,
+                          const GatewayConfig& running, GatewayConfig& config) {
+  EdgeOptions& options = listener_config.options;
+  options.client_certificate = listener.require_client_cert;
+  if (!listener.tls_credentials.empty()) {
+    options.credentials = in_use(running.listeners, listener_config.name);
+    if (options.credentials == nullptr) {
+      auto loaded = load_of_listener(listener, store);
+      if (!loaded) return std::unexpected(loaded.error());
+      options.credentials = std::move(*loaded);
+    }
+  }
+  config.listeners.push_back(std::move(listener_config));
+  return {};
+}
+
+Result<void> add_listeners(const Resources& resources, CredentialsStore& store, const GatewayConfig& running,
+                           GatewayConfig& config) {
+  for (const Listener& listener : resources.listeners) {
+    auto added = add_listener(
+        listener, {listener.metadata.name, listener.routing_key, listener.host, listener.port, listener.strategy},
+        store, running, config);
+    if (!added) return added;
+  }
+  for (const MultiKeyListener& listener : resources.multi_key_listeners) {
+    auto added = add_listener(listener,
+                              {listener_name(listener), listener.routing_keys, listener.host, listener.port}, store,
+                              running, config);
+    if (!added) return added;
+  }
+  return {};
+}
+
+Result<void> add_connectors(const Resources& resources, CredentialsStore& store, const GatewayConfig& running,
+                            GatewayConfig& config) {
+  for (const Connector& connector : resources.connectors) {
+    EdgeOptions options;
+    options.client_certificate = connector.use_client_cert;
+    options.verify_host = connector.verify_hostname;
+    if (!connector.tls_credentials.empty()) {
+      options.credentials = in_use(running.connectors, connector.metadata.name);
+      // Whether it has our certificate with it is a part of what is configured.
+      if (options.credentials != nullptr && options.credentials->has_certificate() != connector.use_client_cert) {
+        options.credentials = nullptr;
+      }
+    }
+    if (!connector.tls_credentials.empty() && options.credentials == nullptr) {
+      auto loaded = load_of(connector, store);
+      if (!loaded) return std::unexpected(loaded.error());
+      options.credentials = std::move(*loaded);
+    }
+    config.connectors.push_back({connector.metadata.name, connector.routing_key, connector.host, connector.port,
+                                 connector.health_probe, std::move(options)});
+  }
+  return {};
+}
+
 }  // namespace
 
 std::string access_name(const RouterAccess& access, const RouterAccessRole& role) {
@@ -109,17 +186,8 @@ Result<GatewayConfig> make_gateway_config(const Resources& resources, Credential
   config.metrics = resources.site()->metrics;
   if (auto added = add_accesses(resources, store, *running, config); !added) return std::unexpected(added.error());
   if (auto added = add_links(resources, store, *running, config); !added) return std::unexpected(added.error());
-  for (const Listener& listener : resources.listeners) {
-    config.listeners.push_back(
-        {listener.metadata.name, listener.routing_key, listener.host, listener.port, listener.strategy});
-  }
-  for (const MultiKeyListener& listener : resources.multi_key_listeners) {
-    config.listeners.push_back({listener_name(listener), listener.routing_keys, listener.host, listener.port});
-  }
-  for (const Connector& connector : resources.connectors) {
-    config.connectors.push_back({connector.metadata.name, connector.routing_key, connector.host, connector.port,
-                                 connector.health_probe});
-  }
+  if (auto added = add_listeners(resources, store, *running, config); !added) return std::unexpected(added.error());
+  if (auto added = add_connectors(resources, store, *running, config); !added) return std::unexpected(added.error());
   return config;
 }
 
@@ -135,15 +203,51 @@ TransportOptions make_transport_options(const GatewayConfig& config) {
   return options;
 }
 
+std::shared_ptr<const Credentials>* find_credentials(GatewayConfig& config, CredentialsUser user,
+                                                     const std::string& name) {
+  const auto find_in = [&](auto& list) -> std::shared_ptr<const Credentials>* {
+    const auto at = std::ranges::find_if(list, [&](const auto& item) { return item.name == name; });
+    if (at == list.end()) return nullptr;
+    if constexpr (requires { at->options; }) {
+      return at->options.credentials == nullptr ? nullptr : &at->options.credentials;
+    } else {
+      return &at->credentials;
+    }
+  };
+  switch (user) {
+    case CredentialsUser::kAccess:
+      return find_in(config.accesses);
+    case CredentialsUser::kLink:
+      return find_in(config.links);
+    case CredentialsUser::kListener:
+      return find_in(config.listeners);
+    case CredentialsUser::kConnector:
+      return find_in(config.connectors);
+  }
+  return nullptr;
+}
+
 std::vector<NamedCredentials> load_all_credentials(const Resources& resources, CredentialsStore& store) {
   std::vector<NamedCredentials> all;
   for (const RouterAccess& access : resources.router_accesses) {
     const auto credentials = load_of(access, resources, store);
     for (const RouterAccessRole& role : access.roles)
-      all.push_back({access_name(access, role), true, credentials});
+      all.push_back({access_name(access, role), CredentialsUser::kAccess, credentials});
   }
   for (const Link& link : resources.links)
-    all.push_back({link.metadata.name, false, load_of(link, store)});
+    all.push_back({link.metadata.name, CredentialsUser::kLink, load_of(link, store)});
+  for (const Listener& listener : resources.listeners) {
+    if (listener.tls_credentials.empty()) continue;
+    all.push_back({listener.metadata.name, CredentialsUser::kListener, load_of_listener(listener, store)});
+  }
+  for (const MultiKeyListener& listener : resources.multi_key_listeners) {
+    if (listener.tls_credentials.empty()) continue;
+    all.push_back({listener_name(listener), CredentialsUser::kListener, load_of_listener(listener, store)});
+  }
+  for (const Connector& connector : resources.connectors) {
+    if (connector.tls_credentials.empty()) continue;
+    all.push_back({connector.metadata.name, CredentialsUser::kConnector, load_of(connector, store)});
+  }
   return all;
 }
 

@@ -41,13 +41,17 @@ Result<GatewayConfig> make_gateway_config(const Resources& resources, Credential
 // What of it the transport takes; all else has the transport's defaults.
 TransportOptions make_transport_options(const GatewayConfig& config);
 
-// The bundle of a link, or of each port of a RouterAccess, under the name that it has in GatewayConfig; or why it is of
-// no use.
+// The bundle of a link, a listener or connector with TLS, or of each port of a RouterAccess, under the name that it has
+// in GatewayConfig; or why it is of no use.
 struct NamedCredentials {
   std::string name;
-  bool of_access = false;
+  CredentialsUser user = CredentialsUser::kLink;
   Result<std::shared_ptr<const Credentials>> credentials;
 };
+
+// Where GatewayConfig has those in use; null if nothing of that name uses any.
+std::shared_ptr<const Credentials>* find_credentials(GatewayConfig& config, CredentialsUser user,
+                                                     const std::string& name);
 
 // All of them, read anew; server certificates are made anew if need be.
 std::vector<NamedCredentials> load_all_credentials(const Resources& resources, CredentialsStore& store);

@@ -19,8 +19,6 @@ namespace fairlead {
 namespace {
 
 constexpr std::string_view kKubernetesOnly = "it has a meaning on Kubernetes only";
-constexpr std::string_view kNoClientTls =
-    "TLS from clients is not supported: the listener would accept plain text; remove it";
 constexpr std::size_t kRoutingKeysMax = 256;
 constexpr std::uint32_t kWeightMax = std::numeric_limits<std::int32_t>::max();
 // Shorter ones would take a busy machine for a dead one.
@@ -173,9 +171,24 @@ void read_link_credentials(FieldReader& spec, Link& link) {
   check_text(spec, name, link.tls_credentials, check_bundle_name);
 }
 
-void finish_listener(DocumentContext& context, FieldReader& spec) {
+// Of a listener or connector.
+std::string read_tls_credentials(FieldReader& spec) {
+  std::string name = spec.text("tlsCredentials").value_or("");
+  check_text(spec, "tlsCredentials", name, check_bundle_name);
+  return name;
+}
+
+// What has no meaning without TLS, and would be missed.
+bool read_tls_flag(FieldReader& spec, const std::string& name, const std::string& credentials) {
+  const bool set = spec.flag(name).value_or(false);
+  if (set && credentials.empty()) spec.error(name, "found true, but there is no tlsCredentials, so there is no TLS");
+  return set;
+}
+
+void finish_listener(DocumentContext& context, FieldReader& spec, ClientTls& tls) {
   static_cast<void>(spec.choice("observer", {"auto", "none", "http1", "http2"}));
-  spec.refuse("tlsCredentials", kNoClientTls);
+  tls.tls_credentials = read_tls_credentials(spec);
+  tls.require_client_cert = read_tls_flag(spec, "requireClientCert", tls.tls_credentials);
   ignore_settings(context, spec);
   spec.finish();
 }
@@ -359,15 +372,14 @@ void read_listener(DocumentContext& context, FieldReader& spec, Listener& listen
     listener.strategy = Strategy::kLowestCost;
   }
   spec.ignore_with_warning("exposePodsByName", kKubernetesOnly);
-  finish_listener(context, spec);
+  finish_listener(context, spec, listener);
 }
 
 void read_multi_key_listener(DocumentContext& context, FieldReader& spec, MultiKeyListener& listener) {
   listener.host = read_host(spec, check_bind_host);
   listener.port = spec.required_port("port");
   listener.routing_keys = read_strategy(context, spec);
-  if (spec.flag("requireClientCert").value_or(false)) spec.error("requireClientCert", std::string(kNoClientTls));
-  finish_listener(context, spec);
+  finish_listener(context, spec, listener);
 }
 
 void read_connector(DocumentContext& context, FieldReader& spec, Connector& connector) {
@@ -383,10 +395,9 @@ void read_connector(DocumentContext& context, FieldReader& spec, Connector& conn
   connector.port = spec.required_port("port");
   connector.health_probe = spec.choice("healthProbe", {"tcp", "none"}).value_or("tcp") == "tcp";
   static_cast<void>(spec.choice("type", {"tcp"}));
-  const std::string_view why = "TLS to servers is not supported: the connector would send plain text; remove it";
-  spec.refuse("tlsCredentials", why);
-  if (spec.flag("useClientCert").value_or(false)) spec.error("useClientCert", std::string(why));
-  if (spec.flag("verifyHostname").value_or(false)) spec.error("verifyHostname", std::string(why));
+  connector.tls_credentials = read_tls_credentials(spec);
+  connector.use_client_cert = read_tls_flag(spec, "useClientCert", connector.tls_credentials);
+  connector.verify_hostname = read_tls_flag(spec, "verifyHostname", connector.tls_credentials);
   spec.ignore_with_warning("includeNotReadyPods", kKubernetesOnly);
   spec.ignore_with_warning("exposePodsByName", kKubernetesOnly);
   ignore_settings(context, spec);

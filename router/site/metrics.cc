@@ -232,10 +232,15 @@ class Metrics {
       if (!link.incoming) add_expiry_of_ours(labels, link.credentials);
       if (is_up(link)) add_expiry(labels, "peer", link.peer_subject, link.peer_certificate_expires_unix_s);
     }
-    for (const AccessStatus& access : gateway_.accesses) {
-      add_expiry_of_ours({{"of", "access"}, {"name", access.name}, {"remote_site_id", ""}, {"number", "0"}},
-                         access.credentials);
-    }
+    add_expiry_of_each("access", gateway_.accesses);
+    add_expiry_of_each("listener", gateway_.listeners);
+    add_expiry_of_each("connector", gateway_.connectors);
+  }
+
+  template <class Items>
+  void add_expiry_of_each(std::string_view of, const Items& items) {
+    for (const auto& item : items)
+      add_expiry_of_ours({{"of", of}, {"name", item.name}, {"remote_site_id", ""}, {"number", "0"}}, item.credentials);
   }
 
   void add_expiry_of_ours(const Labels& labels, const CredentialsStatus& credentials) {
@@ -268,6 +273,8 @@ class Metrics {
             [](const ListenerStatus& listener) { return listener.connections; });
     of_each("listener", gateway_.listeners, Kind::kCounter, "listener_connections_opened_total", "Connections opened.",
             [](const ListenerStatus& listener) { return listener.connections_total; });
+    of_each("listener", gateway_.listeners, Kind::kCounter, "listener_refused_total",
+            "Clients whose TLS handshake failed.", [](const ListenerStatus& listener) { return listener.refused; });
   }
 
   void add_connectors() {
@@ -278,6 +285,9 @@ class Metrics {
             [](const ConnectorStatus& connector) { return connector.connections; });
     of_each("connector", gateway_.connectors, Kind::kCounter, "connector_connections_opened_total",
             "Connections opened.", [](const ConnectorStatus& connector) { return connector.connections_total; });
+    of_each("connector", gateway_.connectors, Kind::kCounter, "connector_failed_total",
+            "Connects and TLS handshakes with the server that failed.",
+            [](const ConnectorStatus& connector) { return connector.failed; });
   }
 
   const GatewayStatus& gateway_;

@@ -21,6 +21,7 @@ namespace fairlead {
 
 inline constexpr std::string_view kDefaultNamespace = "default";
 inline constexpr std::string_view kSiteCaName = "skupper-site-ca";
+inline constexpr std::string_view kServiceCaName = "skupper-service-ca";  // of listeners with TLS
 inline constexpr std::string_view kInterRouterRole = "inter-router";
 inline constexpr std::string_view kEdgeRole = "edge";
 inline constexpr std::uint16_t kInterRouterPort = 55671;
@@ -120,7 +121,13 @@ struct RouterAccess {
   const std::string& credentials_name() const { return tls_credentials.empty() ? metadata.name : tls_credentials; }
 };
 
-struct Listener {
+// What the two kinds of listeners have in common.
+struct ClientTls {
+  std::string tls_credentials;  // for TLS with the clients; empty: plain
+  bool require_client_cert = false;
+};
+
+struct Listener : ClientTls {
   static constexpr std::string_view kKind = "Listener";
   Metadata metadata;
   Source source;
@@ -131,7 +138,7 @@ struct Listener {
 };
 
 // One port for several routing keys. Which one a client gets is its strategy's choice.
-struct MultiKeyListener {
+struct MultiKeyListener : ClientTls {
   static constexpr std::string_view kKind = "MultiKeyListener";
   Metadata metadata;
   Source source;
@@ -148,6 +155,9 @@ struct Connector {
   std::string host;
   std::uint16_t port = 0;
   bool health_probe = true;
+  std::string tls_credentials;  // for TLS with the server; empty: plain
+  bool use_client_cert = false;
+  bool verify_hostname = false;
 };
 
 // Holds a private key: never print one, and write it to files of mode 0600 only.

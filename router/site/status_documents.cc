@@ -102,6 +102,7 @@ class Builder {
   void add_link_details(Json& status, const LinkStatus& link) const;
   const ListenerStatus* find_listener(const std::string& name) const;
   std::vector<Condition> listener_conditions(const ListenerStatus* seen, std::string_view matched) const;
+  static void add_client_tls(Json& spec, const ClientTls& tls);
   void add_listener_details(Json& status, const ListenerStatus& seen) const;
   Json credentials_json(const CredentialsStatus& credentials) const;
   Json endpoints(const RouterAccess& access) const;
@@ -133,6 +134,11 @@ std::vector<Condition> Builder::link_conditions(const LinkStatus* link) const {
 }
 
 // Of our end. `expiresSoon` is there if it is true.
+// Whether there is TLS with applications.
+bool has_credentials(const CredentialsStatus& credentials) {
+  return !credentials.subject.empty() || credentials.ca_expires_unix_s != 0;
+}
+
 Json Builder::credentials_json(const CredentialsStatus& credentials) const {
   constexpr std::int64_t kDayS = 24LL * 3600;
   const Site* site = input_.resources.site();
@@ -311,6 +317,15 @@ void Builder::add_listener_details(Json& status, const ListenerStatus& seen) con
   status["listening"] = seen.listening;
   status["connections"] = {{"open", seen.connections}, {"total", seen.connections_total}};
   if (seen.last_error) status["lastError"] = error_json(*seen.last_error);
+  if (!has_credentials(seen.credentials)) return;
+  status["credentials"] = credentials_json(seen.credentials);
+  status["refused"] = seen.refused;
+  if (seen.last_refused) status["lastRefused"] = error_json(*seen.last_refused);
+}
+
+void Builder::add_client_tls(Json& spec, const ClientTls& tls) {
+  if (!tls.tls_credentials.empty()) spec["tlsCredentials"] = tls.tls_credentials;
+  if (tls.require_client_cert) spec["requireClientCert"] = true;
 }
 
 Json Builder::listener_document(const Listener& listener) {
@@ -318,6 +333,7 @@ Json Builder::listener_document(const Listener& listener) {
   json["spec"]["routingKey"] = listener.routing_key;
   json["spec"]["host"] = listener.host;
   json["spec"]["port"] = listener.port;
+  add_client_tls(json["spec"], listener);
   const ListenerStatus* seen = find_listener(listener.metadata.name);
   json["status"] = status(label(listener), listener_conditions(seen, "Matched"));
   json["status"]["hasMatchingConnector"] = seen != nullptr && !seen->reachable_keys.empty();
@@ -344,6 +360,7 @@ Json Builder::multi_key_listener_document(const MultiKeyListener& listener) {
   json["spec"]["host"] = listener.host;
   json["spec"]["port"] = listener.port;
   json["spec"]["strategy"][strategy]["routingKeys"] = std::move(configured);
+  add_client_tls(json["spec"], listener);
   json["status"] = status(label(listener), listener_conditions(seen, "Operational"));
   json["status"]["hasDestination"] = seen != nullptr && !seen->reachable_keys.empty();
   json["status"]["strategy"][strategy]["routingKeysReachable"] = std::move(reachable);
@@ -356,6 +373,9 @@ Json Builder::connector_document(const Connector& connector) {
   json["spec"]["routingKey"] = connector.routing_key;
   json["spec"]["host"] = connector.host;
   json["spec"]["port"] = connector.port;
+  if (!connector.tls_credentials.empty()) json["spec"]["tlsCredentials"] = connector.tls_credentials;
+  if (connector.use_client_cert) json["spec"]["useClientCert"] = true;
+  if (connector.verify_hostname) json["spec"]["verifyHostname"] = true;
   const ConnectorStatus* seen =
       input_.gateway == nullptr ? nullptr : find_named(&input_.gateway->connectors, connector.metadata.name);
   std::vector<Condition> conditions;
@@ -372,8 +392,10 @@ Json Builder::connector_document(const Connector& connector) {
   json["status"] = status(label(connector), std::move(conditions));
   if (seen == nullptr) return json;
   json["status"]["available"] = seen->available;
-  json["status"]["connections"] = {{"open", seen->connections}, {"total", seen->connections_total}};
+  json["status"]["connections"] = {
+      {"open", seen->connections}, {"total", seen->connections_total}, {"failed", seen->failed}};
   if (seen->last_error) json["status"]["lastError"] = error_json(*seen->last_error);
+  if (has_credentials(seen->credentials)) json["status"]["credentials"] = credentials_json(seen->credentials);
   return json;
 }
 

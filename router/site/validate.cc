@@ -42,12 +42,12 @@ class Validator {
     if (const Site* site = resources_.site(); site != nullptr && !resources_.access_grants.empty()) {
       claim_port(*site, "spec.grantServer.port", site->grant_server.bind_host, site->grant_server.port);
     }
-    for (const Listener& listener : resources_.listeners) {
-      claim_port(listener, "spec.port", listener.host, listener.port);
-    }
-    for (const MultiKeyListener& listener : resources_.multi_key_listeners) {
-      claim_port(listener, "spec.port", listener.host, listener.port);
-    }
+    for (const Listener& listener : resources_.listeners)
+      check_listener(listener);
+    for (const MultiKeyListener& listener : resources_.multi_key_listeners)
+      check_listener(listener);
+    for (const Connector& connector : resources_.connectors)
+      check_connector(connector);
   }
 
  private:
@@ -121,20 +121,66 @@ class Validator {
 
   void check_link(const Link& link) {
     check_link_endpoints(link);
-    if (link.tls_credentials.empty()) return;
-    const std::string& field = link.tls_credentials_field;
-    const auto found = credentials_.find(link.tls_credentials);
-    if (!found) {
-      error(link, field, found.error().message);
-    } else if (!*found) {
+    check_client_bundle(link, link.tls_credentials_field, !link.no_client_auth,
+                        "a link needs a client certificate and its key, unless noClientAuth is true");
+  }
+
+  void check_connector(const Connector& connector) {
+    check_client_bundle(connector, "spec.tlsCredentials", connector.use_client_cert,
+                        "useClientCert needs a certificate and its key");
+  }
+
+  // Of who dials: given by the user, and with a certificate only where one is presented.
+  template <class T>
+  void check_client_bundle(const T& resource, const std::string& field, bool presents, std::string_view need) {
+    const std::string& name = resource.tls_credentials;
+    if (name.empty()) return;
+    const auto found = credentials_.find(name);
+    if (!found) return error(resource, field, found.error().message);
+    if (!*found) {
       if (!diagnostics_.complete()) return;
-      error(link, field,
-            fmt::format("found '{}', but there is no Secret of this name among the resources and no directory of this "
-                        "name below input/certs",
-                        link.tls_credentials));
-    } else {
-      check_link_bundle(link, **found);
+      return error(resource, field,
+                   fmt::format("found '{}', but there is no Secret of this name among the resources and no directory "
+                               "of this name below input/certs",
+                               name));
     }
+    if (is_broken_secret(name)) return;
+    const NamedBundle& bundle = **found;
+    if (presents && (bundle.pem.cert.empty() || bundle.pem.key.empty())) {
+      return error(resource, field,
+                   fmt::format("{} has no {}; {}", bundle.origin, bundle.pem.cert.empty() ? "tls.crt" : "tls.key",
+                               need));
+    }
+    // Who presents none does not look at what there is besides the CA.
+    if (auto loaded = Credentials::load(presents ? bundle.pem : without_certificate(bundle.pem)); !loaded) {
+      error(resource, field, fmt::format("{}: {}", bundle.origin, loaded.error().message));
+    }
+  }
+
+  // Which is reported as that.
+  bool is_broken_secret(const std::string& name) const {
+    const Secret* secret = resources_.find_secret(name);
+    return secret != nullptr && secret->source.has_errors;
+  }
+
+  // Of either kind.
+  template <class T>
+  void check_listener(const T& listener) {
+    claim_port(listener, "spec.port", listener.host, listener.port);
+    if (listener.tls_credentials.empty()) return;
+    const std::string field = "spec.tlsCredentials";
+    const auto found = credentials_.find(listener.tls_credentials);
+    if (!found) return error(listener, field, found.error().message);
+    if (*found) {
+      if (is_broken_secret(listener.tls_credentials)) return;
+      const bool verifies = listener.require_client_cert;
+      return check_given_server_bundle(listener, **found,
+                                       verifies ? Credentials::Trust::kNeeded : Credentials::Trust::kOptional);
+    }
+    if (!diagnostics_.complete()) return;
+    warn_of_bundle_to_be_made(listener, listener.tls_credentials);
+    claim_bundle_to_be_made(listener, listener.tls_credentials);
+    check_authority_of(listener, field, std::string(kServiceCaName), true);
   }
 
   void check_link_endpoints(const Link& link) {
@@ -144,25 +190,6 @@ class Validator {
     error(link, "spec.endpoints",
           fmt::format("there is no endpoint for the role {}, which {} has because edge is {}; add one", site->role(),
                       label(*site), site->edge));
-  }
-
-  void check_link_bundle(const Link& link, const NamedBundle& bundle) {
-    const Secret* secret = resources_.find_secret(link.tls_credentials);
-    if (secret != nullptr && secret->source.has_errors) return;
-    PemBundle pem = bundle.pem;
-    if (link.no_client_auth) {
-      // Presents no certificate, so whatever there is besides the CA is not looked at.
-      pem.cert.clear();
-      pem.key.clear();
-    } else if (pem.cert.empty() || pem.key.empty()) {
-      error(link, link.tls_credentials_field,
-            fmt::format("{} has no {}; a link needs a client certificate and its key, unless noClientAuth is true",
-                        bundle.origin, pem.cert.empty() ? "tls.crt" : "tls.key"));
-      return;
-    }
-    if (auto loaded = Credentials::load(pem); !loaded) {
-      error(link, link.tls_credentials_field, fmt::format("{}: {}", bundle.origin, loaded.error().message));
-    }
   }
 
   void check_router_access(const RouterAccess& access) {
@@ -191,46 +218,60 @@ class Validator {
     if (!found) {
       error(access, "spec.tlsCredentials", found.error().message);
     } else if (*found) {
-      check_given_server_bundle(access, **found);
+      check_given_server_bundle(access, **found, Credentials::Trust::kNeeded);
     } else if (diagnostics_.complete()) {
       check_server_bundle_to_be_made(access);
     }
     const bool needs_authority = found && !*found;
-    check_authority_of(access, site, needs_authority);
+    const std::string& issuer = access.issuer.empty() && site != nullptr ? site->default_issuer : access.issuer;
+    check_authority_of(access, "spec.issuer", issuer, needs_authority);
   }
 
-  void check_given_server_bundle(const RouterAccess& access, const NamedBundle& bundle) {
+  template <class T>
+  void check_given_server_bundle(const T& resource, const NamedBundle& bundle, Credentials::Trust trust) {
     const std::string field = "spec.tlsCredentials";
     const PemBundle& pem = bundle.pem;
     if (pem.cert.empty() || pem.key.empty()) {
-      error(access, field,
-            fmt::format("{} has no {}; to accept links a certificate and its key are needed", bundle.origin,
-                        pem.cert.empty() ? "tls.crt" : "tls.key"));
-    } else if (auto loaded = Credentials::load(pem); !loaded) {
-      error(access, field, fmt::format("{}: {}", bundle.origin, loaded.error().message));
+      error(resource, field,
+            fmt::format("{} has no {}; to accept {} a certificate and its key are needed", bundle.origin,
+                        pem.cert.empty() ? "tls.crt" : "tls.key",
+                        T::kKind == RouterAccess::kKind ? "links" : "clients with TLS"));
+    } else if (auto loaded = Credentials::load(pem, trust); !loaded) {
+      error(resource, field, fmt::format("{}: {}", bundle.origin, loaded.error().message));
     }
+  }
+
+  static std::string describe_missing(const std::string& name) {
+    return fmt::format("there is no Secret '{}' among the resources and no directory of this name below input/certs",
+                       name);
   }
 
   void check_server_bundle_to_be_made(const RouterAccess& access) {
     const std::string& name = access.credentials_name();
-    const std::string missing = fmt::format(
-        "there is no Secret '{}' among the resources and no directory of this name below input/certs", name);
     if (!access.may_generate_credentials()) {
-      error(access, "spec.generateTlsCredentials", fmt::format("found false, but {}", missing));
-      return;
+      return error(access, "spec.generateTlsCredentials", fmt::format("found false, but {}", describe_missing(name)));
     }
-    if (!access.tls_credentials.empty() && !access.generate_tls_credentials) {
-      const std::string field = "spec.tlsCredentials";
-      diagnostics_.warning(
-          access.source.of(field),
-          fmt::format("{}: {}: {}; a certificate will be made for it (generateTlsCredentials: true says "
-                      "that this is meant)",
-                      label(access), field, missing));
-    }
-    const auto [entry, inserted] = made_bundles_.try_emplace(name, Claim{label(access), access.source.position});
+    if (!access.tls_credentials.empty() && !access.generate_tls_credentials) warn_of_bundle_to_be_made(access, name);
+    claim_bundle_to_be_made(access, name);
+  }
+
+  template <class T>
+  void warn_of_bundle_to_be_made(const T& resource, const std::string& name) {
+    const std::string field = "spec.tlsCredentials";
+    const std::string_view meant = T::kKind == RouterAccess::kKind
+                                       ? " (generateTlsCredentials: true says that this is meant)"
+                                       : " and signed by the CA skupper-service-ca";
+    diagnostics_.warning(resource.source.of(field),
+                         fmt::format("{}: {}: {}; a certificate will be made for it{}", label(resource), field,
+                                     describe_missing(name), meant));
+  }
+
+  template <class T>
+  void claim_bundle_to_be_made(const T& resource, const std::string& name) {
+    const auto [entry, inserted] = made_bundles_.try_emplace(name, Claim{label(resource), resource.source.position});
     // The same name twice is reported as that.
-    if (inserted || entry->second.label == label(access)) return;
-    error(access, "spec.tlsCredentials",
+    if (inserted || entry->second.label == label(resource)) return;
+    error(resource, "spec.tlsCredentials",
           fmt::format("the certificate '{}' would be made for {} at {} as well; give each a name of its own", name,
                       entry->second.label, to_string(entry->second.position)));
   }
@@ -238,18 +279,17 @@ class Validator {
   // The CA that a user gave for making certificates. Beside a server certificate that is given too, it is needed for
   // generated links only, which is no reason not to run: its certificate alone does no harm then, and all else is
   // warned of.
-  void check_authority_of(const RouterAccess& access, const Site* site, bool needed) {
-    const std::string issuer = access.issuer.empty() && site != nullptr ? site->default_issuer : access.issuer;
+  template <class T>
+  void check_authority_of(const T& resource, const std::string& field, const std::string& issuer, bool needed) {
     if (issuer.empty()) return;
     const auto authority = credentials_.find_issuer(issuer);
     if (authority && !*authority) return;
     const std::string problem = authority ? problem_of_authority(**authority, needed) : authority.error().message;
     if (problem.empty() || !reported_issuers_.insert({issuer, needed}).second) return;
-    const std::string field = "spec.issuer";
     if (needed) {
-      error(access, field, problem);
+      error(resource, field, problem);
     } else {
-      diagnostics_.warning(access.source.of(field), fmt::format("{}: {}: {}", label(access), field, problem));
+      diagnostics_.warning(resource.source.of(field), fmt::format("{}: {}: {}", label(resource), field, problem));
     }
   }
 

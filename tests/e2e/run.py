@@ -25,6 +25,7 @@ import sites
 # Imported because each registers its scenarios.
 import applications
 import command_line
+import edges
 import faults
 import flows
 import life
@@ -35,7 +36,7 @@ import renewal
 import tokens
 import trust
 
-GROUPS = [module.GROUP for module in (applications, flows, life, live, trust, faults, command_line, mesh, renewal,
+GROUPS = [module.GROUP for module in (applications, flows, edges, life, live, trust, faults, command_line, mesh, renewal,
                                          tokens, operations)]
 
 

@@ -63,11 +63,11 @@ class Site:
         self.add("Listener", name, {"routingKey": key or name, "host": self.host.local, "port": port, **more})
         return port
 
-    def add_connector(self, name, key=None, port=None, probe=False):
+    def add_connector(self, name, key=None, port=None, probe=False, **more):
         """Not probed unless asked for: most scenarios start their server when the sites have long been linked."""
         port = port or self.host.free_port()
         self.add("Connector", name, {"routingKey": key or name, "host": self.host.local, "port": port,
-                                     "healthProbe": "tcp" if probe else "none"})
+                                     "healthProbe": "tcp" if probe else "none", **more})
         return port
 
     def add_link(self, name, port, credentials, host=None, **more):
@@ -239,12 +239,13 @@ class Site:
 class Service:
     """A routing key: clients dial `port` at `client`, the server listens on `server_port` at `server`."""
 
-    def __init__(self, key, client, server):
+    def __init__(self, key, client, server, listener=None, connector=None):
+        """listener, connector: what their specs have besides."""
         self.key = key
         self.client = client.host
         self.server = server.host
-        self.port = client.add_listener(key)
-        self.server_port = server.add_connector(key)
+        self.port = client.add_listener(key, **(listener or {}))
+        self.server_port = server.add_connector(key, **(connector or {}))
 
     def connect(self, seconds=30):
         return self.client.connect(self.port, seconds=seconds)

@@ -41,7 +41,7 @@ class LiveCredentials {
 
   Gateway& gateway_;
   const NamespacePaths& paths_;
-  std::map<std::pair<bool, std::string>, std::string> refused_;  // why; by whether it is of an access, and name
+  std::map<std::pair<CredentialsUser, std::string>, std::string> refused_;  // why
   std::map<std::string, std::int64_t> warned_unix_s_;
 };
 

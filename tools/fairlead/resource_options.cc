@@ -26,6 +26,7 @@ struct FieldOption {
   const char* field;
   const char* type;
   const char* description;
+  bool is_flag = false;  // true without a value
 };
 
 struct KindOptions {
@@ -52,6 +53,8 @@ const std::vector<KindOptions>& all_kinds() {
        {{"-r,--routing-key", "routingKey", "KEY", "Routing key of the servers that it leads to (NAME)"},
         {"--host", "host", "HOST", "Address that it listens on (0.0.0.0: every one of IPv4)"},
         {"--tls-credentials", "tlsCredentials", "NAME", "Credentials for TLS from the clients"},
+        {"--require-client-cert", "requireClientCert", "true|false", "Whether clients have to present a certificate",
+         true},
         {"--type", "type", "tcp", "Protocol"},
         {"--observer", "observer", "auto|none|http1|http2", "As Skupper has it; nothing is observed here"},
         {"--strategy", "strategy", "balanced|lowest-cost", "How a site is chosen among those that serve the key"}}},
@@ -63,6 +66,10 @@ const std::vector<KindOptions>& all_kinds() {
        {{"-r,--routing-key", "routingKey", "KEY", "Routing key that the server answers to (NAME)"},
         {"--host", "host", "HOST", "Host of the server (localhost)"},
         {"--tls-credentials", "tlsCredentials", "NAME", "Credentials for TLS to the server"},
+        {"--use-client-cert", "useClientCert", "true|false", "Whether the certificate of the credentials is presented",
+         true},
+        {"--verify-hostname", "verifyHostname", "true|false", "Whether the server's certificate must name the host",
+         true},
         {"--type", "type", "tcp", "Protocol"},
         {"--health-probe", "healthProbe", "tcp|none", "Whether it is looked at that the server takes connections"}}},
       {Link::kKind,
@@ -164,16 +171,18 @@ CLI::App& ResourceOptions::add_verb(CLI::App& parent, std::string_view kind, Res
     return command;
   }
   const auto setter = [&arguments](const char* field) {
-    return [&arguments, field](const std::string& text) { set(arguments, field, text); };
+    return [&arguments, field](const std::string& text) { set(arguments, field, text.empty() ? "true" : text); };
   };
   if (options.has_port) {
     auto* const port = command.add_option_function<std::string>(is_new ? "PORT" : "--port", setter("port"), "Its port");
     port->check(CLI::Range(1U, 65535U))->type_name("PORT");
     if (is_new) port->required();
   }
-  for (const FieldOption& option : options.fields)
-    command.add_option_function<std::string>(option.flags, setter(option.field), option.description)
-        ->type_name(option.type);
+  for (const FieldOption& option : options.fields) {
+    auto* const added = command.add_option_function<std::string>(option.flags, setter(option.field), option.description)
+                            ->type_name(option.type);
+    if (option.is_flag) added->expected(0, 1);
+  }
   if (is_site) add_site_fields(command, arguments);
   if (verb == ResourceVerb::kGenerate) {
     add_choice(command, "-o,--output", arguments.format, kGenerateFormats, "How to print it (yaml)");

@@ -90,6 +90,7 @@ Result<void> load_ca(WOLFSSL_CTX* context, const std::string& pem) {
 }
 
 Result<PeerJudge> make_judge(const PemBundle& bundle) {
+  if (bundle.ca.empty()) return PeerJudge::make({}, {});
   auto authorities = read_certificates(bundle.ca, "ca.crt");
   if (!authorities) return std::unexpected(authorities.error());
   std::vector<Der> ders;
@@ -147,10 +148,14 @@ Result<void> set_policy(WOLFSSL_CTX* context, bool server) {
 
 }  // namespace
 
-Result<std::shared_ptr<const Credentials>> Credentials::load(const PemBundle& bundle) {
+PemBundle without_certificate(const PemBundle& bundle) {
+  return {.ca = bundle.ca, .cert = {}, .key = {}, .crl = bundle.crl};
+}
+
+Result<std::shared_ptr<const Credentials>> Credentials::load(const PemBundle& bundle, Trust trust) {
   ensure_wolfssl();
   const std::shared_ptr<Credentials> credentials(new Credentials);
-  if (auto built = credentials->build(bundle); !built) return std::unexpected(std::move(built.error()));
+  if (auto built = credentials->build(bundle, trust); !built) return std::unexpected(std::move(built.error()));
   return credentials;
 }
 
@@ -174,13 +179,14 @@ Credentials::~Credentials() {
   }
 }
 
-Result<void> Credentials::build(const PemBundle& bundle) {
-  if (bundle.ca.empty()) return fail(ErrorCode::kCredentials, "ca.crt is missing");
+Result<void> Credentials::build(const PemBundle& bundle, Trust trust) {
+  has_ca_ = !bundle.ca.empty();
+  if (!has_ca_ && (trust == Trust::kNeeded || bundle.cert.empty())) return fail(ErrorCode::kCredentials, "ca.crt is missing");
   if (bundle.cert.empty() != bundle.key.empty()) {
     return fail(ErrorCode::kCredentials, bundle.key.empty() ? "tls.key is missing, although there is a tls.crt"
                                                             : "tls.crt is missing, although there is a tls.key");
   }
-  auto ca = check_ca(bundle.ca);
+  auto ca = has_ca_ ? check_ca(bundle.ca) : CertificateInfo{};
   if (!ca) return std::unexpected(ca.error());
   digest_ = digest_of(bundle);
   if (auto judge = make_judge(bundle); !judge) {
@@ -213,7 +219,7 @@ Result<WOLFSSL_CTX*> Credentials::make_context(const PemBundle& bundle, Use use)
   WOLFSSL_CTX* const context = wolfSSL_CTX_new(server ? wolfTLSv1_3_server_method() : wolfTLSv1_3_client_method());
   if (context == nullptr) return fail(ErrorCode::kLimit, "out of memory for TLS");
   auto result = set_policy(context, server);
-  if (result) result = load_ca(context, bundle.ca);
+  if (result && has_ca_) result = load_ca(context, bundle.ca);
   if (result && has_certificate_ && use != Use::kAnonymousClient) result = load_own(context, bundle);
   if (result) return context;
   wolfSSL_CTX_free(context);

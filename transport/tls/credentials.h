@@ -24,18 +24,25 @@ struct PemBundle {
   std::string crl{};
 };
 
+// What is needed to verify a peer, and no more.
+PemBundle without_certificate(const PemBundle& bundle);
+
 class Credentials {
  public:
+  // Whether there must be a CA. A server that asks its clients for no certificate needs none.
+  enum class Trust : std::uint8_t { kNeeded, kOptional };
+
   // Fails with kCredentials and a sentence that says which of the three is missing, broken, expired or does not match.
-  static Result<std::shared_ptr<const Credentials>> load(const PemBundle& bundle);
+  static Result<std::shared_ptr<const Credentials>> load(const PemBundle& bundle, Trust trust = Trust::kNeeded);
 
   ~Credentials();
   Credentials(const Credentials&) = delete;
   Credentials& operator=(const Credentials&) = delete;
 
   bool has_certificate() const noexcept { return has_certificate_; }
+  bool has_ca() const noexcept { return has_ca_; }
   const CertificateInfo& certificate() const noexcept { return certificate_; }  // ours; empty if there is none
-  const CertificateInfo& ca() const noexcept { return ca_; }                    // the first in ca.crt
+  const CertificateInfo& ca() const noexcept { return ca_; }                    // the first in ca.crt; empty likewise
   // Of all texts of the bundle: the same only for the same bundle.
   const std::string& digest() const noexcept { return digest_; }
   static std::string digest_of(const PemBundle& bundle);
@@ -47,10 +54,11 @@ class Credentials {
   enum class Use { kServer, kClient, kAnonymousClient };
 
   Credentials() = default;
-  Result<void> build(const PemBundle& bundle);
+  Result<void> build(const PemBundle& bundle, Trust trust);
   Result<WOLFSSL_CTX*> make_context(const PemBundle& bundle, Use use) const;
 
   bool has_certificate_ = false;
+  bool has_ca_ = false;
   CertificateInfo certificate_;
   CertificateInfo ca_;
   std::string digest_;

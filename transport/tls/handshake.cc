@@ -53,7 +53,7 @@ class Handshake::Impl {
         client_(client),
         peer_(std::move(peer)),
         alpn_(std::move(alpn)),
-        alpn_required_(alpn_required) {}
+        alpn_required_(alpn_required && !alpn_.empty()) {}
 
   ~Impl() { close(); }
 
@@ -63,6 +63,8 @@ class Handshake::Impl {
   Result<void> open(WOLFSSL_CTX* context, const std::vector<CipherSuite>& suites, int verify_mode);
 
   void expect_host(std::string host) { host_ = std::move(host); }
+
+  Result<void> name_server(const std::string& name);
 
   Result<Progress> feed(std::span<const std::uint8_t> received);
   Error closed_by_peer() const;
@@ -136,10 +138,16 @@ Result<void> Handshake::Impl::open(WOLFSSL_CTX* context, const std::vector<Ciphe
   const unsigned char mismatch = alpn_required_ ? WOLFSSL_ALPN_FAILED_ON_MISMATCH : WOLFSSL_ALPN_CONTINUE_ON_MISMATCH;
   if (wolfSSL_set_tls13_secret_cb(ssl_, on_secret, this) != WOLFSSL_SUCCESS ||
       wolfSSL_set_cipher_list(ssl_, suite_list(suites).c_str()) != WOLFSSL_SUCCESS ||
-      wolfSSL_UseALPN(ssl_, alpn.data(), static_cast<unsigned>(alpn.size()), mismatch) != WOLFSSL_SUCCESS) {
+      (!alpn.empty() && wolfSSL_UseALPN(ssl_, alpn.data(), static_cast<unsigned>(alpn.size()), mismatch) != WOLFSSL_SUCCESS)) {
     return fail(ErrorCode::kUnsupported, "this wolfSSL does not take our cipher suites or protocol name");
   }
   return {};
+}
+
+Result<void> Handshake::Impl::name_server(const std::string& name) {
+  const auto size = static_cast<unsigned short>(std::min<std::size_t>(name.size(), UINT16_MAX));
+  if (wolfSSL_UseSNI(ssl_, WOLFSSL_SNI_HOST_NAME, name.data(), size) == WOLFSSL_SUCCESS) return {};
+  return fail(ErrorCode::kUnsupported, "this wolfSSL cannot tell the server's name");
 }
 
 int Handshake::Impl::on_receive(WOLFSSL*, char* buffer, int size, void* context) {
@@ -257,7 +265,7 @@ Result<void> Handshake::Impl::check_server() {
     say_sealed(AlertDescription::kInternalError);
     return fail(ErrorCode::kTlsFailed, who() + ": its certificate cannot be read");
   }
-  if (!is_valid_for_host(*certificate, host_)) {
+  if (!host_.empty() && !is_valid_for_host(*certificate, host_)) {
     say_sealed(AlertDescription::kBadCertificate);
     return fail(ErrorCode::kTlsName, "certificate of " + peer_ + " is not valid for host " + quoted(host_) +
                                          " (it names: " + certificate->names() + ")");
@@ -416,6 +424,9 @@ Result<std::unique_ptr<Handshake>> Handshake::client(std::shared_ptr<const Crede
   if (auto opened = impl->open(context, options.suites, WOLFSSL_VERIFY_PEER); !opened) {
     return std::unexpected(std::move(opened.error()));
   }
+  if (!options.server_name.empty()) {
+    if (auto named = impl->name_server(options.server_name); !named) return std::unexpected(std::move(named.error()));
+  }
   if (auto begun = impl->feed({}); !begun) return std::unexpected(std::move(begun.error()));
   return std::unique_ptr<Handshake>(new Handshake(std::move(impl)));
 }
@@ -424,7 +435,7 @@ Result<std::unique_ptr<Handshake>> Handshake::server(std::shared_ptr<const Crede
                                                      ServerHandshakeOptions options) {
   WOLFSSL_CTX* const context = credentials->server_;
   if (context == nullptr) {
-    return fail(ErrorCode::kCredentials, "tls.crt and tls.key are missing: they are needed to accept links");
+    return fail(ErrorCode::kCredentials, "tls.crt and tls.key are missing: they are needed to accept connections");
   }
   const int verify_mode =
       options.ask_for_certificate

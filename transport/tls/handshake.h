@@ -25,17 +25,18 @@ namespace fairlead {
 inline constexpr char kLinkAlpn[] = "fairlead/1";
 
 struct ClientHandshakeOptions {
-  std::string host{};  // name or IP literal that the server's certificate must be valid for
+  std::string host{};  // name or IP literal that the server's certificate must be valid for; empty: any name will do
+  std::string server_name{};  // told to the server, which may have several certificates (RFC 6066 3); a literal is not
   std::string peer{};  // "10.0.0.1:55671"; for messages only
-  std::string alpn = kLinkAlpn;
-  bool alpn_required = true;  // false: a peer that does not know it is good enough
+  std::string alpn = kLinkAlpn;  // empty: none
+  bool alpn_required = true;     // false: a peer that does not know it is good enough
   bool present_certificate = true;
   std::vector<CipherSuite> suites = default_suites();  // most wanted first
 };
 
 struct ServerHandshakeOptions {
   std::string peer{};
-  std::string alpn = kLinkAlpn;
+  std::string alpn = kLinkAlpn;  // empty: none, whatever the client offers
   bool alpn_required = true;
   bool ask_for_certificate = true;
   bool allow_anonymous = false;  // take a client without a certificate; one that is presented is verified all the same
