@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <utility>
 
 #include "transport/base/check.h"
 
@@ -24,17 +25,18 @@ EdgeRecords::~EdgeRecords() {
 // ---- what was received
 
 EdgeRecords::Next EdgeRecords::open(Slice& bytes, Slice& plaintext) noexcept {
+  if (opened_bytes_ > 0) return hand_out(plaintext);
   while (!bytes.empty()) {
-    if (joined_ != nullptr) {
+    if (joined_.any()) {
       if (const auto next = join(bytes, plaintext)) return *next;
       continue;
     }
     const auto length = RecordOpener::peek(bytes.data(), bytes.size());
     if (!length) return Next::kError;
     if (*length == 0 || *length > bytes.size()) {
-      if (!grow_joined(bytes.size())) return Next::kNoMemory;
-      std::memcpy(joined_->data(), bytes.data(), bytes.size());
-      joined_bytes_ = bytes.size();
+      grow_joined(bytes.size());
+      std::memcpy(joined_.data(), bytes.data(), bytes.size());
+      joined_.bytes = bytes.size();
       bytes.reset();
       return Next::kNeedMore;
     }
@@ -44,52 +46,74 @@ EdgeRecords::Next EdgeRecords::open(Slice& bytes, Slice& plaintext) noexcept {
       return next;
     }
   }
+  bytes.reset();  // an empty slice holds its block, too
   return Next::kNeedMore;
 }
 
-// Adds to the record in pieces what belongs to it. Nothing: go on behind it.
+std::uint32_t EdgeRecords::Joined::capacity() const noexcept {
+  return own != nullptr ? static_cast<std::uint32_t>(kRecordMax) : block->capacity;
+}
+
+// Adds to the record in pieces what belongs to it. Nothing: go on with what is left.
 std::optional<EdgeRecords::Next> EdgeRecords::join(Slice& bytes, Slice& plaintext) noexcept {
   const auto take = [&](std::uint32_t count) {
-    std::memcpy(joined_->data() + joined_bytes_, bytes.data(), count);
-    joined_bytes_ += count;
+    std::memcpy(joined_.data() + joined_.bytes, bytes.data(), count);
+    joined_.bytes += count;
     bytes.drop_front(count);
   };
   const std::uint32_t header = static_cast<std::uint32_t>(kRecordHeader);
-  if (joined_bytes_ < header) take(std::min(header - joined_bytes_, bytes.size()));
-  const auto length = RecordOpener::peek(joined_->data(), joined_bytes_);
+  if (joined_.bytes < header) take(std::min(header - joined_.bytes, bytes.size()));
+  const auto length = RecordOpener::peek(joined_.data(), joined_.bytes);
   if (!length) return Next::kError;
-  if (*length == 0) return Next::kNeedMore;
-  const std::uint32_t more = std::min(static_cast<std::uint32_t>(*length) - joined_bytes_, bytes.size());
-  if (!grow_joined(joined_bytes_ + more)) return Next::kNoMemory;
+  if (*length == 0) return std::nullopt;
+  const std::uint32_t more = std::min(static_cast<std::uint32_t>(*length) - joined_.bytes, bytes.size());
+  grow_joined(joined_.bytes + more);
   take(more);
-  if (joined_bytes_ < *length) return Next::kNeedMore;
-  const Next next = open_record(joined_, joined_->data(), *length, plaintext);
+  if (joined_.bytes < *length) return std::nullopt;  // all is taken
+  const Next next = open_record(joined_.block, joined_.data(), *length, plaintext);
+  if (opened_bytes_ > 0) return hand_out(plaintext);
   drop_joined();
   if (next == Next::kNeedMore) return std::nullopt;
   return next;
 }
 
+// A piece of what was opened in memory that no slice can hold.
+EdgeRecords::Next EdgeRecords::hand_out(Slice& plaintext) noexcept {
+  Block* const block = small_.take();
+  if (block == nullptr) return Next::kNoMemory;
+  const std::uint32_t size = std::min(opened_bytes_, block->capacity);
+  std::memcpy(block->data(), opened_, size);
+  plaintext = Slice(block, block->data(), size);
+  opened_ += size;
+  opened_bytes_ -= size;
+  if (opened_bytes_ == 0) drop_joined();
+  return Next::kData;
+}
+
 // Room for the first `bytes` of a record: a small block as long as that is enough, so that a peer who sends the first
 // byte of a record, and no more, does not hold a large one.
-bool EdgeRecords::grow_joined(std::uint32_t bytes) noexcept {
-  if (joined_ != nullptr && bytes <= joined_->capacity) return true;
-  Block* const block = (bytes <= small_.capacity() ? small_ : large_).take();
-  if (block == nullptr) return false;
-  if (joined_ != nullptr) {
-    std::memcpy(block->data(), joined_->data(), joined_bytes_);
-    BlockPool::release(joined_);
-  }
-  joined_ = block;
-  return true;
+void EdgeRecords::grow_joined(std::uint32_t bytes) noexcept {
+  if (joined_.any() && bytes <= joined_.capacity()) return;
+  Joined grown;
+  grown.bytes = joined_.bytes;
+  grown.block = bytes <= small_.capacity() ? small_.take() : take_large();
+  if (grown.block == nullptr) grown.own = std::make_unique_for_overwrite<std::uint8_t[]>(kRecordMax);
+  if (joined_.bytes > 0) std::memcpy(grown.data(), joined_.data(), joined_.bytes);
+  drop_joined();
+  joined_ = std::move(grown);
+}
+
+// What is received needs the last ones.
+Block* EdgeRecords::take_large() noexcept {
+  return large_.available() > large_.count() / 4 ? large_.take() : nullptr;
 }
 
 void EdgeRecords::drop_joined() noexcept {
-  if (joined_ != nullptr) BlockPool::release(joined_);
-  joined_ = nullptr;
-  joined_bytes_ = 0;
+  if (joined_.block != nullptr) BlockPool::release(joined_.block);
+  joined_ = {};
 }
 
-// kNeedMore: there was nothing for the application in it.
+// kNeedMore: there was nothing for the application in it. Without a block what there is waits to be handed out.
 EdgeRecords::Next EdgeRecords::open_record(Block* block, std::uint8_t* record, std::size_t length,
                                            Slice& plaintext) noexcept {
   const auto opened = opener_.open(record, length);
@@ -98,6 +122,11 @@ EdgeRecords::Next EdgeRecords::open_record(Block* block, std::uint8_t* record, s
     case ContentType::kApplicationData:
       if (!post_handshake_.application_data()) return Next::kError;
       if (opened->size == 0) return Next::kNeedMore;
+      if (block == nullptr) {
+        opened_ = opened->data;
+        opened_bytes_ = static_cast<std::uint32_t>(opened->size);
+        return Next::kData;
+      }
       plaintext = Slice::share(block, opened->data, static_cast<std::uint32_t>(opened->size));
       return Next::kData;
     case ContentType::kHandshake: {
@@ -126,8 +155,8 @@ bool EdgeRecords::fill(SliceQueue& queue, bool finish) noexcept {
   // In front of and behind the data.
   constexpr std::uint32_t kReserve = static_cast<std::uint32_t>(kKeyUpdateRecord + kAlertRecord);
   const bool fits_small = queue.bytes() + kOverhead + kReserve <= small_.capacity();
-  const bool spare = !fits_small && large_.available() > large_.count() / 4;
-  batch_ = (spare ? large_ : small_).take();
+  batch_ = fits_small ? nullptr : take_large();
+  if (batch_ == nullptr) batch_ = small_.take();
   if (batch_ == nullptr) return false;
   if (std::exchange(key_update_owed_, false) || sealer_.records() >= records_per_key_) {
     batch_end_ += static_cast<std::uint32_t>(sealer_.key_update(batch_->data(), false));

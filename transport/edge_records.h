@@ -1,12 +1,13 @@
 // EdgeRecords: TLS records of an application's connection, sealed and opened in user space (tls/record.h). Records are
 // opened in place, in the lent buffers that they were received into; only one that came in pieces is put together in a
-// block of its own. What is sent is sealed straight from the slices of the queue, a batch at a time, into a block that
+// block of its own; where there is none left, in memory of its own, and handed out in small blocks. What is sent is sealed straight from the slices of the queue, a batch at a time, into a block that
 // goes back once the kernel has taken it: an idle connection holds none.
 //
 // Owner: EdgeSocket. One shard's thread. On the byte path: no allocation after construction.
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 
 #include "transport/tls/handshake.h"
@@ -33,14 +34,17 @@ class EdgeRecords {
     kData,      // `plaintext` is some of it
     kNeedMore,  // all of `bytes` is taken
     kClosed,    // the peer sent close_notify
-    kNoMemory,  // for a record in pieces
+    kNoMemory,  // to be tried again, with what is left of `bytes`
     kError,     // a bad record, or an alert: the connection ends
   };
   // Takes records off the front of `bytes`, which came in behind those of the calls before.
   Next open(Slice& bytes, Slice& plaintext) noexcept;
 
   // Of a record that is not whole yet. They count for what may be received: their plaintext is still to come.
-  std::uint32_t held_bytes() const noexcept { return joined_bytes_; }
+  std::uint32_t held_bytes() const noexcept { return joined_.bytes; }
+
+  // Some of a record waits for memory, whatever else came.
+  bool has_opened() const noexcept { return opened_bytes_ > 0; }
 
   // ---- what is sent: fill, then send until pending_bytes() is 0, then the next batch
 
@@ -64,9 +68,22 @@ class EdgeRecords {
   // Payloads of up to this are copied into their record; larger ones are sealed straight from where they are.
   static constexpr std::uint32_t kCopyMax = 4096;
 
+  // A record that came in pieces, or the beginning of one.
+  struct Joined {
+    Block* block = nullptr;
+    std::unique_ptr<std::uint8_t[]> own;  // of kRecordMax bytes, in place of a large block where there is none
+    std::uint32_t bytes = 0;
+
+    bool any() const noexcept { return block != nullptr || own != nullptr; }
+    std::uint8_t* data() const noexcept { return own != nullptr ? own.get() : block->data(); }
+    std::uint32_t capacity() const noexcept;
+  };
+
   Next open_record(Block* block, std::uint8_t* record, std::size_t length, Slice& plaintext) noexcept;
   std::optional<Next> join(Slice& bytes, Slice& plaintext) noexcept;
-  bool grow_joined(std::uint32_t bytes) noexcept;
+  Next hand_out(Slice& plaintext) noexcept;
+  void grow_joined(std::uint32_t bytes) noexcept;
+  Block* take_large() noexcept;
   void drop_joined() noexcept;
   void seal_front(SliceQueue& queue, std::uint32_t room) noexcept;
 
@@ -76,8 +93,9 @@ class EdgeRecords {
   BlockPool& large_;
   BlockPool& small_;
   std::uint64_t records_per_key_;
-  Block* joined_ = nullptr;  // a record of which joined_bytes_ are there
-  std::uint32_t joined_bytes_ = 0;
+  Joined joined_;
+  std::uint8_t* opened_ = nullptr;  // in joined_.own: plaintext that is not handed out yet
+  std::uint32_t opened_bytes_ = 0;
   Block* batch_ = nullptr;
   std::uint32_t batch_begin_ = 0;
   std::uint32_t batch_end_ = 0;

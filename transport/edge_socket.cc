@@ -104,11 +104,11 @@ void EdgeSocket::grant(std::uint64_t bytes) noexcept {
 }
 
 void EdgeSocket::arm_receive() noexcept {
-  if (tls_ != nullptr && state_ == State::kOpen && !tls_->received.empty()) [[unlikely]] {
-    if (granted_bytes_ >= tls_->received.size()) shard_.await_handshake(*this);
+  if (tls_ != nullptr && state_ == State::kOpen && tls_->waits()) {
+    if (granted_bytes_ > 0) mark_dirty();  // goes on at the end of the turn
     return;
   }
-  const std::uint64_t room = tls_ == nullptr && state_ == State::kOpen ? granted_bytes_ : receive_room();
+  const std::uint64_t room = state_ == State::kOpen ? granted_bytes_ : tls_ != nullptr ? handshake_room() : 0;
   if (room < kReceiveMin || receive_.in_flight() || read_finished_) return;
   if (shard_.buffers().lent() == 0) return shard_.starve(*this);
   const std::uint32_t bytes_max =
@@ -240,17 +240,25 @@ void EdgeSocket::on_send(Completion done) noexcept {
 }
 
 void EdgeSocket::resume() noexcept {
-  arm_receive();
+  if (tls_ != nullptr && state_ == State::kOpen) {
+    read_on();
+  } else {
+    arm_receive();
+  }
   if (tls_ != nullptr) mark_dirty();
 }
 
 std::uint64_t EdgeSocket::queued_bytes() const noexcept {
   if (tls_ == nullptr || tls_->records == nullptr) return out_.bytes();
-  return out_.bytes() + tls_->records->pending_bytes() + tls_->records->held_bytes();
+  return out_.bytes() + tls_->records->pending_bytes() + tls_->records->held_bytes() + tls_->opening.size() +
+         tls_->sealed.bytes();
 }
 
 void EdgeSocket::relieve() noexcept {
-  if (state_ != State::kOpen || out_.empty() || relieving_ || !shard_.holds_large_blocks(out_)) return;
+  if (tls_ != nullptr && state_ == State::kOpen && tls_->waits()) relieve_input();
+  // Before it is open, too: a handshake cannot go on if what its client has sent meanwhile holds all lent blocks.
+  const bool ended = state_ == State::kRefusing || state_ == State::kAborting || state_ == State::kClosed;
+  if (ended || out_.empty() || relieving_ || !shard_.holds_large_blocks(out_)) return;
   // With TLS what is being sent is not in the queue any more.
   if (!send_.in_flight() || tls_ != nullptr) return compact();
   // The kernel may still read from the slices of a send that waits: their blocks can go only once it is joined.

@@ -82,7 +82,7 @@ class EdgeSocket final
   // Memory is to be had again.
   void resume() noexcept;
 
-  // Goes on with what was received of a handshake, or in one with its end. Takes a good part of a millisecond.
+  // Goes on with what was received of a handshake. Takes a good part of a millisecond.
   void advance_handshake() noexcept;
   // Too many handshakes are under way, and this one began first.
   void give_up_handshake() noexcept;
@@ -136,10 +136,15 @@ class EdgeSocket final
   void handshake_failed(const Error& error) noexcept;
   void receive_ended() noexcept;
   void take_sealed(Slice bytes) noexcept;
+  void open_sealed() noexcept;
+  void open_records(Slice& bytes) noexcept;
+  void take_plaintext(Slice bytes) noexcept;
   void take_early() noexcept;
+  void read_on() noexcept;
+  void relieve_input() noexcept;
   void flush_tls() noexcept;
   void tls_sent(Completion done) noexcept;
-  std::uint64_t receive_room() const noexcept;
+  std::uint64_t handshake_room() const noexcept;
 
   bool idle() const noexcept { return !receive_.in_flight() && !send_.in_flight() && !connect_.in_flight(); }
 

@@ -49,7 +49,7 @@ void EdgeSocket::connect_handshake() noexcept {
 
 void EdgeSocket::begin_handshake(std::unique_ptr<Handshake> handshake) noexcept {
   state_ = State::kHandshake;
-  tls_ = std::make_unique<EdgeTls>();
+  tls_ = std::make_unique<EdgeTls>(shard_.slice_nodes());
   tls_->handshake = std::move(handshake);
   tls_->take_output();
   shard_.timers().arm(deadline_, shard_.now() + shard_.options().handshake_timeout);
@@ -59,10 +59,6 @@ void EdgeSocket::begin_handshake(std::unique_ptr<Handshake> handshake) noexcept 
 }
 
 void EdgeSocket::advance_handshake() noexcept {
-  if (state_ == State::kOpen && !tls_->received.empty()) {
-    take_early();
-    return arm_receive();
-  }
   if (state_ != State::kHandshake) return;
   const auto progress = tls_->handshake->feed(tls_->received);
   tls_->received.clear();
@@ -120,21 +116,10 @@ void EdgeSocket::receive_ended() noexcept {
 
 // ---- from the application to the peer
 
-std::uint64_t EdgeSocket::receive_room() const noexcept {
-  switch (state_) {
-    case State::kHandshake:
-      return tls_->received.empty() ? kHandshakeReceive : 0;
-    case State::kRefusing:
-      return kHandshakeReceive;
-    case State::kOpen:
-      // What is sealed is longer than what is in it, so a grant is never exceeded.
-      return granted_bytes_ - std::min<std::uint64_t>(granted_bytes_, tls_->records->held_bytes());
-    case State::kConnecting:
-    case State::kAborting:
-    case State::kClosed:
-      break;
-  }
-  return 0;
+// What one receive may take before the application's bytes flow.
+std::uint64_t EdgeSocket::handshake_room() const noexcept {
+  const bool wanted = state_ == State::kRefusing || (state_ == State::kHandshake && tls_->received.empty());
+  return wanted ? kHandshakeReceive : 0;
 }
 
 void EdgeSocket::take_sealed(Slice bytes) noexcept {
@@ -142,11 +127,33 @@ void EdgeSocket::take_sealed(Slice bytes) noexcept {
     tls_->received.insert(tls_->received.end(), bytes.data(), bytes.data() + bytes.size());
     return shard_.await_handshake(*this);
   }
+  if (state_ != State::kOpen || read_finished_) return;
+  if (tls_->ungranted.empty() && tls_->opening.empty() && tls_->sealed.empty() && !tls_->records->has_opened()) {
+    tls_->opening = std::move(bytes);
+    return open_sealed();
+  }
+  if (!tls_->sealed.push(std::move(bytes))) fail(ResetCode::kLimit);
+}
+
+void EdgeSocket::open_sealed() noexcept {
   while (state_ == State::kOpen && !read_finished_) {
+    open_records(tls_->opening);
+    if (!tls_->ungranted.empty()) return;  // until the next grant
+    if (!tls_->opening.empty() || tls_->records->has_opened()) break;
+    if (tls_->sealed.empty()) return;
+    tls_->opening = tls_->sealed.take_front(UINT32_MAX);
+  }
+  if (state_ == State::kOpen && !read_finished_) return shard_.starve(*this);
+  tls_->opening.reset();
+  tls_->sealed.clear();
+}
+
+void EdgeSocket::open_records(Slice& bytes) noexcept {
+  while (state_ == State::kOpen && !read_finished_ && tls_->ungranted.empty()) {
     Slice plaintext;
     switch (tls_->records->open(bytes, plaintext)) {
       case EdgeRecords::Next::kData:
-        take_received(std::move(plaintext));
+        take_plaintext(std::move(plaintext));
         continue;
       case EdgeRecords::Next::kNeedMore:
         if (tls_->records->wants_to_send()) mark_dirty();
@@ -156,26 +163,62 @@ void EdgeSocket::take_sealed(Slice bytes) noexcept {
         if (peer_ != nullptr) peer_->finish();
         return close_when_finished();
       case EdgeRecords::Next::kNoMemory:
-        return fail(ResetCode::kLimit);
+        return;
       case EdgeRecords::Next::kError:
         return fail(ResetCode::kProtocol);
     }
   }
 }
 
+void EdgeSocket::take_plaintext(Slice bytes) noexcept {
+  while (!bytes.empty() && granted_bytes_ > 0 && state_ == State::kOpen) {
+    take_received(bytes.split_front(static_cast<std::uint32_t>(std::min<std::uint64_t>(granted_bytes_, bytes.size()))));
+  }
+  if (bytes.empty() || state_ != State::kOpen) return;
+  if (!tls_->ungranted.push(std::move(bytes))) fail(ResetCode::kLimit);
+}
+
 // What came in one receive with the end of the handshake.
 void EdgeSocket::take_early() noexcept {
-  Block* const block = shard_.edge_pool().take();
-  if (block == nullptr) return shard_.starve(*this);
-  const std::vector<std::uint8_t> early = std::exchange(tls_->received, {});
-  const auto size = static_cast<std::uint32_t>(early.size());
-  std::memcpy(block->data(), early.data(), size);
-  take_sealed(Slice(block, block->data(), size));
+  std::vector<std::uint8_t>& early = tls_->received;
+  while (!early.empty() && state_ == State::kOpen && !read_finished_ && tls_->ungranted.empty()) {
+    Block* const block = shard_.small_pool().take();
+    if (block == nullptr) return shard_.starve(*this);
+    const auto size = static_cast<std::uint32_t>(std::min<std::size_t>(early.size(), block->capacity));
+    std::memcpy(block->data(), early.data(), size);
+    early.erase(early.begin(), early.begin() + size);
+    take_sealed(Slice(block, block->data(), size));
+  }
+  if (read_finished_) early.clear();
+}
+
+// Goes on with what had to wait.
+void EdgeSocket::read_on() noexcept {
+  while (!tls_->ungranted.empty()) {
+    if (granted_bytes_ == 0 || state_ != State::kOpen) return;
+    take_received(
+        tls_->ungranted.take_front(static_cast<std::uint32_t>(std::min<std::uint64_t>(granted_bytes_, UINT32_MAX))));
+  }
+  if (!tls_->opening.empty() || !tls_->sealed.empty() || tls_->records->has_opened()) open_sealed();
+  if (tls_->opening.empty() && !tls_->records->has_opened()) take_early();
+  if (state_ == State::kOpen && !tls_->waits()) arm_receive();
+}
+
+// Moves what waits to small blocks: who waits for a grant, or for memory, is not to hold lent ones meanwhile.
+void EdgeSocket::relieve_input() noexcept {
+  SliceQueue sealed(shard_.slice_nodes());
+  bool kept = tls_->opening.empty() || sealed.push(std::move(tls_->opening));
+  while (kept && !tls_->sealed.empty())
+    kept = sealed.push(tls_->sealed.take_front(UINT32_MAX));
+  if (!kept || !shard_.compact(sealed) || !shard_.compact(tls_->ungranted)) return fail(ResetCode::kLimit);
+  if (!sealed.empty()) tls_->opening = sealed.take_front(UINT32_MAX);
+  tls_->sealed.swap(sealed);
 }
 
 // ---- from the peer to the application
 
 void EdgeSocket::flush_tls() noexcept {
+  if (state_ == State::kOpen && tls_->waits()) read_on();
   if (send_.in_flight()) return;
   if (tls_->saying()) {
     if (state_ == State::kAborting || state_ == State::kClosed) return;

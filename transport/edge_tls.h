@@ -1,4 +1,4 @@
-// EdgeTls: what an EdgeSocket has more of if its application speaks TLS: the handshake while it lasts, then the records.
+// EdgeTls: what an EdgeSocket has besides if its application speaks TLS: first the handshake, then the records.
 //
 // Owner: EdgeSocket. One shard's thread.
 #pragma once
@@ -10,6 +10,7 @@
 
 #include "transport/edge_records.h"
 #include "transport/tls/handshake.h"
+#include "transport/uring/slice_queue.h"
 
 namespace fairlead {
 
@@ -19,8 +20,19 @@ struct EdgeTls {
   std::vector<std::uint8_t> sending;     // what the handshake says
   std::size_t sent = 0;
   std::unique_ptr<EdgeRecords> records;  // once the handshake succeeded
+  // What was received and has to wait, in this order. A record is opened as a whole, and its end may be more than the
+  // peer has granted; or memory is short.
+  SliceQueue ungranted;  // opened
+  Slice opening;         // records
+  SliceQueue sealed;     // records behind those
+
+  explicit EdgeTls(SliceNodes& nodes) noexcept : ungranted(nodes), sealed(nodes) {}
 
   bool saying() const noexcept { return sent < sending.size(); }
+
+  bool waits() const noexcept {
+    return !ungranted.empty() || !opening.empty() || !sealed.empty() || !received.empty() || records->has_opened();
+  }
 
   void take_output() {
     if (!saying()) {

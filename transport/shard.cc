@@ -141,6 +141,8 @@ void Shard::flush_all() noexcept {
 
 void Shard::resume_starved() noexcept {
   std::uint16_t lent = buffers_->refill();
+  // What waits for a block to send, or to put a record together, needs no lent one.
+  if (lent == 0 && small_pool_->available() > 0) lent = 1;
   while (lent-- > 0 && !starved_edges_.empty()) {
     EdgeSocket& edge = starved_edges_.front();
     starved_edges_.pop_front();
@@ -180,7 +182,7 @@ void Shard::reap_closed() noexcept {
 // With their last connections, which may take days: not looked for in every turn.
 void Shard::reap_removed() noexcept {
   std::erase_if(listener_groups_, [](const auto& of) { return of->removed && of->group.figures.open == 0; });
-  std::erase_if(connectors_, [](const auto& connector) { return connector->removed && connector->group.figures.open == 0; });
+  std::erase_if(connectors_, [](const auto& of) { return of->removed && of->group.figures.open == 0; });
   some_removed_ = std::ranges::any_of(listener_groups_, &ListenerGroup::removed) ||
                   std::ranges::any_of(connectors_, &ShardConnector::removed);
 }

@@ -32,8 +32,8 @@ class CredentialsStore {
   // The server credentials of a RouterAccess, made if the user gave none. `default_issuer` is the site's.
   Result<PemBundle> server_bundle(const RouterAccess& access, const std::string& default_issuer, Renewal renewal);
 
-  // The server credentials that listeners of either kind share under that name, made by `skupper-service-ca` if the user
-  // gave none. What is made names the addresses that `bind_host` stands for, as those of a RouterAccess.
+  // The server credentials of a listener of either kind, made by `skupper-service-ca` if the user gave none. What is
+  // made names the addresses that `bind_host` stands for, as those of a RouterAccess do.
   Result<PemBundle> listener_bundle(const std::string& name, const std::string& bind_host);
 
   // What the user gave for a connector; without certificate and key unless it is to use them.

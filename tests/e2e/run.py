@@ -36,8 +36,8 @@ import renewal
 import tokens
 import trust
 
-GROUPS = [module.GROUP for module in (applications, flows, edges, life, live, trust, faults, command_line, mesh, renewal,
-                                         tokens, operations)]
+GROUPS = [module.GROUP for module in (applications, flows, edges, life, live, trust, faults, command_line, mesh,
+                                         renewal, tokens, operations)]
 
 
 class Group:

@@ -16,7 +16,8 @@ namespace fairlead::sim {
 struct WorldPlan {
   std::uint64_t seed = 0;  // of the world itself
   bool calm = true;
-  bool tight = false;  // limits are so low that connections may be refused
+  bool tls_edges = false;  // connections leave and enter a gateway once more, with TLS, before they reach their server
+  bool tight = false;      // limits are so low that connections may be refused
   Faults faults;
   std::vector<SidePlan> sides{2};
   FlowSizes sizes;

@@ -21,6 +21,8 @@ std::uint16_t server_port(Behaviour behaviour) {
   return static_cast<std::uint16_t>(8'000 + static_cast<unsigned>(behaviour));
 }
 
+constexpr std::uint16_t kTlsHopPorts = 1'000;
+
 std::string routing_key(unsigned server_side, Behaviour behaviour) {
   return fmt::format("{}-of-{}", name_of(behaviour), server_side);
 }
@@ -85,9 +87,27 @@ void GatewayWorld::plan_site(unsigned number) {
     }
     const std::string key = routing_key(number, behaviour);
     // Without probes, which the servers would have to account for.
-    site.connectors.push_back(
-        {.name = key, .routing_key = key, .host = apps, .port = server_port(behaviour), .probe = false});
+    ConnectorConfig to_server{
+        .name = key, .routing_key = key, .host = apps, .port = server_port(behaviour), .probe = false, .options = {}};
+    if (plan_.tls_edges) add_tls_hop(site, host, to_server);
+    site.connectors.push_back(std::move(to_server));
   }
+}
+
+// What would go to the server goes to a port of the same site instead, as TLS, and from there to the server.
+void GatewayWorld::add_tls_hop(SitePlan& site, const std::string& host, ConnectorConfig& to_server) {
+  ConnectorConfig hop = to_server;
+  hop.host = host;
+  hop.port = static_cast<std::uint16_t>(to_server.port + kTlsHopPorts);
+  hop.options.credentials = shared_credentials();
+  hop.options.verify_host = hop.options.client_certificate = true;
+  to_server.name = to_server.routing_key = "behind-" + to_server.name;
+  ListenerConfig port{.name = "tls-" + hop.name, .routing_keys = to_server.routing_key, .host = host, .port = hop.port,
+                      .options = {}};
+  port.options.credentials = shared_credentials();
+  port.options.client_certificate = true;
+  site.listeners.push_back(std::move(port));
+  site.connectors.push_back(std::move(hop));
 }
 
 // ---- what happens

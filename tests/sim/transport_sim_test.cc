@@ -77,6 +77,41 @@ TEST_F(TransportSimTest, TheSameSeedIsTheSameWorld) {
   }
 }
 
+// Every connection enters and leaves the gateway behind the link once more, with TLS.
+TEST_F(TransportSimTest, EdgesWithTls) {
+  for (const std::uint64_t seed : {1U, 2U, 3U, 4U}) {
+    WorldPlan plan = plain_plan();
+    plan.seed = seed;
+    plan.tls_edges = true;
+    plan.faults.latency_min = Duration::microseconds(10);
+    plan.faults.short_send = plan.faults.short_receive = 300;
+    plan.faults.shuffle_completions = true;
+    for (SidePlan& side : plan.sides)
+      side.shards = 2;
+    GatewayWorld world(plan);
+    world.come_up();
+    ASSERT_TRUE(world.judge().ok()) << text_of(world.judge());
+    std::vector<FlowEnd*> flows;
+    for (const Behaviour behaviour : {Behaviour::kEcho, Behaviour::kSink, Behaviour::kSource, Behaviour::kServerFirst,
+                                      Behaviour::kRespond}) {
+      for (const std::uint64_t bytes : {0U, 1U, 5'000U, 16'384U, 16'385U, 400'000U})
+        flows.push_back(world.start_flow(0, 1, behaviour, script_of(bytes)));
+    }
+    const FlowEnd* refused = world.start_flow(1, 0, Behaviour::kRefuse, script_of(1'000));
+    FlowScript aborting = script_of(1'000'000);
+    aborting.aborts_at_sent = 300'000;
+    const FlowEnd* aborted = world.start_flow(0, 1, Behaviour::kSink, aborting);
+    ASSERT_TRUE(world.run_until(kPatience, [&] { return world.ledger().open_count() == 0; })) << text_of(world.judge());
+    for (const FlowEnd* end : flows)
+      EXPECT_TRUE(end->clean()) << FlowLedger::describe(*end);
+    EXPECT_FALSE(refused->cut.empty()) << FlowLedger::describe(*refused);
+    const FlowEnd* server = other_end(world, *aborted);
+    ASSERT_NE(server, nullptr);
+    EXPECT_FALSE(server->peer_finished) << FlowLedger::describe(*server);
+    expect_rest(world);
+  }
+}
+
 // Ten readers stall with megabytes on their way; everybody else goes on, and the stalled hold their windows and no
 // more.
 TEST_F(TransportSimTest, StalledReadersHoldUpNobodyAndHoldLittle) {

@@ -14,7 +14,7 @@ import sys
 
 # Objects on the byte path, as meson names them (folder_file, without .cc.o). Each has to match something.
 HOT = ['uring_ring', 'uring_buffer_ring', 'uring_block_pool', 'uring_timers', 'uring_live_kernel', r'wire_(?!hello)\w+',
-       'tls_cipher', 'tls_record', 'tls_connection', 'record_io', 'kernel_records', 'stream', 'edge_socket',
+       'tls_cipher', 'tls_record', 'tls_connection', 'record_io', 'kernel_records', 'stream', 'edge_socket', 'edge_records',
        'session', 'session_receive', 'shard', 'shard_memory']
 FORBIDDEN = re.compile(
     r'^(operator new|operator delete|malloc|calloc|realloc|free|aligned_alloc|posix_memalign|'

@@ -181,7 +181,9 @@ Credentials::~Credentials() {
 
 Result<void> Credentials::build(const PemBundle& bundle, Trust trust) {
   has_ca_ = !bundle.ca.empty();
-  if (!has_ca_ && (trust == Trust::kNeeded || bundle.cert.empty())) return fail(ErrorCode::kCredentials, "ca.crt is missing");
+  if (!has_ca_ && (trust == Trust::kNeeded || bundle.cert.empty())) {
+    return fail(ErrorCode::kCredentials, "ca.crt is missing");
+  }
   if (bundle.cert.empty() != bundle.key.empty()) {
     return fail(ErrorCode::kCredentials, bundle.key.empty() ? "tls.key is missing, although there is a tls.crt"
                                                             : "tls.crt is missing, although there is a tls.key");

@@ -136,9 +136,11 @@ Result<void> Handshake::Impl::open(WOLFSSL_CTX* context, const std::vector<Ciphe
   wolfSSL_SetCertCbCtx(ssl_, this);
   std::string alpn = alpn_;
   const unsigned char mismatch = alpn_required_ ? WOLFSSL_ALPN_FAILED_ON_MISMATCH : WOLFSSL_ALPN_CONTINUE_ON_MISMATCH;
+  const auto add_alpn = [&] {
+    return wolfSSL_UseALPN(ssl_, alpn.data(), static_cast<unsigned>(alpn.size()), mismatch) == WOLFSSL_SUCCESS;
+  };
   if (wolfSSL_set_tls13_secret_cb(ssl_, on_secret, this) != WOLFSSL_SUCCESS ||
-      wolfSSL_set_cipher_list(ssl_, suite_list(suites).c_str()) != WOLFSSL_SUCCESS ||
-      (!alpn.empty() && wolfSSL_UseALPN(ssl_, alpn.data(), static_cast<unsigned>(alpn.size()), mismatch) != WOLFSSL_SUCCESS)) {
+      wolfSSL_set_cipher_list(ssl_, suite_list(suites).c_str()) != WOLFSSL_SUCCESS || (!alpn.empty() && !add_alpn())) {
     return fail(ErrorCode::kUnsupported, "this wolfSSL does not take our cipher suites or protocol name");
   }
   return {};
