@@ -46,7 +46,6 @@ EdgeRecords::Next EdgeRecords::open(Slice& bytes, Slice& plaintext) noexcept {
       return next;
     }
   }
-  bytes.reset();  // an empty slice holds its block, too
   return Next::kNeedMore;
 }
 

@@ -138,6 +138,7 @@ void EdgeSocket::take_sealed(Slice bytes) noexcept {
 void EdgeSocket::open_sealed() noexcept {
   while (state_ == State::kOpen && !read_finished_) {
     open_records(tls_->opening);
+    if (tls_->opening.empty()) tls_->opening.reset();  // an empty slice holds its block, too
     if (!tls_->ungranted.empty()) return;  // until the next grant
     if (!tls_->opening.empty() || tls_->records->has_opened()) break;
     if (tls_->sealed.empty()) return;
