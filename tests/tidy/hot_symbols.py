@@ -14,8 +14,8 @@ import sys
 
 # Objects on the byte path, as meson names them (folder_file, without .cc.o). Each has to match something.
 HOT = ['uring_ring', 'uring_buffer_ring', 'uring_block_pool', 'uring_timers', 'uring_live_kernel', r'wire_(?!hello)\w+',
-       'tls_cipher', 'tls_record', 'tls_connection', 'record_io', 'kernel_records', 'stream', 'edge_socket', 'edge_records',
-       'session', 'session_receive', 'shard', 'shard_memory']
+       'tls_cipher', 'tls_record', 'tls_connection', 'record_io', 'kernel_records', 'stream', 'edge_socket',
+       'edge_records', 'session', 'session_receive', 'shard', 'shard_memory']
 FORBIDDEN = re.compile(
     r'^(operator new|operator delete|malloc|calloc|realloc|free|aligned_alloc|posix_memalign|'
     r'pthread_(mutex|cond|rwlock|spin)_|__cxa_|__throw|_Unwind|std::__throw|std::(mutex|lock|condition_variable)|'
