@@ -1,11 +1,10 @@
 // EdgeRecords: TLS records of an application's connection, sealed and opened in user space (tls/record.h). Records are
 // opened in place, in the lent buffers that they were received into. Only one that came in pieces is put together, in a
 // block of its own; where none is to spare, in memory of its own, and is handed out in small blocks. What is sent is
-// sealed straight from the slices of the queue, a batch at a time, into a block that goes back once the kernel has taken
-// it: an idle connection holds none.
+// sealed straight from the slices of the queue, a batch at a time, into a block that goes back once the kernel has
+// taken it: an idle connection holds none.
 //
-// Owner: EdgeSocket. One shard's thread. On the byte path: no allocation but that for a record where blocks
-// are short.
+// Owner: EdgeSocket. One shard's thread. On the byte path: no allocation but that for a record where blocks are short.
 #pragma once
 
 #include <cstdint>
