@@ -92,7 +92,7 @@ Result<void> Gateway::set_connector(const ConnectorConfig& connector) {
   return impl_->transport->on_control([&](Transport& transport) -> Result<void> {
     auto id = transport.set_connector(connector);
     if (!id) return std::unexpected(id.error());
-    impl_->router.connector_added(connector.routing_key, *id, !connector.probe);
+    if (*id) impl_->router.connector_added(connector.routing_key, **id, !connector.probe);
     return {};
   });
 }

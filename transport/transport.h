@@ -109,7 +109,8 @@ class Transport {
   // so do those of what is removed; a link that is removed carries them for at most `leave_timeout`.
   Result<void> set_access(const AccessConfig& config);
   Result<void> set_listener(const ListenerConfig& config);
-  Result<std::uint32_t> set_connector(const ConnectorConfig& config);  // its id, as in Route: another one
+  // Its id, as in Route: another one. Nothing if only its options changed, for it is the same then.
+  Result<std::optional<std::uint32_t>> set_connector(const ConnectorConfig& config);
   Result<std::uint32_t> set_link(const LinkConfig& config);            // the link's id, as in LinkNews: perhaps another
   Result<void> remove_access(const std::string& name);
   Result<void> remove_listener(const std::string& name);

@@ -147,7 +147,7 @@ Result<std::uint32_t> Transport::add_connector(const ConnectorConfig& config) {
 }
 
 // Another server may have to be found out about first; until then clients are led to the one that there was.
-Result<std::uint32_t> Transport::set_connector(const ConnectorConfig& config) {
+Result<std::optional<std::uint32_t>> Transport::set_connector(const ConnectorConfig& config) {
   const auto entry = std::ranges::find_if(
       connectors_, [&](const ConnectorEntry& other) { return other.config.name == config.name && !other.superseded; });
   if (entry == connectors_.end()) return fail(ErrorCode::kNotFound, "there is no connector " + config.name);
@@ -158,7 +158,7 @@ Result<std::uint32_t> Transport::set_connector(const ConnectorConfig& config) {
     post_to_shards([id = entry->id, options = shared_options(config.options)](Shard& shard) {
       shard.set_connector_options(id, options);
     });
-    return entry->id;
+    return std::nullopt;
   }
   entry->superseded = true;
   if (entry->config.routing_key != config.routing_key) succeeded_connectors_.push_back(config.name);

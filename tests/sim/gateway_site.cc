@@ -116,7 +116,7 @@ void GatewaySite::set_link_cost(const std::string& link, std::uint32_t cost) {
 void GatewaySite::set_connector(const ConnectorConfig& connector) {
   const auto id = transport_->set_connector(connector);
   CHECK(id.has_value());
-  router_->connector_added(connector.routing_key, *id, !connector.probe);
+  if (*id) router_->connector_added(connector.routing_key, **id, !connector.probe);
 }
 
 void GatewaySite::turn(unsigned loop) {

@@ -238,6 +238,12 @@ TEST_F(LiveChangeSimTest, WhatIsNotThereCannotBeChanged) {
   EXPECT_FALSE(transport.set_access(access));
   EXPECT_FALSE(transport.remove_connector("none"));
   EXPECT_FALSE(transport.remove_access("none"));
+  // Options alone make no new connector: the routes to it stay as they are.
+  ConnectorConfig connector = west().plan().connectors.front();
+  connector.options.verify_host = true;
+  const auto changed = transport.set_connector(connector);
+  ASSERT_TRUE(changed);
+  EXPECT_FALSE(*changed);
   // A port that is taken: the listener stays where it is.
   ListenerConfig listener = west().plan().listeners.front();
   const std::uint16_t port = listener.port;
