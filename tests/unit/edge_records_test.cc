@@ -123,11 +123,21 @@ TEST_F(EdgeRecordsTest, TheEndComesBehindAllOfTheQueue) {
 
 TEST_F(EdgeRecordsTest, KeysAreRenewedAndThePeerFollows) {
   renew_keys_after(3);
+  RecordOpener witness(CipherSuite::kAes128Gcm, keys(1, 2).tx_secret, 0);
   for (unsigned i = 0; i < 20; ++i) {
     put(20'000);
-    EXPECT_EQ(receive(*b_, sealed(*a_, false), 9'000), EdgeRecords::Next::kNeedMore);
+    auto bytes = sealed(*a_, false);
+    EXPECT_EQ(receive(*b_, bytes, 9'000), EdgeRecords::Next::kNeedMore);
+    for (std::size_t at = 0; at < bytes.size();) {
+      const std::size_t length = RecordOpener::peek(bytes.data() + at, bytes.size() - at).value();
+      const auto opened = witness.open(bytes.data() + at, length);
+      ASSERT_TRUE(opened.has_value());
+      if (opened->type == ContentType::kHandshake) witness.advance_key();
+      at += length;
+    }
   }
   EXPECT_EQ(got_, put_);
+  EXPECT_GE(witness.generation(), 10U);
 }
 
 TEST_F(EdgeRecordsTest, AKeyUpdateThatIsAskedForIsAnswered) {
