@@ -2,11 +2,7 @@
 // shards share them unchanged, and a connection keeps to those that it began with.
 #pragma once
 
-#include <cstdint>
 #include <memory>
-#include <string>
-
-#include "transport/base/time.h"
 
 namespace fairlead {
 

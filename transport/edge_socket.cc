@@ -224,19 +224,22 @@ void EdgeSocket::on_send(Completion done) noexcept {
     relieving_ = false;
     compact();
   }
-  if (done.res <= 0) {
-    switch (-done.res) {
-      case ECANCELED:
-      case EINTR:
-      case EAGAIN:
-      case ENOMEM:
-      case ENOBUFS:
-        break;  // nothing was sent; the next turn tries again
-      default:
-        return fail(ResetCode::kPeerReset);
-    }
-  }
+  if (done.res <= 0 && !send_again(done)) return fail(ResetCode::kPeerReset);
   if (!out_.empty() || finish_wanted_) mark_dirty();
+}
+
+// Whether nothing was sent for a reason that passes: the next turn tries again.
+bool EdgeSocket::send_again(Completion done) noexcept {
+  switch (-done.res) {
+    case ECANCELED:
+    case EINTR:
+    case EAGAIN:
+    case ENOMEM:
+    case ENOBUFS:
+      return true;
+    default:
+      return false;
+  }
 }
 
 void EdgeSocket::resume() noexcept {

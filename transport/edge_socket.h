@@ -144,6 +144,7 @@ class EdgeSocket final
   void relieve_input() noexcept;
   void flush_tls() noexcept;
   void tls_sent(Completion done) noexcept;
+  static bool send_again(Completion done) noexcept;
   std::uint64_t handshake_room() const noexcept;
 
   bool idle() const noexcept { return !receive_.in_flight() && !send_.in_flight() && !connect_.in_flight(); }

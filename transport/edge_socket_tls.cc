@@ -1,7 +1,6 @@
 // EdgeSocket's part for applications that speak TLS: the handshake, and records between the socket and the peer.
 
 #include <algorithm>
-#include <cerrno>
 #include <cstring>
 #include <utility>
 
@@ -263,22 +262,14 @@ void EdgeSocket::tls_sent(Completion done) noexcept {
     if (payload > 0 && peer_ != nullptr) peer_->grant(payload);
   }
   if (state_ == State::kAborting || state_ == State::kClosed) return join();
-  if (done.res <= 0) {
-    switch (-done.res) {
-      case ECANCELED:
-      case EINTR:
-      case EAGAIN:
-      case ENOMEM:
-      case ENOBUFS:
-        break;
-      default:
-        // It said that it has all it wants, and is gone: to close_notify nobody listens.
-        if (state_ == State::kRefusing || (read_finished_ && !handshake && tls_->records->close_notify_put())) {
-          read_finished_ = write_finished_ = true;
-          return receive_.in_flight() ? end(ResetCode::kNone) : close_when_finished();
-        }
-        return fail(ResetCode::kPeerReset);
+  if (done.res <= 0 && !send_again(done)) {
+    if (state_ == State::kHandshake) return handshake_failed(tls_->handshake->closed_by_peer());
+    // It said that it has all it wants, and is gone: to close_notify nobody listens.
+    if (state_ == State::kRefusing || (read_finished_ && !handshake && tls_->records->close_notify_put())) {
+      read_finished_ = write_finished_ = true;
+      return receive_.in_flight() ? end(ResetCode::kNone) : close_when_finished();
     }
+    return fail(ResetCode::kPeerReset);
   }
   const bool more = tls_->records != nullptr && tls_->records->wants_to_send();
   if (more || tls_->saying() || !out_.empty() || finish_wanted_ || state_ == State::kRefusing) mark_dirty();
