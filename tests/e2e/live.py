@@ -332,7 +332,7 @@ def thousand_listeners(context):
         return json.dumps({"kind": kind, "metadata": {"name": f"many-{index}"}, "spec": {
             "routingKey": f"many-{index}", "host": host, "port": port, **(
                 {"healthProbe": "none"} if kind == "Connector" else {})}})
-    first = 20_000
+    first = network.PORT_LAST + 1  # nobody else is given these
     for index in range(count):
         pair.west.write(f"many-{index}.yaml", document("Listener", index, first + index, pair.west.host.local))
         pair.east.write(f"many-{index}.yaml", document("Connector", index, first + index, pair.east.host.local))
