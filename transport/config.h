@@ -6,6 +6,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "transport/base/error.h"
@@ -21,13 +22,17 @@ namespace fairlead {
 class Credentials;
 
 struct HostPort {
-  std::string host;  // IPv4 or IPv6 literal (without brackets), or a name
+  std::string host;  // IPv4 or IPv6 literal (without brackets), or a name; "unix:/path", which has no port
   std::uint16_t port = 0;
 
   friend bool operator==(const HostPort&, const HostPort&) = default;
 };
 
-// "host:port", with brackets around an IPv6 literal.
+inline constexpr std::string_view kUnixPrefix = "unix:";  // of a host that is a Unix socket's path
+
+inline bool is_unix_host(std::string_view host) noexcept { return host.starts_with(kUnixPrefix); }
+
+// "host:port", with brackets around an IPv6 literal; "unix:/path".
 std::string to_string(const HostPort& endpoint);
 
 // Where records of links are protected.
@@ -210,7 +215,7 @@ struct ListenerStatus {
   std::uint64_t connections = 0;  // open now
   std::uint64_t connections_total = 0;
   CredentialsStatus credentials;          // with TLS
-  std::uint64_t refused = 0;              // clients whose TLS handshake failed
+  std::uint64_t refused = 0;              // clients that did not come in: TLS, PROXY protocol, limit
   std::optional<LastError> last_refused;  // with the address of the client in its message
 };
 

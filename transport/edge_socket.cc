@@ -1,5 +1,6 @@
 #include "transport/edge_socket.h"
 
+#include <algorithm>
 #include <cerrno>
 
 #include "transport/opening.h"
@@ -13,6 +14,8 @@ namespace {
 constexpr std::uint32_t kCopyBreak = 2048;
 // A receive for less than this is not worth its system call; more credit is under way when the window is that small.
 constexpr std::uint64_t kReceiveMin = 4096;
+// Received at a time until a PROXY header is complete.
+constexpr std::uint64_t kPrefaceReceive = 16 * 1024;
 // Taken by one sendmsg: the kernel's send buffer rarely has room for more.
 constexpr std::uint32_t kSendBytesMax = 512 * 1024;
 // Behind a send that is in flight, slices up to this size are copied: they may wait long, and would hold a large block.
@@ -31,8 +34,14 @@ ResetCode code_of_connect_error(int error) noexcept {
 
 }  // namespace
 
-EdgeSocket::EdgeSocket(Shard& shard, Socket socket, EdgeGroup& group) noexcept
-    : shard_(shard), group_(group), socket_(std::move(socket)), out_(shard.slice_nodes()), moved_at_(shard.now()) {
+EdgeSocket::EdgeSocket(Shard& shard, Socket socket, EdgeGroup& group, LoadShare place) noexcept
+    : shard_(shard),
+      group_(group),
+      socket_(std::move(socket)),
+      out_(shard.slice_nodes()),
+      moved_at_(shard.now()),
+      received_at_(shard.now()),
+      place_(std::move(place)) {
   ++group_.figures.open;
   ++group_.figures.total;
 }
@@ -56,16 +65,26 @@ void EdgeSocket::on_connect(Completion done) noexcept {
   // -ECANCELED here is our own deadline.
   if (!done.ok()) return connect_failed(done.res == -ECANCELED ? ETIMEDOUT : -done.res);
   if (group_.options->credentials != nullptr) return connect_handshake();
+  if (group_.options->send_proxy != ProxyProtocol::kNone && !put_proxy_header()) return;
   begin();
 }
 
 // The server is there.
 void EdgeSocket::begin() noexcept {
-  state_ = State::kOpen;
+  became_open();
   shard_.release(*std::exchange(opening_, nullptr));
   if (peer_ != nullptr) peer_->opened();
   arm_receive();
   if (!out_.empty() || finish_wanted_) mark_dirty();
+}
+
+void EdgeSocket::start_accepted() noexcept {
+  became_open();
+}
+
+void EdgeSocket::became_open() noexcept {
+  state_ = State::kOpen;
+  if (const Duration limit = idle_limit(); limit.ns > 0) shard_.timers().arm(deadline_, shard_.now() + limit);
 }
 
 void EdgeSocket::connect_failed(int error) noexcept {
@@ -90,10 +109,41 @@ void EdgeSocket::replay(SliceQueue& sent, bool finished) noexcept {
   finish_wanted_ = finished;
 }
 
-void EdgeSocket::on_deadline(Instant) noexcept {
-  if (state_ == State::kConnecting) return shard_.ring().cancel(connect_);
-  if (state_ == State::kHandshake) return give_up_handshake();
-  end(ResetCode::kNone);
+void EdgeSocket::on_deadline(Instant now) noexcept {
+  switch (state_) {
+    case State::kConnecting:
+      return shard_.ring().cancel(connect_);
+    case State::kPreface:
+      return preface_failed({ErrorCode::kTimeout, "no PROXY protocol header came in time"});
+    case State::kHandshake:
+      return give_up_handshake();
+    case State::kOpen:
+      return check_idle(now);
+    case State::kRefusing:
+    case State::kAborting:
+    case State::kClosed:
+      return end(ResetCode::kNone);
+  }
+}
+
+// ---- connections that carry nothing
+
+Duration EdgeSocket::idle_limit() const noexcept {
+  const ConnectionLimits& limits = group_.options->limits;
+  const bool half_closed = read_finished_ || write_finished_;
+  if (!half_closed || limits.half_closed_timeout.ns == 0) return limits.idle_timeout;
+  if (limits.idle_timeout.ns == 0) return limits.half_closed_timeout;
+  return std::min(limits.half_closed_timeout, limits.idle_timeout);
+}
+
+// The timer is not moved for each byte: when it is due, it is looked at how long ago the last one was.
+void EdgeSocket::check_idle(Instant now) noexcept {
+  const Duration limit = idle_limit();
+  if (limit.ns == 0) return;
+  const Instant due = std::max(moved_at_, received_at_) + limit;
+  if (now < due) return shard_.timers().arm(deadline_, due);
+  ++shard_.counters().edges_idle;
+  end(ResetCode::kIdle);
 }
 
 // ---- from the application to the peer
@@ -108,7 +158,7 @@ void EdgeSocket::arm_receive() noexcept {
     if (granted_bytes_ > 0) mark_dirty();  // goes on at the end of the turn
     return;
   }
-  const std::uint64_t room = state_ == State::kOpen ? granted_bytes_ : tls_ != nullptr ? handshake_room() : 0;
+  const std::uint64_t room = state_ == State::kOpen ? granted_bytes_ : waiting_room();
   if (room < kReceiveMin || receive_.in_flight() || read_finished_) return;
   if (shard_.buffers().lent() == 0) return shard_.starve(*this);
   const std::uint32_t bytes_max =
@@ -118,9 +168,19 @@ void EdgeSocket::arm_receive() noexcept {
   });
 }
 
+// What one receive may take before the application's bytes flow.
+std::uint64_t EdgeSocket::waiting_room() noexcept {
+  if (tls_ != nullptr) return handshake_room();
+  if (state_ != State::kPreface) return 0;
+  if (opening_ != nullptr) return kPrefaceReceive;
+  if (granted_bytes_ > 0) mark_dirty();  // what came with the header goes first
+  return 0;
+}
+
 void EdgeSocket::on_receive(Completion done) noexcept {
   if (done.res > 0) {
     wait_first_ = !done.socket_nonempty();
+    received_at_ = shard_.now();
     if (tls_ == nullptr) {
       shard_.buffers().collect(done, [this](Slice bytes) { take_received(std::move(bytes)); });
     } else {
@@ -130,10 +190,10 @@ void EdgeSocket::on_receive(Completion done) noexcept {
     return arm_receive();
   }
   if (state_ == State::kRefusing) return receive_ended();
-  if (state_ != State::kOpen && state_ != State::kHandshake) return join();
+  if (state_ != State::kOpen && state_ != State::kHandshake && state_ != State::kPreface) return join();
   switch (-done.res) {
     case 0:
-      if (tls_ != nullptr) return receive_ended();
+      if (state_ != State::kOpen || tls_ != nullptr) return receive_ended();
       read_finished_ = true;
       if (peer_ != nullptr) peer_->finish();
       return close_when_finished();
@@ -146,11 +206,13 @@ void EdgeSocket::on_receive(Completion done) noexcept {
       wait_first_ = true;
       return shard_.starve(*this);  // tried again with the next turn
     default:
-      return tls_ != nullptr ? receive_ended() : fail(ResetCode::kPeerReset);
+      return state_ != State::kOpen || tls_ != nullptr ? receive_ended() : fail(ResetCode::kPeerReset);
   }
 }
 
 void EdgeSocket::take_received(Slice bytes) noexcept {
+  if (state_ == State::kPreface) [[unlikely]]
+    return take_preface(std::move(bytes));
   granted_bytes_ -= std::min<std::uint64_t>(granted_bytes_, bytes.size());
   if (peer_ == nullptr || state_ != State::kOpen) return;
   shard_.counters().edge_bytes_in += bytes.size();
@@ -164,7 +226,7 @@ void EdgeSocket::take_received(Slice bytes) noexcept {
 // ---- from the peer to the application
 
 void EdgeSocket::deliver(Slice bytes) noexcept {
-  if (state_ != State::kOpen && state_ != State::kConnecting && state_ != State::kHandshake) return;
+  if (ending()) return;
   if (send_.in_flight() && bytes.size() <= kQueueCopyMax) {
     if (Slice copy = shard_.copy_small({bytes.data(), bytes.size()}); !copy.empty()) bytes = std::move(copy);
   }
@@ -190,6 +252,8 @@ void EdgeSocket::mark_dirty() noexcept {
 
 void EdgeSocket::flush() noexcept {
   if (tls_ != nullptr) return flush_tls();
+  if (state_ == State::kPreface) [[unlikely]]
+    deliver_early();
   if (state_ != State::kOpen || send_.in_flight()) return;
   if (out_.empty()) {
     if (finish_wanted_ && !write_finished_) {
@@ -214,10 +278,16 @@ void EdgeSocket::flush() noexcept {
 void EdgeSocket::on_send(Completion done) noexcept {
   if (tls_ != nullptr) return tls_sent(done);
   if (done.res > 0) {
-    shard_.counters().edge_bytes_out += done.bytes();
+    std::uint32_t payload = done.bytes();
+    if (header_bytes_ > 0) [[unlikely]] {
+      const std::uint32_t header = std::min(header_bytes_, payload);
+      header_bytes_ -= header;
+      payload -= header;
+    }
+    shard_.counters().edge_bytes_out += payload;
     out_.drop_front(done.bytes());
     moved_at_ = shard_.now();
-    if (peer_ != nullptr) peer_->grant(done.bytes());
+    if (peer_ != nullptr) peer_->grant(payload);
   }
   if (state_ != State::kOpen) return join();
   if (relieving_) {
@@ -260,8 +330,7 @@ std::uint64_t EdgeSocket::queued_bytes() const noexcept {
 void EdgeSocket::relieve() noexcept {
   if (tls_ != nullptr && state_ == State::kOpen && tls_->waits()) relieve_input();
   // Before it is open, too: a handshake cannot go on if what its client has sent meanwhile holds all lent blocks.
-  const bool ended = state_ == State::kRefusing || state_ == State::kAborting || state_ == State::kClosed;
-  if (ended || out_.empty() || relieving_ || !shard_.holds_large_blocks(out_)) return;
+  if (ending() || out_.empty() || relieving_ || !shard_.holds_large_blocks(out_)) return;
   // With TLS what is being sent is not in the queue any more.
   if (!send_.in_flight() || tls_ != nullptr) return compact();
   // The kernel may still read from the slices of a send that waits: their blocks can go only once it is joined.
@@ -300,9 +369,14 @@ void EdgeSocket::end(ResetCode code) noexcept {
 }
 
 void EdgeSocket::close_when_finished() noexcept {
-  if (!read_finished_ || !write_finished_) return;
-  part();
-  close();
+  if (read_finished_ && write_finished_) {
+    part();
+    return close();
+  }
+  const Duration limit = idle_limit();
+  if (state_ != State::kOpen || limit.ns == 0) return;
+  deadline_.cancel();
+  shard_.timers().arm(deadline_, shard_.now() + limit);
 }
 
 void EdgeSocket::close() noexcept {

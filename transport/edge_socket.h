@@ -6,8 +6,11 @@
 // peer queue as slices and leave together in one sendmsg per turn; each byte that the kernel took is granted back.
 //
 //   kConnecting ──► kHandshake (TLS) ──► kOpen ──(both directions finished)──► kClosed
-//        │              │    └──(fails)──► kRefusing ──(the alert is out)──► kClosed
-//        └──────────────┴──────(abort, error)──► kAborting ──(ops joined)──► kClosed, by RST
+//   kPreface ─────────┘ │    └──(fails)──► kRefusing ──(the alert is out)──► kClosed
+//        └──────────────┴──────(abort, error, idle)──► kAborting ──(ops joined)──► kClosed, by RST
+//
+// A client may have to begin with a header of the PROXY protocol (kPreface), and a server may be sent one; neither is
+// seen by the peer Channel (edge_socket_proxy.cc).
 //
 // With TLS, records are taken off and put on here (edge_records.h); its peer sees the plain bytes. A client is led to
 // its destination once its handshake is done. The end of a direction is close_notify: a FIN without one is taken for a
@@ -19,6 +22,8 @@
 
 #include <cstdint>
 #include <memory>
+#include <span>
+#include <vector>
 
 #include <boost/intrusive/list.hpp>
 
@@ -53,12 +58,15 @@ class EdgeSocket final
       public boost::intrusive::list_base_hook<boost::intrusive::tag<edge_hooks::Handshake>, edge_hooks::Hook>,
       public boost::intrusive::list_base_hook<boost::intrusive::tag<edge_hooks::Waiting>, edge_hooks::Hook> {
  public:
-  // `group` is the listener or connector that the connection counts for.
-  EdgeSocket(Shard& shard, Socket socket, EdgeGroup& group) noexcept;
+  // `group` is the listener or connector that the connection counts for, as `place` does on all shards.
+  EdgeSocket(Shard& shard, Socket socket, EdgeGroup& group, LoadShare place) noexcept;
   ~EdgeSocket();
 
   // An accepted client: reading begins with the first grant.
-  void start_accepted() noexcept { state_ = State::kOpen; }
+  void start_accepted() noexcept;
+
+  // An accepted client that has to say first, by the PROXY protocol, who it is.
+  void start_preface(Opening& opening) noexcept;
 
   // An accepted client with TLS: once the handshake is done it is led to where `opening` says.
   void start_handshake(Opening& opening) noexcept;
@@ -103,6 +111,7 @@ class EdgeSocket final
  private:
   enum class State : std::uint8_t {
     kConnecting,  // connect_ in flight
+    kPreface,     // the PROXY header is awaited, or what came with it waits for the first grant
     kHandshake,   // TLS
     kOpen,        // bytes flow
     kRefusing,    // TLS failed: says so, and ends
@@ -124,9 +133,20 @@ class EdgeSocket final
   [[gnu::cold, gnu::noinline]] void connect_failed(int error) noexcept;
   void offer_to_another(ResetCode code) noexcept;
   void begin() noexcept;
+  void became_open() noexcept;
   void close_when_finished() noexcept;
+  Duration idle_limit() const noexcept;
+  void check_idle(Instant now) noexcept;
+  std::uint64_t waiting_room() noexcept;
   void close() noexcept;
   void join() noexcept;
+
+  // The PROXY protocol (edge_socket_proxy.cc).
+  void take_preface(Slice bytes) noexcept;
+  void preface_failed(const Error& error) noexcept;
+  void deliver_early() noexcept;
+  std::size_t proxy_header(std::span<std::uint8_t, kProxyHeaderSentMax> room) const noexcept;
+  [[nodiscard]] bool put_proxy_header() noexcept;
 
   // With TLS (edge_socket_tls.cc).
   void begin_handshake(std::unique_ptr<Handshake> handshake) noexcept;
@@ -147,6 +167,10 @@ class EdgeSocket final
   static bool send_again(Completion done) noexcept;
   std::uint64_t handshake_room() const noexcept;
 
+  bool ending() const noexcept {
+    return state_ == State::kRefusing || state_ == State::kAborting || state_ == State::kClosed;
+  }
+
   bool idle() const noexcept { return !receive_.in_flight() && !send_.in_flight() && !connect_.in_flight(); }
 
   Shard& shard_;
@@ -154,7 +178,9 @@ class EdgeSocket final
   Socket socket_;
   SliceQueue out_;
   Instant moved_at_;
+  Instant received_at_;
   std::uint64_t granted_bytes_ = 0;  // what the peer still takes
+  std::uint32_t header_bytes_ = 0;   // of out_, at its front: our PROXY header, which nobody was granted
   State state_ = State::kConnecting;
   bool wait_first_ = true;      // the last receive emptied the socket
   bool read_finished_ = false;  // the application closed its direction, and the peer knows
@@ -164,12 +190,14 @@ class EdgeSocket final
   bool relieving_ = false;  // send_ is cancelled only to move its slices
   Opening* opening_ = nullptr;  // until the outcome of start_connect or start_handshake
   LoadShare load_;
+  LoadShare place_;
 
   OpOf<&EdgeSocket::on_receive> receive_{*this};
   OpOf<&EdgeSocket::on_send> send_{*this};
   OpOf<&EdgeSocket::on_connect> connect_{*this};
-  TimerOf<&EdgeSocket::on_deadline> deadline_{*this};  // of connect, handshake, or refusal
+  TimerOf<&EdgeSocket::on_deadline> deadline_{*this};  // of connect, preface, handshake or refusal; then of idling
   std::unique_ptr<EdgeTls> tls_;  // null: plain
+  std::vector<std::uint8_t> early_;  // of kPreface: what was received and is not delivered yet
 };
 
 }  // namespace fairlead

@@ -1,6 +1,7 @@
 // EdgeSocket's part for applications that speak TLS: the handshake, and records between the socket and the peer.
 
 #include <algorithm>
+#include <array>
 #include <cstring>
 #include <utility>
 
@@ -31,6 +32,9 @@ void EdgeSocket::start_handshake(Opening& opening) noexcept {
   auto handshake = Handshake::server(options.credentials, std::move(tls));
   if (!handshake) return handshake_failed(handshake.error());
   begin_handshake(std::move(*handshake));
+  if (early_.empty()) return;
+  tls_->received = std::exchange(early_, {});  // came with the PROXY header
+  shard_.await_handshake(*this);
 }
 
 void EdgeSocket::connect_handshake() noexcept {
@@ -44,6 +48,10 @@ void EdgeSocket::connect_handshake() noexcept {
   auto handshake = Handshake::client(options.credentials, std::move(tls));
   if (!handshake) return handshake_failed(handshake.error());
   begin_handshake(std::move(*handshake));
+  if (options.send_proxy == ProxyProtocol::kNone) return;
+  std::array<std::uint8_t, kProxyHeaderSentMax> header{};
+  const std::size_t size = proxy_header(header);
+  tls_->sending.insert(tls_->sending.begin(), header.begin(), header.begin() + static_cast<std::ptrdiff_t>(size));
 }
 
 void EdgeSocket::begin_handshake(std::unique_ptr<Handshake> handshake) noexcept {
@@ -78,13 +86,13 @@ void EdgeSocket::handshake_done() noexcept {
                                                 shard_.options().records_per_key);
   tls_->received = std::move(result.leftover);
   if (dialled_) return begin();
-  state_ = State::kOpen;
+  became_open();
   shard_.lead_client(*this, *std::exchange(opening_, nullptr));
 }
 
 void EdgeSocket::handshake_failed(const Error& error) noexcept {
   shard_.end_handshake(*this);
-  group_.news = error.message;
+  group_.news = {ErrorCode::kTlsFailed, error.message};
   if (dialled_) {
     ++group_.figures.failed;
     offer_to_another(ResetCode::kConnectFailed);
@@ -108,6 +116,9 @@ void EdgeSocket::give_up_handshake() noexcept {
 // The end of what the application says, where close_notify has not told so.
 void EdgeSocket::receive_ended() noexcept {
   if (state_ == State::kHandshake) return handshake_failed(tls_->handshake->closed_by_peer());
+  if (state_ == State::kPreface) {
+    return preface_failed({ErrorCode::kInvalid, "it closed before it said by the PROXY protocol who it is"});
+  }
   if (state_ == State::kOpen) return fail(ResetCode::kPeerReset);
   read_finished_ = true;
   close_when_finished();

@@ -3,6 +3,7 @@
 #include <cerrno>
 #include <utility>
 
+#include "transport/peer_watch.h"
 #include "transport/shard.h"
 
 namespace fairlead {
@@ -15,12 +16,19 @@ Listener::Listener(Shard& shard, std::uint32_t id, RoutingKeys routing_keys, Str
       strategy_(strategy),
       socket_(std::move(socket)),
       group_(group) {
+  Address local;
+  takes_turns_ = shard_.kernel().local_address(socket_.fd(), local) == 0 && local.family() == AF_UNIX;
   arm();
+}
+
+void Listener::follow_options() noexcept {
+  if (!takes_turns_) watch_peer(socket_, group_.options->limits, true);
 }
 
 void Listener::arm() noexcept {
   if (closing_ || accept_.in_flight()) return;
   shard_.ring().submit(accept_, [&](io_uring_sqe* sqe) {
+    if (takes_turns_) return io_uring_prep_accept(sqe, socket_.fd(), nullptr, nullptr, SOCK_CLOEXEC);
     io_uring_prep_multishot_accept(sqe, socket_.fd(), nullptr, nullptr, SOCK_CLOEXEC);
   });
 }

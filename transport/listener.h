@@ -1,5 +1,6 @@
 // Listener: where clients enter, on one shard: a listening socket of its own (SO_REUSEPORT spreads
-// connections over the shards) with a multishot accept.
+// connections over the shards) with a multishot accept. A Unix socket is shared by all shards: each accepts one client
+// at a time, and queues up behind the others again, so that they take turns.
 //
 // When the process is out of descriptors accepting pauses and is tried again shortly; the clients wait in the backlog.
 //
@@ -40,6 +41,9 @@ class Listener {
     strategy_ = strategy;
   }
 
+  // The options of its group are other ones.
+  void follow_options() noexcept;
+
   bool closing() const noexcept { return closing_; }
 
   EdgeGroup& group() noexcept { return group_; }
@@ -63,6 +67,7 @@ class Listener {
   Strategy strategy_;
   Socket socket_;
   EdgeGroup& group_;
+  bool takes_turns_ = false;  // with other shards
   bool closing_ = false;
 
   OpOf<&Listener::on_accept> accept_{*this};

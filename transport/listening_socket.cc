@@ -4,9 +4,11 @@
 #include <utility>
 
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sys/socket.h>
 
 #include "transport/config.h"
+#include "transport/peer_watch.h"
 #include "transport/resolver.h"
 
 namespace fairlead {
@@ -14,16 +16,28 @@ namespace {
 
 constexpr int kBacklog = 4096;
 
+Result<Socket> listen_on_path(Kernel& kernel, Socket socket, const std::string& host, const Address& address) {
+  const int r = kernel.bind_and_listen(socket.fd(), address, kBacklog);
+  if (r == 0) return socket;
+  Error error = error_from_errno(-r, "cannot listen on " + host);
+  if (r == -EADDRINUSE) error.message += "; another program listens there, or the file is no socket";
+  if (r == -EACCES || r == -EROFS) {
+    error.message += "; a service may write below its namespace's runtime folder, and where ReadWritePaths= of its unit says";
+  }
+  if (r == -ENOENT) error.message += "; make the folder first";
+  return std::unexpected(std::move(error));
+}
+
 }  // namespace
 
 Result<Socket> open_listening_socket(Kernel& kernel, const std::string& host, std::uint16_t port, bool shared,
-                                     std::uint16_t& bound) {
+                                     std::uint16_t& bound, const ConnectionLimits* limits) {
   const std::string where = host.empty() ? "[::]" : host;
   Address address = parse_literal(where == "[::]" ? "::" : host == "localhost" ? "127.0.0.1" : host, port);
   if (address.size == 0) {
     return fail(ErrorCode::kInvalid, "cannot listen on '" + host +
                                          "': give an IP address of this machine, or leave it out "
-                                         "for all interfaces");
+                                         "for all interfaces; or unix:/path of at most 107 bytes");
   }
   int fd = kernel.open_socket(address.family());
   if (fd == -EAFNOSUPPORT && host.empty()) {  // a machine without IPv6
@@ -32,6 +46,12 @@ Result<Socket> open_listening_socket(Kernel& kernel, const std::string& host, st
   }
   if (fd < 0) return std::unexpected(error_from_errno(-fd, "socket"));
   Socket socket(kernel, fd);
+  if (address.family() == AF_UNIX) {
+    bound = 0;
+    return listen_on_path(kernel, std::move(socket), host, address);
+  }
+  socket.set_option(IPPROTO_TCP, TCP_NODELAY, 1);
+  if (limits != nullptr) watch_peer(socket, *limits);
   socket.set_option(SOL_SOCKET, SO_REUSEADDR, 1);
   if (shared) socket.set_option(SOL_SOCKET, SO_REUSEPORT, 1);
   if (address.family() == AF_INET6) socket.set_option(IPPROTO_IPV6, IPV6_V6ONLY, host.empty() ? 0 : 1);

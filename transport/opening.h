@@ -29,14 +29,23 @@ struct Opening {
   bool client_is_stream = false;  // and not an EdgeSocket
   std::uint8_t tried_count = 0;
   std::uint8_t key_size = 0;
+  std::uint8_t attributes_size = 0;
   std::array<std::uint64_t, kTriedMax> tried{};
   std::array<char, kRoutingKeySizeMax> key{};
+  std::array<std::uint8_t, OpenFrame::kAttributesMax> attributes_buffer{};  // of the client, as OPEN carries them
 
   std::string_view routing_key() const noexcept { return {key.data(), key_size}; }
 
   void set_routing_key(std::string_view text) noexcept {
     key_size = static_cast<std::uint8_t>(std::min<std::size_t>(text.size(), key.size()));
     std::copy_n(text.data(), key_size, key.data());
+  }
+
+  std::span<const std::uint8_t> attributes() const noexcept { return std::span(attributes_buffer).first(attributes_size); }
+
+  void set_attributes(std::span<const std::uint8_t> bytes) noexcept {
+    attributes_size = static_cast<std::uint8_t>(std::min(bytes.size(), attributes_buffer.size()));
+    std::copy_n(bytes.data(), attributes_size, attributes_buffer.data());
   }
 
   RouteQuery query() const noexcept {
@@ -73,6 +82,7 @@ constexpr bool may_try_another(ResetCode code) noexcept {
     case ResetCode::kFlowControl:
     case ResetCode::kProtocol:
     case ResetCode::kInternal:
+    case ResetCode::kIdle:
       return false;
   }
   return false;

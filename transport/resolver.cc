@@ -1,6 +1,7 @@
 #include "transport/resolver.h"
 
 #include <charconv>
+#include <cstddef>
 #include <cstring>
 #include <system_error>
 
@@ -8,16 +9,27 @@
 #include <net/if.h>
 #include <netdb.h>
 #include <netinet/in.h>
+#include <sys/un.h>
 
 namespace fairlead {
 
 std::string to_string(const HostPort& endpoint) {
+  if (is_unix_host(endpoint.host)) return endpoint.host;
   const bool v6 = endpoint.host.find(':') != std::string::npos;
   return (v6 ? "[" + endpoint.host + "]" : endpoint.host) + ":" + std::to_string(endpoint.port);
 }
 
 Address parse_literal(const std::string& host, std::uint16_t port) {
   Address address;
+  if (is_unix_host(host)) {
+    auto* const local = reinterpret_cast<sockaddr_un*>(&address.storage);
+    const std::string path = host.substr(kUnixPrefix.size());
+    if (path.empty() || path.size() >= sizeof local->sun_path) return {};
+    local->sun_family = AF_UNIX;
+    std::memcpy(local->sun_path, path.c_str(), path.size() + 1);
+    address.size = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + path.size() + 1);
+    return address;
+  }
   if (auto* v4 = reinterpret_cast<sockaddr_in*>(&address.storage);
       inet_pton(AF_INET, host.c_str(), &v4->sin_addr) == 1) {
     v4->sin_family = AF_INET;
@@ -56,6 +68,11 @@ std::string to_string(const Address& address) {
     const auto* v6 = reinterpret_cast<const sockaddr_in6*>(&address.storage);
     inet_ntop(AF_INET6, &v6->sin6_addr, text, sizeof text);
     return "[" + std::string(text) + "]:" + std::to_string(ntohs(v6->sin6_port));
+  }
+  if (address.family() == AF_UNIX) {
+    const auto* local = reinterpret_cast<const sockaddr_un*>(&address.storage);
+    const bool named = address.size > offsetof(sockaddr_un, sun_path) && local->sun_path[0] != '\0';
+    return named ? std::string(kUnixPrefix) + local->sun_path : "a program on this machine";
   }
   return "unknown address";
 }

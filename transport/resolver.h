@@ -18,7 +18,7 @@
 
 namespace fairlead {
 
-// The address of an IPv4 or IPv6 literal (with an optional %scope), or an empty one.
+// The address of an IPv4 or IPv6 literal (with an optional %scope) or of "unix:/path", or an empty one.
 Address parse_literal(const std::string& host, std::uint16_t port);
 // "10.0.0.1:55671", "[::1]:55671".
 std::string to_string(const Address& address);

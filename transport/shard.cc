@@ -283,12 +283,16 @@ std::string Shard::peer_of(const Socket& socket) const {
 
 // ---- connections
 
-void Shard::tune_edge(Socket& socket) noexcept {
-  socket.set_option(IPPROTO_TCP, TCP_NODELAY, 1);
-}
-
 EdgeSocket* Shard::make_edge(Socket& socket, EdgeGroup& group) noexcept {
-  EdgeSocket* edge = edges_.make(*this, std::move(socket), group);
+  LoadShare place(group.open_anywhere.get());
+  if (group.full()) {
+    if (group.news.message.empty()) {
+      group.news = {ErrorCode::kLimit,
+                    "all " + std::to_string(group.options->limits.connections_max) + " of maxConnections are in use"};
+    }
+    return nullptr;
+  }
+  EdgeSocket* edge = edges_.make(*this, std::move(socket), group, std::move(place));
   if (edge == nullptr) {
     ++counters_.edges_exhausted;
   } else {
@@ -358,10 +362,11 @@ void Shard::control_handled(std::uint64_t session_id, std::uint64_t bytes) {
 }
 
 void Shard::add_listener(std::uint32_t id, RoutingKeys routing_keys, Strategy strategy,
-                         std::shared_ptr<const EdgeOptions> options, Socket socket) {
+                         std::shared_ptr<const EdgeOptions> options, LoadRef open_anywhere, Socket socket) {
   if (stopping_) return;
   EdgeGroup& group = group_of_listener(id);
   group.options = std::move(options);
+  group.open_anywhere = std::move(open_anywhere);
   listeners_.push_back(
       std::make_unique<Listener>(*this, id, std::move(routing_keys), strategy, std::move(socket), group));
 }
@@ -378,7 +383,9 @@ void Shard::set_listener(std::uint32_t id, const RoutingKeys& routing_keys, Stra
                          std::shared_ptr<const EdgeOptions> options) {
   group_of_listener(id).options = std::move(options);
   for (const auto& listener : listeners_) {
-    if (listener->id() == id) listener->lead_to(routing_keys, strategy);
+    if (listener->id() != id || listener->closing()) continue;
+    listener->lead_to(routing_keys, strategy);
+    listener->follow_options();
   }
 }
 
@@ -405,11 +412,12 @@ void Shard::remove_connector(std::uint32_t id) {
 }
 
 void Shard::add_connector(std::uint32_t id, std::string routing_key, const std::string& host,
-                          std::shared_ptr<const EdgeOptions> options) {
+                          std::shared_ptr<const EdgeOptions> options, LoadRef open_anywhere) {
   auto connector = std::make_unique<ShardConnector>();
   connector->id = id;
   connector->routing_key = std::move(routing_key);
   connector->group.options = std::move(options);
+  connector->group.open_anywhere = std::move(open_anywhere);
   connector->group.host = host;
   connectors_.push_back(std::move(connector));
 }

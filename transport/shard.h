@@ -55,6 +55,7 @@ struct ShardCounters {
   std::uint64_t edge_bytes_in = 0;
   std::uint64_t edge_bytes_out = 0;
   std::uint64_t edges_reset = 0;        // application connections that ended by reset
+  std::uint64_t edges_idle = 0;         // of those, because they carried nothing for too long
   std::uint64_t edges_relieved = 0;     // times a stalled connection's bytes were moved to small blocks
   std::uint64_t edges_sacrificed = 0;   // stalled connections ended because sessions had no block left to receive into
   std::uint64_t streams_relieved = 0;   // as edges_relieved, of streams whose link or far end takes nothing
@@ -86,7 +87,7 @@ struct ShardReport {
   struct GroupLine {
     std::uint32_t id;
     EdgeFigures figures;
-    std::string news;  // why a client or server was refused; empty: none was since the last report
+    Error news{};  // why a client or server was refused; without a message: none was since the last report
   };
 
   unsigned shard = 0;
@@ -153,13 +154,13 @@ class Shard {
   void send_control(std::uint64_t session_id, std::span<const std::uint8_t> message);
   void control_handled(std::uint64_t session_id, std::uint64_t bytes);
   void add_listener(std::uint32_t id, RoutingKeys routing_keys, Strategy strategy,
-                    std::shared_ptr<const EdgeOptions> options, Socket socket);
+                    std::shared_ptr<const EdgeOptions> options, LoadRef open_anywhere, Socket socket);
   // For clients from now on.
   void set_listener(std::uint32_t id, const RoutingKeys& routing_keys, Strategy strategy,
                     std::shared_ptr<const EdgeOptions> options);
   void close_listener(std::uint32_t id);
   void add_connector(std::uint32_t id, std::string routing_key, const std::string& host,
-                     std::shared_ptr<const EdgeOptions> options);
+                     std::shared_ptr<const EdgeOptions> options, LoadRef open_anywhere);
   // For connections from now on.
   void set_connector_options(std::uint32_t id, std::shared_ptr<const EdgeOptions> options);
   void set_connector_addresses(std::uint32_t id, std::vector<Address> addresses);
@@ -218,6 +219,9 @@ class Shard {
 
   // What two connections of this very site grant each other.
   static constexpr std::uint64_t kLocalRoomBytes = 256 * 1024;
+
+  // For the site where the connection ends.
+  void describe_client(Opening& opening, const ClientAddresses& addresses) noexcept;
 
   void release(Opening& opening) noexcept { openings_.destroy(&opening); }
 
@@ -299,7 +303,8 @@ class Shard {
   bool finished() noexcept;
   Session* session_for(std::span<const std::uint32_t> links) noexcept;
   Session* find_session(std::uint64_t session_id) noexcept;
-  // Takes the socket over, or returns null and leaves it to the caller, who knows how it has to end.
+  // Takes the socket over, or returns null and leaves it to the caller, who knows how it has to end; where the group has
+  // all that it may have, the reason is among its news.
   EdgeSocket* make_edge(Socket& socket, EdgeGroup& group) noexcept;
   ShardConnector* find_connector(std::uint32_t id) noexcept;
   Opening* make_opening(const Opening& opening) noexcept;
@@ -312,7 +317,6 @@ class Shard {
   ResetCode open_onward(const Route& route, Opening& opening, Channel& client, SliceQueue* sent, bool finished,
                         std::uint64_t granted) noexcept;
   Socket open_edge_socket(int family) noexcept;
-  void tune_edge(Socket& socket) noexcept;
   void start_client(Listener& listener, std::string_view routing_key, Socket socket, bool may_hand_over) noexcept;
 
   Kernel& kernel_;

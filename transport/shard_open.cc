@@ -1,12 +1,35 @@
 // Shard's part in opening connections: which way they go, and what happens when that way fails.
 
 #include <algorithm>
+#include <array>
+#include <span>
 #include <utility>
 
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+
+#include "transport/client_addresses.h"
+#include "transport/peer_watch.h"
 #include "transport/shard.h"
 #include "transport/transport.h"
 
 namespace fairlead {
+namespace {
+
+ClientAddresses addresses_of(Kernel& kernel, const Socket& socket) noexcept {
+  Address peer, local;
+  if (kernel.peer_address(socket.fd(), peer) != 0 || kernel.local_address(socket.fd(), local) != 0) return {};
+  return client_addresses(peer, local);
+}
+
+void tune_for_server(Socket& socket, const Address& address, const ConnectionLimits& limits) noexcept {
+  if (address.family() == AF_UNIX) return;
+  socket.set_option(IPPROTO_TCP, TCP_NODELAY, 1);
+  if (!is_loopback(address)) watch_peer(socket, limits);  // a peer on this machine does not vanish without a word
+}
+
+}  // namespace
 
 // ---- clients and streams that come in
 
@@ -32,16 +55,26 @@ void Shard::start_client(Listener& listener, std::string_view routing_key, Socke
     ++counters_.handed_over;
     return transport_.hand_over_client(index_, route.links.front(), listener.id(), routing_key, std::move(socket));
   }
+  const ClientAddresses addresses = addresses_of(kernel_, socket);
+  describe_client(wanted, addresses);
   Opening* opening = make_opening(wanted);
-  tune_edge(socket);
-  EdgeSocket* client = opening != nullptr ? make_edge(socket, listener.group()) : nullptr;
+  EdgeGroup& group = listener.group();
+  EdgeSocket* client = opening != nullptr ? make_edge(socket, group) : nullptr;
   if (client == nullptr) {
+    ++group.figures.refused;
     if (opening != nullptr) release(*opening);
     return socket.close_with_reset();
   }
-  if (listener.group().options->credentials != nullptr) return client->start_handshake(*opening);
+  if (group.options->accept_proxy) return client->start_preface(*opening);
+  if (group.options->credentials != nullptr) return client->start_handshake(*opening);
   client->start_accepted();
   open_client(route, *opening, *client);
+}
+
+void Shard::describe_client(Opening& opening, const ClientAddresses& addresses) noexcept {
+  std::array<std::uint8_t, ClientAttributes::kEncodedMax> encoded{};
+  const ClientAttributes attributes{addresses, options_.site_id};
+  opening.set_attributes(std::span(encoded).first(attributes.encode(encoded)));
 }
 
 void Shard::lead_client(EdgeSocket& client, Opening& opening) noexcept {
@@ -85,11 +118,12 @@ ResetCode Shard::connect_stream(Stream& stream, const OpenFrame& open, Strategy 
   wanted.hops_left = static_cast<std::uint8_t>(open.hops_left - 1);
   wanted.client_is_stream = true;
   wanted.set_routing_key(open.routing_key);
+  wanted.set_attributes(open.attributes);
   if (route.kind == Route::Kind::kLink && !route.decided_here) {
     // Transit: whoever decided the path tries another one if this one fails.
     Session* next = session_for(route.links);
     if (next == nullptr) return ResetCode::kNoRoute;
-    Stream* onward = next->open_stream({open.name, wanted.hops_left, route.path, open.routing_key}, 0);
+    Stream* onward = next->open_stream({open.name, wanted.hops_left, route.path, open.routing_key, open.attributes}, 0);
     if (onward == nullptr) return ResetCode::kLimit;
     Channel::pair(stream, *onward);
     stream.start_transit();
@@ -136,9 +170,12 @@ ResetCode Shard::open_edge(const Route& route, Opening& opening, Channel& client
     return ResetCode::kLimit;
   }
   Socket socket(kernel_, fd);
-  tune_edge(socket);
+  tune_for_server(socket, address, target.group.options->limits);
   EdgeSocket* edge = make_edge(socket, target.group);
-  if (edge == nullptr) return ResetCode::kLimit;
+  if (edge == nullptr) {
+    ++target.group.figures.failed;
+    return ResetCode::kLimit;
+  }
   static_cast<void>(opening.note_tried(route.destination));
   if (sent != nullptr) edge->replay(*sent, finished);
   Channel::pair(*edge, client);
@@ -159,8 +196,8 @@ ResetCode Shard::open_onward(const Route& route, Opening& opening, Channel& clie
   Session* session = session_for(route.links);
   if (session == nullptr) return ResetCode::kNoRoute;
   const std::uint8_t flags = opening.strategy == Strategy::kLowestCost ? kFlagLowestCost : std::uint8_t{0};
-  Stream* onward =
-      session->open_stream({opening.name, opening.hops_left, route.path, opening.routing_key()}, flags);
+  Stream* onward = session->open_stream(
+      {opening.name, opening.hops_left, route.path, opening.routing_key(), opening.attributes()}, flags);
   if (onward == nullptr) return ResetCode::kLimit;
   static_cast<void>(opening.note_tried(route.destination));
   onward->keep_opening(opening, LoadShare(route.load));

@@ -148,6 +148,7 @@ void Transport::stop() {
 void Transport::begin_stop() {
   stopping_ = true;
   draining_ = true;
+  follow_reachability();
   for (const auto& access : accesses_)
     access->close();
   for (const auto& link : links_)
@@ -245,6 +246,7 @@ void Transport::send_control(std::uint32_t link, std::vector<std::uint8_t> messa
 
 void Transport::drain() {
   draining_ = true;
+  follow_reachability();
   for (const auto& access : accesses_)
     access->close();
   for (ShardReport& report : reports_)

@@ -224,6 +224,7 @@ class Transport {
   struct ListenerEntry {
     std::uint32_t id;
     ListenerConfig config;
+    LoadRef open_anywhere;
     std::vector<EdgeFigures> figures;  // by shard
     std::optional<LastError> last_refused;
     std::string refused_credentials;
@@ -236,6 +237,7 @@ class Transport {
   struct ConnectorEntry {
     std::uint32_t id = 0;
     ConnectorConfig config;
+    LoadRef open_anywhere = LoadRef::make();
     std::vector<EdgeFigures> figures;
     std::string refused_credentials;  // why newer ones are not in use
     std::optional<LastError> last_error;
@@ -267,6 +269,7 @@ class Transport {
   Result<std::uint16_t> try_port(const ListenerConfig& config);
   Result<void> open_listener(ListenerEntry& entry);
   void close_listener(ListenerEntry& entry);
+  Result<std::vector<Socket>> open_listening_sockets(const ListenerConfig& config);
   void session_ended(std::uint64_t session_id, const Error& error);
   void listener_reported(ListenerEntry& entry, unsigned shard, ShardReport::GroupLine& line);
   void connector_reported(ConnectorEntry& entry, unsigned shard, ShardReport::GroupLine& line);

@@ -26,14 +26,15 @@ Result<std::uint16_t> Transport::try_port(const ListenerConfig& config) {
   if (auto probe = open_listening_socket(kernel_, config.host, config.port, false, bound); !probe) {
     return std::unexpected(probe.error());
   }
+  if (is_unix_host(config.host)) kernel_.unlink_socket(parse_literal(config.host, 0));
   return bound;
 }
 
 Result<std::uint16_t> Transport::add_listener(const ListenerConfig& config) {
   const auto bound = try_port(config);
   if (!bound) return bound;
-  ListenerEntry entry{next_edge_id_++, config, std::vector<EdgeFigures>(shards_.size()),
-                      std::nullopt,      {},     false, std::nullopt};
+  ListenerEntry entry{next_edge_id_++, config, LoadRef::make(), std::vector<EdgeFigures>(shards_.size()), std::nullopt,
+                      {},              false,  std::nullopt};
   entry.config.port = *bound;
   listeners_.push_back(std::move(entry));
   follow_reachability();
@@ -63,6 +64,7 @@ Result<void> Transport::set_listener(const ListenerConfig& config) {
 Result<void> Transport::remove_listener(const std::string& name) {
   const auto entry = std::ranges::find(listeners_, name, &ListenerEntry::name);
   if (entry == listeners_.end()) return fail(ErrorCode::kNotFound, "there is no listener " + name);
+  if (entry->open) close_listener(*entry);
   post_to_shards([id = entry->id](Shard& shard) { shard.remove_listener(id); });
   listeners_.erase(entry);
   status_changed_ = true;
@@ -87,20 +89,33 @@ void Transport::follow_reachability() {
   }
 }
 
-Result<void> Transport::open_listener(ListenerEntry& entry) {
+Result<std::vector<Socket>> Transport::open_listening_sockets(const ListenerConfig& config) {
   std::vector<Socket> sockets;
   std::uint16_t bound = 0;
   for (std::size_t i = 0; i < shards_.size(); ++i) {
-    auto socket = open_listening_socket(kernel_, entry.config.host, entry.config.port, true, bound);
+    if (i > 0 && is_unix_host(config.host)) {
+      const int fd = kernel_.duplicate(sockets.front().fd());
+      if (fd < 0) return std::unexpected(error_from_errno(-fd, "cannot listen on " + config.host));
+      sockets.emplace_back(kernel_, fd);
+      continue;
+    }
+    auto socket = open_listening_socket(kernel_, config.host, config.port, true, bound, &config.options.limits);
     if (!socket) return std::unexpected(socket.error());
     sockets.push_back(std::move(*socket));
   }
+  return sockets;
+}
+
+Result<void> Transport::open_listener(ListenerEntry& entry) {
+  auto opened = open_listening_sockets(entry.config);
+  if (!opened) return std::unexpected(opened.error());
+  std::vector<Socket>& sockets = *opened;
   const auto options = shared_options(entry.config.options);
   for (std::size_t i = 0; i < shards_.size(); ++i) {
     shards_[i]->mailbox().post(
         make_task<Shard>([id = entry.id, keys = entry.config.routing_keys, strategy = entry.config.strategy, options,
-                          socket = std::move(sockets[i])](Shard& shard) mutable {
-          shard.add_listener(id, std::move(keys), strategy, options, std::move(socket));
+                          open_anywhere = entry.open_anywhere, socket = std::move(sockets[i])](Shard& shard) mutable {
+          shard.add_listener(id, std::move(keys), strategy, options, std::move(open_anywhere), std::move(socket));
         }));
   }
   entry.open = true;
@@ -112,23 +127,25 @@ Result<void> Transport::open_listener(ListenerEntry& entry) {
 void Transport::close_listener(ListenerEntry& entry) {
   entry.open = false;
   status_changed_ = true;
+  // Who connects from now on is not to wait for a shard.
+  if (is_unix_host(entry.config.host)) kernel_.unlink_socket(parse_literal(entry.config.host, 0));
   post_to_shards([id = entry.id](Shard& shard) { shard.close_listener(id); });
 }
 
 void Transport::listener_reported(ListenerEntry& entry, unsigned shard, ShardReport::GroupLine& line) {
   entry.figures[shard] = line.figures;
-  if (line.news.empty()) return;
-  log_info("listener {}: refused a client: {}", entry.config.name, line.news);
-  entry.last_refused = LastError{ErrorCode::kTlsFailed, std::move(line.news), kernel_.unix_seconds()};
+  if (line.news.message.empty()) return;
+  log_info("listener {}: refused a client: {}", entry.config.name, line.news.message);
+  entry.last_refused = LastError{line.news.code, std::move(line.news.message), kernel_.unix_seconds()};
 }
 
 // ---- connectors
 
 void Transport::connector_reported(ConnectorEntry& entry, unsigned shard, ShardReport::GroupLine& line) {
   entry.figures[shard] = line.figures;
-  if (line.news.empty()) return;
-  log_warning("connector {}: {}", entry.config.name, line.news);
-  entry.last_error = LastError{ErrorCode::kTlsFailed, std::move(line.news), kernel_.unix_seconds()};
+  if (line.news.message.empty()) return;
+  log_warning("connector {}: {}", entry.config.name, line.news.message);
+  entry.last_error = LastError{line.news.code, std::move(line.news.message), kernel_.unix_seconds()};
 }
 
 Result<std::uint32_t> Transport::add_connector(const ConnectorConfig& config) {
@@ -139,8 +156,9 @@ Result<std::uint32_t> Transport::add_connector(const ConnectorConfig& config) {
   entry.figures.resize(shards_.size());
   if (config.probe) entry.probe = std::make_unique<HealthProbe>(*this, id);
   connectors_.push_back(std::move(entry));
-  post_to_shards([id, key = config.routing_key, host = config.host, options = shared_options(config.options)](
-                     Shard& shard) { shard.add_connector(id, key, host, options); });
+  post_to_shards([id, key = config.routing_key, host = config.host, options = shared_options(config.options),
+                  open_anywhere = connectors_.back().open_anywhere](
+                     Shard& shard) { shard.add_connector(id, key, host, options, open_anywhere); });
   resolve_connector(connectors_.back());
   status_changed_ = true;
   return id;

@@ -127,6 +127,7 @@ std::vector<NamedCount> Transport::counters() const {
     sum.edge_handshakes_evicted += c.edge_handshakes_evicted;
     sum.reopened += c.reopened;
     sum.edges_sacrificed += c.edges_sacrificed;
+    sum.edges_idle += c.edges_idle;
     sum.streams_relieved += c.streams_relieved;
     sum.streams_sacrificed += c.streams_sacrificed;
     sum.handed_over += c.handed_over;
@@ -143,6 +144,7 @@ std::vector<NamedCount> Transport::counters() const {
   return {{"edge_bytes_in", sum.edge_bytes_in},
           {"edge_bytes_out", sum.edge_bytes_out},
           {"edges_reset", sum.edges_reset},
+          {"edges_idle", sum.edges_idle},
           {"edges_relieved", sum.edges_relieved},
           {"edges_sacrificed", sum.edges_sacrificed},
           {"streams_relieved", sum.streams_relieved},

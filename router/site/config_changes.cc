@@ -7,6 +7,8 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include "router/site/field_reader.h"
+
 namespace fairlead {
 
 namespace {
@@ -89,6 +91,27 @@ std::string protection_of(const std::optional<RecordProtection>& protection) {
   return "auto";
 }
 
+// Those that are set, as they are written.
+std::string options_of(const EdgeOptions& options) {
+  std::vector<std::string> set;
+  const ConnectionLimits usual;
+  const auto add = [&](const char* name, Duration value, Duration otherwise) {
+    if (value != otherwise) set.push_back(fmt::format("{} {}", name, to_string(value)));
+  };
+  if (options.accept_proxy) set.emplace_back("acceptProxyProtocol");
+  if (options.send_proxy != ProxyProtocol::kNone) {
+    set.emplace_back(options.send_proxy == ProxyProtocol::kV1 ? "sendProxyProtocol v1" : "sendProxyProtocol v2");
+  }
+  add("idleTimeout", options.limits.idle_timeout, usual.idle_timeout);
+  add("halfClosedTimeout", options.limits.half_closed_timeout, usual.half_closed_timeout);
+  add("keepalive", options.limits.keepalive, usual.keepalive);
+  add("userTimeout", options.limits.user_timeout, usual.user_timeout);
+  if (options.limits.connections_max > 0) {
+    set.push_back(fmt::format("maxConnections {}", options.limits.connections_max));
+  }
+  return set.empty() ? "none" : fmt::format("{}", fmt::join(set, ", "));
+}
+
 // What of an item a user wrote, in words: those that differ are told.
 using Traits = std::vector<std::pair<std::string_view, std::string>>;
 
@@ -100,13 +123,15 @@ Traits traits_of(const AccessConfig& access) {
 Traits traits_of(const ListenerConfig& listener) {
   return {{"port", place_of(listener.host, listener.port)},
           {"routing key", keys_of(listener.routing_keys)},
-          {"strategy", strategy_of(listener.strategy)}};
+          {"strategy", strategy_of(listener.strategy)},
+          {"options", options_of(listener.options)}};
 }
 
 Traits traits_of(const ConnectorConfig& connector) {
   return {{"server", place_of(connector.host, connector.port)},
           {"routing key", connector.routing_key},
-          {"health probe", connector.probe ? "tcp" : "none"}};
+          {"health probe", connector.probe ? "tcp" : "none"},
+          {"options", options_of(connector.options)}};
 }
 
 Traits traits_of(const LinkConfig& link) {

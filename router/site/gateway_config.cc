@@ -105,6 +105,8 @@ Result<void> add_listener(const Of& listener, ListenerConfig listener_config, Cr
                           const GatewayConfig& running, GatewayConfig& config) {
   EdgeOptions& options = listener_config.options;
   options.client_certificate = listener.require_client_cert;
+  options.accept_proxy = listener.accept_proxy_protocol;
+  options.limits = listener.limits;
   if (!listener.tls_credentials.empty()) {
     options.credentials = in_use(running.listeners, listener_config.name);
     if (options.credentials == nullptr) {
@@ -140,6 +142,8 @@ Result<void> add_connectors(const Resources& resources, CredentialsStore& store,
     EdgeOptions options;
     options.client_certificate = connector.use_client_cert;
     options.verify_host = connector.verify_hostname;
+    options.send_proxy = connector.send_proxy_protocol;
+    options.limits = connector.limits;
     if (!connector.tls_credentials.empty()) {
       options.credentials = in_use(running.connectors, connector.metadata.name);
       // Whether it has our certificate with it is a part of what is configured.

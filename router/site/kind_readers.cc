@@ -30,6 +30,9 @@ constexpr std::uint32_t kRecordsPerKeyMin = 16;
 constexpr Duration kExpirationWindowMin = Duration::seconds(1);
 constexpr Duration kExpirationWindowMax = Duration::seconds(1000LL * 3600);
 constexpr std::uint32_t kRedemptionsMax = 100'000;
+constexpr Duration kConnectionTimeoutMax = Duration::seconds(1000LL * 3600);
+constexpr Duration kKeepaliveMax = Duration::seconds(9 * 3600);  // of the kernel: 32,767 s
+constexpr std::uint32_t kConnectionsMax = std::numeric_limits<std::int32_t>::max();
 constexpr std::uint32_t kCostMax = std::numeric_limits<std::int32_t>::max();
 
 // Reports what a check of names.h found about a field that is there.
@@ -185,10 +188,34 @@ bool read_tls_flag(FieldReader& spec, const std::string& name, const std::string
   return set;
 }
 
-void finish_listener(DocumentContext& context, FieldReader& spec, ClientTls& tls) {
+// A Unix socket has no port; whatever else is reached by one.
+std::uint16_t read_port_beside(FieldReader& spec, const std::string& host) {
+  if (!is_unix_host(host)) return spec.required_port("port");
+  if (spec.has("port")) spec.error("port", fmt::format("is there, but {} has none; leave it out", host));
+  spec.ignore("port");
+  return 0;
+}
+
+void read_limits(FieldReader& spec, ConnectionLimits& limits) {
+  const auto read = [&](std::string_view name, Duration& timeout) {
+    if (const auto written = spec.duration(name, Duration{}, kConnectionTimeoutMax)) timeout = *written;
+  };
+  read("idleTimeout", limits.idle_timeout);
+  read("halfClosedTimeout", limits.half_closed_timeout);
+  read("userTimeout", limits.user_timeout);
+  if (const auto keepalive = spec.duration("keepalive", Duration{}, kKeepaliveMax)) limits.keepalive = *keepalive;
+  if (limits.keepalive.ns % Duration::seconds(1).ns != 0) {
+    spec.error("keepalive", fmt::format("found {}; the kernel takes whole seconds", to_string(limits.keepalive)));
+  }
+  limits.connections_max = spec.number("maxConnections", 0, kConnectionsMax).value_or(0);
+}
+
+void finish_listener(DocumentContext& context, FieldReader& spec, ListenerOptions& options) {
   static_cast<void>(spec.choice("observer", {"auto", "none", "http1", "http2"}));
-  tls.tls_credentials = read_tls_credentials(spec);
-  tls.require_client_cert = read_tls_flag(spec, "requireClientCert", tls.tls_credentials);
+  options.tls_credentials = read_tls_credentials(spec);
+  options.require_client_cert = read_tls_flag(spec, "requireClientCert", options.tls_credentials);
+  options.accept_proxy_protocol = spec.flag("acceptProxyProtocol").value_or(false);
+  read_limits(spec, options.limits);
   ignore_settings(context, spec);
   spec.finish();
 }
@@ -365,8 +392,8 @@ void read_router_access(DocumentContext& context, FieldReader& spec, RouterAcces
 
 void read_listener(DocumentContext& context, FieldReader& spec, Listener& listener) {
   listener.routing_key = read_routing_key(spec);
-  listener.host = read_host(spec, check_bind_host);
-  listener.port = spec.required_port("port");
+  listener.host = read_host(spec, check_listener_host);
+  listener.port = read_port_beside(spec, listener.host);
   static_cast<void>(spec.choice("type", {"tcp"}));
   if (spec.choice("strategy", {"balanced", "lowest-cost"}).value_or("") == "lowest-cost") {
     listener.strategy = Strategy::kLowestCost;
@@ -376,8 +403,8 @@ void read_listener(DocumentContext& context, FieldReader& spec, Listener& listen
 }
 
 void read_multi_key_listener(DocumentContext& context, FieldReader& spec, MultiKeyListener& listener) {
-  listener.host = read_host(spec, check_bind_host);
-  listener.port = spec.required_port("port");
+  listener.host = read_host(spec, check_listener_host);
+  listener.port = read_port_beside(spec, listener.host);
   listener.routing_keys = read_strategy(context, spec);
   finish_listener(context, spec, listener);
 }
@@ -389,15 +416,22 @@ void read_connector(DocumentContext& context, FieldReader& spec, Connector& conn
     spec.ignore("selector");
     spec.ignore("host");
   } else {
-    connector.host = read_host(spec, check_host);
+    connector.host = read_host(spec, check_server_host);
     spec.ignore_with_warning("selector", kKubernetesOnly);
   }
-  connector.port = spec.required_port("port");
+  connector.port = read_port_beside(spec, connector.host);
   connector.health_probe = spec.choice("healthProbe", {"tcp", "none"}).value_or("tcp") == "tcp";
   static_cast<void>(spec.choice("type", {"tcp"}));
   connector.tls_credentials = read_tls_credentials(spec);
   connector.use_client_cert = read_tls_flag(spec, "useClientCert", connector.tls_credentials);
   connector.verify_hostname = read_tls_flag(spec, "verifyHostname", connector.tls_credentials);
+  if (connector.verify_hostname && is_unix_host(connector.host)) {
+    spec.error("verifyHostname", "found true, but a Unix socket has no host name that a certificate could be valid for");
+  }
+  const std::string version = spec.choice("sendProxyProtocol", {"none", "v1", "v2"}).value_or("none");
+  if (version == "v1") connector.send_proxy_protocol = ProxyProtocol::kV1;
+  if (version == "v2") connector.send_proxy_protocol = ProxyProtocol::kV2;
+  read_limits(spec, connector.limits);
   spec.ignore_with_warning("includeNotReadyPods", kKubernetesOnly);
   spec.ignore_with_warning("exposePodsByName", kKubernetesOnly);
   ignore_settings(context, spec);

@@ -8,6 +8,7 @@
 #include <fmt/format.h>
 
 #include "router/site/diagnostics.h"
+#include "transport/config.h"
 
 namespace fairlead {
 
@@ -15,6 +16,7 @@ namespace {
 
 constexpr std::size_t kNameBytesMax = 63;
 constexpr std::size_t kBundleNameBytesMax = 253;
+constexpr std::size_t kUnixPathBytesMax = 107;  // sockaddr_un
 constexpr std::size_t kHostBytesMax = 253;
 constexpr std::size_t kRoutingKeyBytesMax = 255;
 
@@ -78,6 +80,14 @@ std::optional<std::string> check_address(std::string_view host) {
   return std::nullopt;
 }
 
+std::optional<std::string> check_unix_host(std::string_view host) {
+  const std::string_view path = host.substr(kUnixPrefix.size());
+  const bool printable = std::ranges::none_of(path, [](unsigned char c) { return c < ' ' || c == 0x7f; });
+  if (path.starts_with('/') && path.size() <= kUnixPathBytesMax && !path.ends_with('/') && printable) return {};
+  return fmt::format("found {}; allowed is unix: and an absolute path of at most {} bytes", in_quotes(host),
+                     kUnixPathBytesMax);
+}
+
 }  // namespace
 
 std::string canonical_ip(std::string_view host) {
@@ -135,6 +145,14 @@ std::optional<std::string> check_bind_host(std::string_view host) {
   return fmt::format(
       "found {}; allowed is an IP address of this machine (0.0.0.0 or :: for all interfaces) or localhost",
       in_quotes(host));
+}
+
+std::optional<std::string> check_listener_host(std::string_view host) {
+  return is_unix_host(host) ? check_unix_host(host) : check_bind_host(host);
+}
+
+std::optional<std::string> check_server_host(std::string_view host) {
+  return is_unix_host(host) ? check_unix_host(host) : check_host(host);
 }
 
 std::optional<std::string> check_routing_key(std::string_view key) {

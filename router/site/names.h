@@ -17,6 +17,9 @@ std::optional<std::string> check_host(std::string_view host);
 // What a socket can be bound to: an IPv4 or IPv6 literal, or localhost. Of a name's addresses, which change, nobody
 // could say which one is meant.
 std::optional<std::string> check_bind_host(std::string_view host);
+// The same, or unix:/path, an absolute path of at most 107 bytes.
+std::optional<std::string> check_listener_host(std::string_view host);
+std::optional<std::string> check_server_host(std::string_view host);
 // 1 to 255 bytes of printable ASCII without spaces: it travels in a frame with a one-byte length.
 std::optional<std::string> check_routing_key(std::string_view key);
 

@@ -13,6 +13,7 @@
 #include "router/site/diagnostics.h"
 #include "transport/base/time.h"
 #include "transport/config.h"
+#include "transport/edge_options.h"
 #include "transport/forwarder.h"
 #include "transport/routing_keys.h"
 #include "transport/tls/cipher.h"
@@ -122,23 +123,25 @@ struct RouterAccess {
 };
 
 // What the two kinds of listeners have in common.
-struct ClientTls {
+struct ListenerOptions {
   std::string tls_credentials;  // for TLS with the clients; empty: plain
   bool require_client_cert = false;
+  bool accept_proxy_protocol = false;
+  ConnectionLimits limits;
 };
 
-struct Listener : ClientTls {
+struct Listener : ListenerOptions {
   static constexpr std::string_view kKind = "Listener";
   Metadata metadata;
   Source source;
   std::string routing_key;
-  std::string host;
-  std::uint16_t port = 0;
+  std::string host;        // or "unix:/path"
+  std::uint16_t port = 0;  // 0 with that
   Strategy strategy = Strategy::kBalanced;
 };
 
 // One port for several routing keys. Which one a client gets is its strategy's choice.
-struct MultiKeyListener : ClientTls {
+struct MultiKeyListener : ListenerOptions {
   static constexpr std::string_view kKind = "MultiKeyListener";
   Metadata metadata;
   Source source;
@@ -158,6 +161,8 @@ struct Connector {
   std::string tls_credentials;  // for TLS with the server; empty: plain
   bool use_client_cert = false;
   bool verify_hostname = false;
+  ProxyProtocol send_proxy_protocol = ProxyProtocol::kNone;
+  ConnectionLimits limits;
 };
 
 // Holds a private key: never print one, and write it to files of mode 0600 only.

@@ -102,7 +102,8 @@ class Builder {
   void add_link_details(Json& status, const LinkStatus& link) const;
   const ListenerStatus* find_listener(const std::string& name) const;
   std::vector<Condition> listener_conditions(const ListenerStatus* seen, std::string_view matched) const;
-  static void add_client_tls(Json& spec, const ClientTls& tls);
+  static void add_listener_options(Json& spec, const ListenerOptions& options);
+  static void add_limits(Json& spec, const ConnectionLimits& limits);
   void add_listener_details(Json& status, const ListenerStatus& seen) const;
   Json credentials_json(const CredentialsStatus& credentials) const;
   Json endpoints(const RouterAccess& access) const;
@@ -317,23 +318,37 @@ void Builder::add_listener_details(Json& status, const ListenerStatus& seen) con
   status["listening"] = seen.listening;
   status["connections"] = {{"open", seen.connections}, {"total", seen.connections_total}};
   if (seen.last_error) status["lastError"] = error_json(*seen.last_error);
-  if (!has_credentials(seen.credentials)) return;
-  status["credentials"] = credentials_json(seen.credentials);
+  if (has_credentials(seen.credentials)) status["credentials"] = credentials_json(seen.credentials);
   status["refused"] = seen.refused;
   if (seen.last_refused) status["lastRefused"] = error_json(*seen.last_refused);
 }
 
-void Builder::add_client_tls(Json& spec, const ClientTls& tls) {
-  if (!tls.tls_credentials.empty()) spec["tlsCredentials"] = tls.tls_credentials;
-  if (tls.require_client_cert) spec["requireClientCert"] = true;
+void Builder::add_listener_options(Json& spec, const ListenerOptions& options) {
+  if (!options.tls_credentials.empty()) spec["tlsCredentials"] = options.tls_credentials;
+  if (options.require_client_cert) spec["requireClientCert"] = true;
+  if (options.accept_proxy_protocol) spec["acceptProxyProtocol"] = true;
+  add_limits(spec, options.limits);
+}
+
+// Those that differ from what there is without a word.
+void Builder::add_limits(Json& spec, const ConnectionLimits& limits) {
+  const ConnectionLimits usual;
+  const auto add = [&](const char* name, Duration value, Duration otherwise) {
+    if (value != otherwise) spec[name] = to_string(value);
+  };
+  add("idleTimeout", limits.idle_timeout, usual.idle_timeout);
+  add("halfClosedTimeout", limits.half_closed_timeout, usual.half_closed_timeout);
+  add("keepalive", limits.keepalive, usual.keepalive);
+  add("userTimeout", limits.user_timeout, usual.user_timeout);
+  if (limits.connections_max > 0) spec["maxConnections"] = limits.connections_max;
 }
 
 Json Builder::listener_document(const Listener& listener) {
   Json json = object(listener);
   json["spec"]["routingKey"] = listener.routing_key;
   json["spec"]["host"] = listener.host;
-  json["spec"]["port"] = listener.port;
-  add_client_tls(json["spec"], listener);
+  if (listener.port != 0) json["spec"]["port"] = listener.port;
+  add_listener_options(json["spec"], listener);
   const ListenerStatus* seen = find_listener(listener.metadata.name);
   json["status"] = status(label(listener), listener_conditions(seen, "Matched"));
   json["status"]["hasMatchingConnector"] = seen != nullptr && !seen->reachable_keys.empty();
@@ -358,9 +373,9 @@ Json Builder::multi_key_listener_document(const MultiKeyListener& listener) {
   }
   Json json = object(listener);
   json["spec"]["host"] = listener.host;
-  json["spec"]["port"] = listener.port;
+  if (listener.port != 0) json["spec"]["port"] = listener.port;
   json["spec"]["strategy"][strategy]["routingKeys"] = std::move(configured);
-  add_client_tls(json["spec"], listener);
+  add_listener_options(json["spec"], listener);
   json["status"] = status(label(listener), listener_conditions(seen, "Operational"));
   json["status"]["hasDestination"] = seen != nullptr && !seen->reachable_keys.empty();
   json["status"]["strategy"][strategy]["routingKeysReachable"] = std::move(reachable);
@@ -372,10 +387,14 @@ Json Builder::connector_document(const Connector& connector) {
   Json json = object(connector);
   json["spec"]["routingKey"] = connector.routing_key;
   json["spec"]["host"] = connector.host;
-  json["spec"]["port"] = connector.port;
+  if (connector.port != 0) json["spec"]["port"] = connector.port;
   if (!connector.tls_credentials.empty()) json["spec"]["tlsCredentials"] = connector.tls_credentials;
   if (connector.use_client_cert) json["spec"]["useClientCert"] = true;
   if (connector.verify_hostname) json["spec"]["verifyHostname"] = true;
+  if (connector.send_proxy_protocol != ProxyProtocol::kNone) {
+    json["spec"]["sendProxyProtocol"] = connector.send_proxy_protocol == ProxyProtocol::kV1 ? "v1" : "v2";
+  }
+  add_limits(json["spec"], connector.limits);
   const ConnectorStatus* seen =
       input_.gateway == nullptr ? nullptr : find_named(&input_.gateway->connectors, connector.metadata.name);
   std::vector<Condition> conditions;

@@ -166,7 +166,11 @@ class Validator {
   // Of either kind.
   template <class T>
   void check_listener(const T& listener) {
-    claim_port(listener, "spec.port", listener.host, listener.port);
+    if (is_unix_host(listener.host)) {
+      claim_path(listener);
+    } else {
+      claim_port(listener, "spec.port", listener.host, listener.port);
+    }
     if (listener.tls_credentials.empty()) return;
     const std::string field = "spec.tlsCredentials";
     const auto found = credentials_.find(listener.tls_credentials);
@@ -335,6 +339,16 @@ class Validator {
   }
 
   template <class T>
+  void claim_path(const T& listener) {
+    const auto [entry, inserted] =
+        paths_.try_emplace(listener.host, Claim{label(listener), listener.source.of("spec.host")});
+    if (inserted) return;
+    error(listener, "spec.host",
+          fmt::format("{} is already taken by {} at {}", listener.host, entry->second.label,
+                      to_string(entry->second.position)));
+  }
+
+  template <class T>
   void claim_port(const T& resource, const std::string& field, const std::string& host, std::uint16_t port) {
     if (port == 0) return;
     const PortClaims::Claim* first = ports_.take(port, {host, label(resource), resource.source.of(field)});
@@ -365,6 +379,7 @@ class Validator {
   std::map<std::string, Claim> made_bundles_;
   std::set<std::pair<std::string, bool>> reported_issuers_;  // a CA of several is said to be broken once
   PortClaims ports_;
+  std::map<std::string, Claim> paths_;  // of Unix sockets
   std::optional<Claim> first_namespace_;
 };
 

@@ -27,6 +27,10 @@ def _setns(descriptor):
         raise OSError(ctypes.get_errno(), "setns")
 
 
+def family_of(address):
+    return socket.AF_INET6 if address and ":" in address else socket.AF_INET
+
+
 class Host:
     """address: where the other host reaches it; local: where its own programs reach each other."""
 
@@ -43,19 +47,19 @@ class Host:
             return list(argv)
         return ["nsenter", f"--net=/proc/{os.getpid()}/fd/{self._namespace}", "--", *argv]
 
-    def socket(self):
+    def socket(self, family=socket.AF_INET):
         """A TCP socket stays in the namespace in which it was made, whichever thread uses it."""
         if self._namespace is None:
-            return socket.socket()
+            return socket.socket(family)
         with _switching:
             _setns(self._namespace)
             try:
-                return socket.socket()
+                return socket.socket(family)
             finally:
                 _setns(self._home)
 
     def connect(self, port, address=None, seconds=30):
-        made = self.socket()
+        made = self.socket(family_of(address))
         try:
             made.settimeout(seconds)
             made.connect((address or self.local, port))
@@ -66,7 +70,7 @@ class Host:
         return made
 
     def listen(self, port, address=None):
-        made = self.socket()
+        made = self.socket(family_of(address))
         made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         made.bind((address or self.local, port))
         made.listen(LISTEN_BACKLOG)

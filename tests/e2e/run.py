@@ -35,8 +35,9 @@ import operations
 import renewal
 import tokens
 import trust
+import ways
 
-GROUPS = [module.GROUP for module in (applications, flows, edges, life, live, trust, faults, command_line, mesh,
+GROUPS = [module.GROUP for module in (applications, flows, edges, ways, life, live, trust, faults, command_line, mesh,
                                          renewal, tokens, operations)]
 
 

@@ -49,7 +49,8 @@ class Server:
 
     def _serve(self, connection):
         try:
-            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            if connection.family != socket.AF_UNIX:
+                connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             result, target = self._handler(connection), self.results
         except Exception as error:  # pylint: disable=broad-except; whatever it is, it is the scenario's to judge
             result, target = error, self.errors

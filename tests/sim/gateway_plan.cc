@@ -62,6 +62,9 @@ WorldPlan WorldPlan::draw(std::uint64_t seed) {
   for (SidePlan& side : plan.sides)
     draw_cipher_suites(protection, side);
   plan.tls_edges = !plan.tight && protection.below(6) == 0;
+  if (!plan.tight && protection.below(6) == 0) {
+    plan.proxy_edges = protection.below(2) == 0 ? ProxyProtocol::kV1 : ProxyProtocol::kV2;
+  }
   plan.sizes = draw_sizes(prng, 300'000);
   plan.flows = 4 + static_cast<unsigned>(prng.below(28));
   plan.flows_within = pick(prng, {Duration::milliseconds(10), Duration::seconds(1), Duration::seconds(5)});

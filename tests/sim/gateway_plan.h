@@ -10,13 +10,17 @@
 #include "tests/sim/flow_script.h"
 #include "tests/sim/site_plan.h"
 #include "transport/base/time.h"
+#include "transport/wire/proxy_protocol.h"
 
 namespace fairlead::sim {
 
 struct WorldPlan {
   std::uint64_t seed = 0;  // of the world itself
   bool calm = true;
-  bool tls_edges = false;  // connections leave and enter a gateway once more, with TLS, before they reach their server
+  // Connections leave and enter a gateway once more before they reach their server: with TLS, with the PROXY protocol, or
+  // both.
+  bool tls_edges = false;
+  ProxyProtocol proxy_edges = ProxyProtocol::kNone;
   bool tight = false;      // limits are so low that connections may be refused
   Faults faults;
   std::vector<SidePlan> sides{2};

@@ -21,7 +21,7 @@ std::uint16_t server_port(Behaviour behaviour) {
   return static_cast<std::uint16_t>(8'000 + static_cast<unsigned>(behaviour));
 }
 
-constexpr std::uint16_t kTlsHopPorts = 1'000;
+constexpr std::uint16_t kHopPorts = 1'000;
 
 std::string routing_key(unsigned server_side, Behaviour behaviour) {
   return fmt::format("{}-of-{}", name_of(behaviour), server_side);
@@ -89,23 +89,29 @@ void GatewayWorld::plan_site(unsigned number) {
     // Without probes, which the servers would have to account for.
     ConnectorConfig to_server{
         .name = key, .routing_key = key, .host = apps, .port = server_port(behaviour), .probe = false, .options = {}};
-    if (plan_.tls_edges) add_tls_hop(site, host, to_server);
+    if (plan_.tls_edges || plan_.proxy_edges != ProxyProtocol::kNone) add_hop(site, host, to_server);
     site.connectors.push_back(std::move(to_server));
   }
 }
 
-// What would go to the server goes to a port of the same site instead, as TLS, and from there to the server.
-void GatewayWorld::add_tls_hop(SitePlan& site, const std::string& host, ConnectorConfig& to_server) {
+// What would go to the server goes to a port of the same site instead, and from there to the server.
+void GatewayWorld::add_hop(SitePlan& site, const std::string& host, ConnectorConfig& to_server) {
   ConnectorConfig hop = to_server;
   hop.host = host;
-  hop.port = static_cast<std::uint16_t>(to_server.port + kTlsHopPorts);
-  hop.options.credentials = shared_credentials();
-  hop.options.verify_host = hop.options.client_certificate = true;
+  hop.port = static_cast<std::uint16_t>(to_server.port + kHopPorts);
+  hop.options.send_proxy = plan_.proxy_edges;
+  if (plan_.tls_edges) {
+    hop.options.credentials = shared_credentials();
+    hop.options.verify_host = hop.options.client_certificate = true;
+  }
   to_server.name = to_server.routing_key = "behind-" + to_server.name;
-  ListenerConfig port{.name = "tls-" + hop.name, .routing_keys = to_server.routing_key, .host = host, .port = hop.port,
+  ListenerConfig port{.name = "hop-" + hop.name, .routing_keys = to_server.routing_key, .host = host, .port = hop.port,
                       .options = {}};
-  port.options.credentials = shared_credentials();
-  port.options.client_certificate = true;
+  port.options.accept_proxy = plan_.proxy_edges != ProxyProtocol::kNone;
+  if (plan_.tls_edges) {
+    port.options.credentials = shared_credentials();
+    port.options.client_certificate = true;
+  }
   site.listeners.push_back(std::move(port));
   site.connectors.push_back(std::move(hop));
 }

@@ -36,7 +36,7 @@ class GatewayWorld final : public SiteWorld {
  private:
   void build();
   void plan_site(unsigned number);
-  static void add_tls_hop(SitePlan& site, const std::string& host, ConnectorConfig& to_server);
+  void add_hop(SitePlan& site, const std::string& host, ConnectorConfig& to_server);
   void schedule_flows();
   void schedule_disasters();
   void serve_new_flows();

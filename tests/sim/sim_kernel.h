@@ -92,6 +92,9 @@ class SimKernel final : public Kernel {
   using Kernel::set_option;
   int set_option(int fd, int level, int name, std::span<const std::byte> value) noexcept override;
   int bind_and_listen(int fd, const Address& address, int backlog) noexcept override;
+  // There are no Unix sockets here, which are what they are for.
+  int duplicate(int) noexcept override { return -ENOSYS; }
+  void unlink_socket(const Address&) noexcept override {}
   int local_address(int fd, Address& address) noexcept override;
   int peer_address(int fd, Address& address) noexcept override;
   int milliseconds_since_data(int fd) noexcept override;

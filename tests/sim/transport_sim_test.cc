@@ -77,12 +77,14 @@ TEST_F(TransportSimTest, TheSameSeedIsTheSameWorld) {
   }
 }
 
-// Every connection enters and leaves the gateway behind the link once more, with TLS.
-TEST_F(TransportSimTest, EdgesWithTls) {
-  for (const std::uint64_t seed : {1U, 2U, 3U, 4U}) {
+// Every connection enters and leaves the gateway behind the link once more, with TLS, the PROXY protocol, or both.
+TEST_F(TransportSimTest, EdgesWithTlsOrProxyProtocol) {
+  for (const std::uint64_t seed : {1U, 2U, 3U, 4U, 5U, 6U}) {
     WorldPlan plan = plain_plan();
     plan.seed = seed;
-    plan.tls_edges = true;
+    plan.tls_edges = seed <= 4;
+    if (seed % 2 == 1) plan.proxy_edges = ProxyProtocol::kV1;
+    if (seed == 4 || seed == 6) plan.proxy_edges = ProxyProtocol::kV2;
     plan.faults.latency_min = Duration::microseconds(10);
     plan.faults.short_send = plan.faults.short_receive = 300;
     plan.faults.shuffle_completions = true;

@@ -32,6 +32,8 @@ class RefusingKernel final : public Kernel {
   int open_socket(int) noexcept override { return -ENOSYS; }
   int set_option(int, int, int, std::span<const std::byte>) noexcept override { return -ENOSYS; }
   int bind_and_listen(int, const Address&, int) noexcept override { return -ENOSYS; }
+  int duplicate(int) noexcept override { return -ENOSYS; }
+  void unlink_socket(const Address&) noexcept override {}
   int local_address(int, Address&) noexcept override { return -ENOSYS; }
   int peer_address(int, Address&) noexcept override { return -ENOSYS; }
   int milliseconds_since_data(int) noexcept override { return -ENOSYS; }

@@ -202,12 +202,17 @@ TEST(OpenFrame, NeedsAKey) {
   EXPECT_FALSE(OpenFrame::decode(payload, open));
 }
 
-TEST(OpenFrame, IgnoresWhatALaterVersionAdds) {
-  Bytes payload = encoded({{1, 2}, 3, {}, "key"});
-  payload.insert(payload.end(), 40, 0x77);
-  OpenFrame open;
-  ASSERT_TRUE(OpenFrame::decode(payload, open));
-  EXPECT_EQ(open.routing_key, "key");
+TEST(OpenFrame, CarriesAttributesAsTheyAreAndLeavesOutTooMany) {
+  for (std::size_t size = 0; size < 2 * OpenFrame::kAttributesMax; ++size) {
+    Bytes payload = encoded({{1, 2}, 3, {}, "key"});
+    payload.insert(payload.end(), size, 0x77);
+    OpenFrame open;
+    ASSERT_TRUE(OpenFrame::decode(payload, open));
+    EXPECT_EQ(open.routing_key, "key");
+    ASSERT_EQ(open.attributes.size(), size <= OpenFrame::kAttributesMax ? size : 0);
+    if (size > OpenFrame::kAttributesMax) continue;
+    EXPECT_EQ(encoded(open), payload);
+  }
 }
 
 TEST(ResetFrame, TakesACodeAndAReasonOfBoundedSize) {
@@ -223,9 +228,9 @@ TEST(ResetFrame, TakesACodeAndAReasonOfBoundedSize) {
 }
 
 TEST(ResetCode, HasANameEvenIfUnknown) {
-  for (std::uint32_t code = 0; code <= 11; ++code)
+  for (std::uint32_t code = 0; code <= 12; ++code)
     EXPECT_NE(name_of(static_cast<ResetCode>(code)), "unknown") << code;
-  EXPECT_EQ(name_of(static_cast<ResetCode>(12)), "unknown");
+  EXPECT_EQ(name_of(static_cast<ResetCode>(13)), "unknown");
   EXPECT_EQ(name_of(static_cast<ResetCode>(UINT32_MAX)), "unknown");
   for (unsigned value = 0; value <= static_cast<unsigned>(FrameCheck::kUnknownType); ++value) {
     EXPECT_NE(name_of(static_cast<FrameCheck>(value)), "unknown") << value;

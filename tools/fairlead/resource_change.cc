@@ -44,8 +44,13 @@ Json new_resource(const ResourceChangeArguments& arguments) {
 }
 
 void set_fields(Json& resource, const std::vector<std::pair<std::string, std::string>>& fields) {
-  for (const auto& [field, text] : fields)
-    resource["spec"][field] = scalar_to_json(text);
+  for (const auto& [field, text] : fields) {
+    if (text.empty()) {
+      resource["spec"].erase(field);
+    } else {
+      resource["spec"][field] = scalar_to_json(text);
+    }
+  }
 }
 
 // What there is of the kind, for who named something else.

@@ -6,6 +6,7 @@
 
 #include <fmt/format.h>
 
+#include "router/site/field_reader.h"
 #include "router/site/names.h"
 #include "router/site/resources.h"
 #include "tools/fairlead/choice_option.h"
@@ -38,6 +39,20 @@ struct KindOptions {
   std::vector<FieldOption> fields;
 };
 
+// Of listeners and connectors alike.
+constexpr FieldOption kConnectionOptions[] = {
+    {"--idle-timeout", "idleTimeout", "DURATION", "End connections that carry nothing for so long (0s: never)"},
+    {"--half-closed-timeout", "halfClosedTimeout", "DURATION", "The same once one direction has ended (0s: never)"},
+    {"--keepalive", "keepalive", "DURATION", "Ask a silent peer whether it is there (5m; 0s: never)"},
+    {"--user-timeout", "userTimeout", "DURATION", "How long a peer may leave bytes unacknowledged (0s: the kernel's)"},
+    {"--max-connections", "maxConnections", "N", "Connections at a time; more are refused (0: no limit)"},
+};
+
+std::vector<FieldOption> with_connection_options(std::vector<FieldOption> options) {
+  options.insert(options.end(), std::begin(kConnectionOptions), std::end(kConnectionOptions));
+  return options;
+}
+
 constexpr ResourceVerb kAllVerbs[] = {ResourceVerb::kCreate, ResourceVerb::kUpdate, ResourceVerb::kDelete,
                                       ResourceVerb::kGenerate};
 
@@ -50,28 +65,31 @@ const std::vector<KindOptions>& all_kinds() {
        all,
        true,
        "0.0.0.0",
-       {{"-r,--routing-key", "routingKey", "KEY", "Routing key of the servers that it leads to (NAME)"},
+       with_connection_options({{"-r,--routing-key", "routingKey", "KEY", "Routing key of the servers that it leads to (NAME)"},
         {"--host", "host", "HOST", "Address that it listens on (0.0.0.0: every one of IPv4)"},
         {"--tls-credentials", "tlsCredentials", "NAME", "Credentials for TLS from the clients"},
         {"--require-client-cert", "requireClientCert", "true|false", "Whether clients have to present a certificate",
          true},
+        {"--accept-proxy-protocol", "acceptProxyProtocol", "true|false",
+         "Whether clients begin with a header of the PROXY protocol", true},
         {"--type", "type", "tcp", "Protocol"},
         {"--observer", "observer", "auto|none|http1|http2", "As Skupper has it; nothing is observed here"},
-        {"--strategy", "strategy", "balanced|lowest-cost", "How a site is chosen among those that serve the key"}}},
+        {"--strategy", "strategy", "balanced|lowest-cost", "How a site is chosen among those that serve the key"}})},
       {Connector::kKind,
        "connector",
        all,
        true,
        "localhost",
-       {{"-r,--routing-key", "routingKey", "KEY", "Routing key that the server answers to (NAME)"},
+       with_connection_options({{"-r,--routing-key", "routingKey", "KEY", "Routing key that the server answers to (NAME)"},
         {"--host", "host", "HOST", "Host of the server (localhost)"},
         {"--tls-credentials", "tlsCredentials", "NAME", "Credentials for TLS to the server"},
         {"--use-client-cert", "useClientCert", "true|false", "Whether the certificate of the credentials is presented",
          true},
         {"--verify-hostname", "verifyHostname", "true|false", "Whether the server's certificate must name the host",
          true},
+        {"--send-proxy-protocol", "sendProxyProtocol", "v1|v2|none", "Tell the server who the client is"},
         {"--type", "type", "tcp", "Protocol"},
-        {"--health-probe", "healthProbe", "tcp|none", "Whether it is looked at that the server takes connections"}}},
+        {"--health-probe", "healthProbe", "tcp|none", "Whether it is looked at that the server takes connections"}})},
       {Link::kKind,
        "link",
        {ResourceVerb::kUpdate, ResourceVerb::kDelete},
@@ -119,6 +137,12 @@ std::string describe(ResourceVerb verb, const std::string& word) {
 
 std::string check_resource_name(const std::string& name) {
   return check_bundle_name(name).value_or("");
+}
+
+std::string check_place(const std::string& text) {
+  if (parse_number(text, 1, 65535)) return {};
+  if (is_unix_host(text)) return check_listener_host(text).value_or("");
+  return fmt::format("found '{}'; allowed is a port from 1 to 65535, or unix:/path", text);
 }
 
 void set(ResourceChangeArguments& arguments, const std::string& field, const std::string& text) {
@@ -174,8 +198,13 @@ CLI::App& ResourceOptions::add_verb(CLI::App& parent, std::string_view kind, Res
     return [&arguments, field](const std::string& text) { set(arguments, field, text.empty() ? "true" : text); };
   };
   if (options.has_port) {
-    auto* const port = command.add_option_function<std::string>(is_new ? "PORT" : "--port", setter("port"), "Its port");
-    port->check(CLI::Range(1U, 65535U))->type_name("PORT");
+    const auto set_place = [&arguments](const std::string& text) {
+      set(arguments, "port", is_unix_host(text) ? std::string() : text);
+      if (is_unix_host(text)) set(arguments, "host", text);
+    };
+    auto* const port = command.add_option_function<std::string>(is_new ? "PORT" : "--port", set_place,
+                                                                "Its port, or unix:/path of its Unix socket");
+    port->check(CLI::Validator(check_place, ""))->type_name("PORT");
     if (is_new) port->required();
   }
   for (const FieldOption& option : options.fields) {

@@ -1,4 +1,5 @@
-// LoadCounter: how many connections are open to one destination of one routing key, and who keeps and counts in it.
+// LoadCounter: how many connections are open to one destination of one routing key, or of one listener or connector,
+// and who keeps and counts in it.
 #pragma once
 
 #include <atomic>
@@ -7,8 +8,9 @@
 
 namespace fairlead {
 
-// How many connections this router has open to one destination of one routing key: what balancing goes by. Shared by
-// all shards, for the whole site's streams count; touched when a connection opens and ends, never for a byte.
+// How many connections this router has open to one destination of one routing key: what balancing goes by; or how many
+// a listener or connector has, for its limit. Shared by all shards, for the whole site's connections count; touched when
+// a connection opens and ends, never for a byte.
 class LoadCounter {
  public:
   std::uint32_t open() const noexcept { return open_.load(std::memory_order_relaxed); }

@@ -63,7 +63,13 @@ class Kernel {
   // Sockets: blocking mode (io_uring waits for them itself), close-on-exec.
   virtual int open_socket(int family) noexcept = 0;
   virtual int set_option(int fd, int level, int name, std::span<const std::byte> value) noexcept = 0;
+  // A Unix socket replaces the file of one that nobody listens on any more, and whoever may reach its folder may
+  // connect.
   virtual int bind_and_listen(int fd, const Address& address, int backlog) noexcept = 0;
+  // Another descriptor of the same socket.
+  virtual int duplicate(int fd) noexcept = 0;
+  // Takes away the file of a Unix socket that listened.
+  virtual void unlink_socket(const Address& address) noexcept = 0;
   virtual int local_address(int fd, Address& address) noexcept = 0;
   virtual int peer_address(int fd, Address& address) noexcept = 0;
   // How long ago bytes of the peer last arrived (TCP_INFO), in milliseconds; read or not.

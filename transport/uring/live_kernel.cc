@@ -3,11 +3,14 @@
 #include <cstdint>
 #include <ctime>
 
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/eventfd.h>
 #include <sys/random.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include "transport/uring/kernel.h"
@@ -18,6 +21,21 @@ namespace {
 
 int result_of(int value) noexcept {
   return value < 0 ? -errno : value;
+}
+
+const char* path_of(const Address& address) noexcept {
+  return reinterpret_cast<const sockaddr_un*>(&address.storage)->sun_path;
+}
+
+// The file of a Unix socket whose process is gone: the kernel leaves it there.
+bool left_behind(const Address& address) noexcept {
+  struct stat found {};
+  if (::lstat(path_of(address), &found) < 0 || !S_ISSOCK(found.st_mode)) return false;
+  const int fd = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+  if (fd < 0) return false;
+  const bool refused = ::connect(fd, address.get(), address.size) < 0 && errno == ECONNREFUSED;
+  ::close(fd);
+  return refused;
 }
 
 class LiveKernel final : public Kernel {
@@ -68,9 +86,21 @@ class LiveKernel final : public Kernel {
   }
 
   int bind_and_listen(int fd, const Address& address, int backlog) noexcept override {
-    if (::bind(fd, address.get(), address.size) < 0) return -errno;
+    int bound = result_of(::bind(fd, address.get(), address.size));
+    const bool local = address.family() == AF_UNIX;
+    if (local && bound == -EADDRINUSE && left_behind(address)) {
+      unlink_socket(address);
+      bound = result_of(::bind(fd, address.get(), address.size));
+    }
+    if (bound < 0) return bound;
+    // As nginx and HAProxy do: who may connect is decided by the folder.
+    if (local && ::chmod(path_of(address), 0666) < 0) return -errno;
     return result_of(::listen(fd, backlog));
   }
+
+  int duplicate(int fd) noexcept override { return result_of(::fcntl(fd, F_DUPFD_CLOEXEC, 0)); }
+
+  void unlink_socket(const Address& address) noexcept override { static_cast<void>(::unlink(path_of(address))); }
 
   int local_address(int fd, Address& address) noexcept override {
     address.size = sizeof address.storage;

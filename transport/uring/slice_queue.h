@@ -39,6 +39,20 @@ class SliceQueue {
     return true;
   }
 
+  // The same in front of all others.
+  [[nodiscard]] bool push_front(Slice&& slice) noexcept {
+    SliceNode* node = nodes_->make();
+    if (node == nullptr) [[unlikely]]
+      return false;
+    bytes_ += slice.size();
+    node->slice = std::move(slice);
+    node->next = head_;
+    head_ = node;
+    if (tail_ == nullptr) tail_ = node;
+    ++count_;
+    return true;
+  }
+
   bool empty() const noexcept { return head_ == nullptr; }
 
   std::uint64_t bytes() const noexcept { return bytes_; }

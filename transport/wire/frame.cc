@@ -26,6 +26,8 @@ std::string_view name_of(ResetCode code) noexcept {
       return "shutting down";
     case ResetCode::kProtocol:
       return "protocol violated";
+    case ResetCode::kIdle:
+      return "idle for too long";
     case ResetCode::kInternal:
       return "internal error";
   }
@@ -57,7 +59,9 @@ void OpenFrame::encode(std::uint8_t* at) const noexcept {
   at[17] = static_cast<std::uint8_t>(path.size() / kHopSize);
   at[18] = static_cast<std::uint8_t>(routing_key.size());
   if (!path.empty()) std::memcpy(at + kFixedSize, path.data(), path.size());
-  std::memcpy(at + kFixedSize + path.size(), routing_key.data(), routing_key.size());
+  at += kFixedSize + path.size();
+  std::memcpy(at, routing_key.data(), routing_key.size());
+  if (!attributes.empty()) std::memcpy(at + routing_key.size(), attributes.data(), attributes.size());
 }
 
 bool OpenFrame::decode(std::span<const std::uint8_t> payload, OpenFrame& open) noexcept {
@@ -69,6 +73,8 @@ bool OpenFrame::decode(std::span<const std::uint8_t> payload, OpenFrame& open) n
   open.hops_left = payload[16];
   open.path = payload.subspan(kFixedSize, path_size);
   open.routing_key = {reinterpret_cast<const char*>(payload.data()) + kFixedSize + path_size, key_size};
+  const std::span<const std::uint8_t> rest = payload.subspan(kFixedSize + path_size + key_size);
+  open.attributes = rest.size() <= kAttributesMax ? rest : std::span<const std::uint8_t>();
   return true;
 }
 

@@ -59,6 +59,7 @@ enum class ResetCode : std::uint32_t {
   kClosing = 9,         // the site is being shut down
   kProtocol = 10,       // the peer broke the protocol
   kInternal = 11,
+  kIdle = 12,           // nothing was carried for longer than the listener or connector allows
 };
 
 std::string_view name_of(ResetCode code) noexcept;
@@ -110,27 +111,30 @@ struct StreamName {
   friend bool operator==(const StreamName&, const StreamName&) = default;
 };
 
-// Payload of kOpen: name (16 bytes), hops left (1), path length (1), key length (1), path (8 for each router), key.
-// Bytes behind the key are for later versions and ignored. The path names the routers that are still ahead of the
+// Payload of kOpen: name (16 bytes), hops left (1), path length (1), key length (1), path (8 for each router), key,
+// attributes of the client (client_attributes.h), which are passed on as they came; too many are left out. The path names the routers that are still ahead of the
 // receiver, whose own connectors serve the key if it is empty. Each router takes the first one off and one from the
 // hops left, so that a path which a peer made up ends as well.
 struct OpenFrame {
   static constexpr std::uint32_t kFixedSize = 19;
   static constexpr std::uint32_t kHopSize = 8;
   static constexpr std::uint32_t kPathMax = 255;
-  static constexpr std::uint32_t kEncodedMax = kFixedSize + kPathMax * kHopSize + kRoutingKeySizeMax;
+  static constexpr std::uint32_t kAttributesMax = 96;
+  static constexpr std::uint32_t kEncodedMax =
+      kFixedSize + kPathMax * kHopSize + kRoutingKeySizeMax + kAttributesMax;
 
   StreamName name;
   std::uint8_t hops_left = 255;
   std::span<const std::uint8_t> path;  // a multiple of kHopSize
   std::string_view routing_key;
+  std::span<const std::uint8_t> attributes{};  // at most kAttributesMax
 
   std::uint32_t encoded_size() const noexcept {
-    return kFixedSize + static_cast<std::uint32_t>(path.size() + routing_key.size());
+    return kFixedSize + static_cast<std::uint32_t>(path.size() + routing_key.size() + attributes.size());
   }
 
   void encode(std::uint8_t* at) const noexcept;
-  // Path and key point into the payload.
+  // Path, key and attributes point into the payload.
   static bool decode(std::span<const std::uint8_t> payload, OpenFrame& open) noexcept;
 };
 
