@@ -22,7 +22,8 @@ Result<Socket> listen_on_path(Kernel& kernel, Socket socket, const std::string& 
   Error error = error_from_errno(-r, "cannot listen on " + host);
   if (r == -EADDRINUSE) error.message += "; another program listens there, or the file is no socket";
   if (r == -EACCES || r == -EROFS) {
-    error.message += "; a service may write below its namespace's runtime folder, and where ReadWritePaths= of its unit says";
+    error.message +=
+        "; a service may write to its namespace's runtime folder, and where ReadWritePaths= of its unit says";
   }
   if (r == -ENOENT) error.message += "; make the folder first";
   return std::unexpected(std::move(error));

@@ -41,7 +41,9 @@ struct Opening {
     std::copy_n(text.data(), key_size, key.data());
   }
 
-  std::span<const std::uint8_t> attributes() const noexcept { return std::span(attributes_buffer).first(attributes_size); }
+  std::span<const std::uint8_t> attributes() const noexcept {
+    return std::span(attributes_buffer).first(attributes_size);
+  }
 
   void set_attributes(std::span<const std::uint8_t> bytes) noexcept {
     attributes_size = static_cast<std::uint8_t>(std::min(bytes.size(), attributes_buffer.size()));

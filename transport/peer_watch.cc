@@ -17,7 +17,8 @@ constexpr int kProbes = 5;
 void watch_peer(Socket& socket, const ConnectionLimits& limits, bool anew) noexcept {
   if (limits.keepalive.ns > 0) {
     // The kernel takes whole seconds, at most 32,767.
-    const int idle = static_cast<int>(std::clamp<std::int64_t>(limits.keepalive.ns / Duration::seconds(1).ns, 1, 32'767));
+    const std::int64_t seconds = limits.keepalive.ns / Duration::seconds(1).ns;
+    const int idle = static_cast<int>(std::clamp<std::int64_t>(seconds, 1, 32'767));
     socket.set_option(SOL_SOCKET, SO_KEEPALIVE, 1);
     socket.set_option(IPPROTO_TCP, TCP_KEEPIDLE, idle);
     socket.set_option(IPPROTO_TCP, TCP_KEEPINTVL, std::max(idle / kProbes, 1));

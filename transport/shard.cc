@@ -84,13 +84,14 @@ bool Shard::turn(Duration wait_max) noexcept {
   }
   const bool work_left = !dirty_edges_.empty() || !dirty_sessions_.empty() || !waiting_handshakes_.empty() ||
                          (!starved_edges_.empty() && buffers_->lent() > 0);
-  ring_->turn(work_left ? Duration{} : std::min(wait_max, timers_.until_next(now_)));
+  ring_->enter(work_left ? Duration{} : std::min(wait_max, timers_.until_next(now_)));
+  now_ = kernel_.now();
+  ring_->handle_completions();
   if (ring_->all_submitted()) {
     vectors_used_ = 0;
     messages_used_ = 0;
     if (!replaced_addresses_.empty()) drop_replaced_addresses();
   }
-  now_ = kernel_.now();
   run_tasks();
   timers_.advance(now_);
   flush_all();
@@ -115,7 +116,6 @@ void Shard::on_event(Completion) noexcept {
   if (!stopping_ || !sessions_.empty()) arm_event();
   // Not only at the end of the turn: what completes behind this read happened after the tasks were posted. A client
   // that comes because the status named a route has to find it.
-  now_ = kernel_.now();
   run_tasks();
 }
 

@@ -303,8 +303,8 @@ class Shard {
   bool finished() noexcept;
   Session* session_for(std::span<const std::uint32_t> links) noexcept;
   Session* find_session(std::uint64_t session_id) noexcept;
-  // Takes the socket over, or returns null and leaves it to the caller, who knows how it has to end; where the group has
-  // all that it may have, the reason is among its news.
+  // Takes the socket over, or returns null and leaves it to the caller, who knows how it has to end; where the group
+  // has all that it may have, the reason is its news.
   EdgeSocket* make_edge(Socket& socket, EdgeGroup& group) noexcept;
   ShardConnector* find_connector(std::uint32_t id) noexcept;
   Opening* make_opening(const Opening& opening) noexcept;

@@ -35,8 +35,9 @@ void SideLoop::turn(Duration wait) noexcept {
   std::uint64_t signals = 0;
   static_cast<void>(!::read(event_.get(), &signals, sizeof signals));
   now_ = kernel_.now();
-  ring_->turn(std::min(wait, timers_.until_next(now_)));
+  ring_->enter(std::min(wait, timers_.until_next(now_)));
   now_ = kernel_.now();
+  ring_->handle_completions();
   timers_.advance(now_);
   // What handlers asked for: the thread may wait for something else now. Handed over only: what completes at once
   // signals the event, and is for the next turn. A peer that never stops sending must not keep us here.

@@ -184,8 +184,9 @@ bool Transport::control_turn(Duration wait_max) noexcept {
     on_event({});
     if (!status_timer_.armed()) timers_.arm(status_timer_, now_ + kStatusInterval);
   }
-  ring_->turn(std::min(wait_max, timers_.until_next(now_)));
+  ring_->enter(std::min(wait_max, timers_.until_next(now_)));
   now_ = kernel_.now();
+  ring_->handle_completions();
   run_tasks();
   timers_.advance(now_);
   drop_superseded_connectors();

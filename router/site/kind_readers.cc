@@ -426,7 +426,7 @@ void read_connector(DocumentContext& context, FieldReader& spec, Connector& conn
   connector.use_client_cert = read_tls_flag(spec, "useClientCert", connector.tls_credentials);
   connector.verify_hostname = read_tls_flag(spec, "verifyHostname", connector.tls_credentials);
   if (connector.verify_hostname && is_unix_host(connector.host)) {
-    spec.error("verifyHostname", "found true, but a Unix socket has no host name that a certificate could be valid for");
+    spec.error("verifyHostname", "found true, but a Unix socket has no host name for a certificate to be valid for");
   }
   const std::string version = spec.choice("sendProxyProtocol", {"none", "v1", "v2"}).value_or("none");
   if (version == "v1") connector.send_proxy_protocol = ProxyProtocol::kV1;

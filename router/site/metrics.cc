@@ -274,7 +274,8 @@ class Metrics {
     of_each("listener", gateway_.listeners, Kind::kCounter, "listener_connections_opened_total", "Connections opened.",
             [](const ListenerStatus& listener) { return listener.connections_total; });
     of_each("listener", gateway_.listeners, Kind::kCounter, "listener_refused_total",
-            "Clients that did not come in: no TLS, no PROXY protocol header, or too many.", [](const ListenerStatus& listener) { return listener.refused; });
+            "Clients that did not come in: no TLS, no PROXY protocol header, or too many.",
+            [](const ListenerStatus& listener) { return listener.refused; });
   }
 
   void add_connectors() {

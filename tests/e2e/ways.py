@@ -184,7 +184,7 @@ def ipv6_everywhere(context):
 
 @scenario(GROUP)
 def proxy_protocol_to_servers(context):
-    """The server is told who the client is: its addresses, which version 2 follows up with the site where it came in."""
+    """The server is told who the client is: its addresses, and by version 2 the site where it came in."""
     pair = context.group.pair()
     for version, take in (("v1", take_v1), ("v2", take_v2)):
         service = Service(f"told-{version}", pair.west, pair.east, None, {"sendProxyProtocol": version})
@@ -253,8 +253,11 @@ def proxy_protocol_from_clients(context):
         with service.connect() as client:
             client.sendall(start)
             traffic.expect_reset(client, "a client without a proper header")
-        found = pair.west.wait_until("the refusal to be told", lambda says=says: (lambda status: status if says in status.get(
-            "lastRefused", {}).get("message", "") else None)(pair.west.resource("Listener", service.key)["status"]))
+
+        def told_why(says=says):
+            status = pair.west.resource("Listener", service.key)["status"]
+            return status if says in status.get("lastRefused", {}).get("message", "") else None
+        found = pair.west.wait_until("the refusal to be told", told_why)
         context.note(found["lastRefused"]["message"])
     for client in silent:
         traffic.expect_reset(client, "a client that says nothing")
@@ -292,7 +295,8 @@ listen {name}
         return context.start(name, ["haproxy", "-db", "-f", str(config)], host=host)
     behind = start("behind", service.server, service.server_port, " accept-proxy", f"{service.server.local}:{back}")
     start("before", service.client, front, "", f"{service.client.local}:{service.port} send-proxy-v2")
-    wait_until("haproxy to listen", lambda: service.client.listens(front) and service.server.listens(service.server_port))
+    wait_until("haproxy to listen",
+               lambda: service.client.listens(front) and service.server.listens(service.server_port))
     with service.client.connect(front) as client:
         source = client.getsockname()
         traffic.echo_once(client, b"through both")
@@ -388,8 +392,11 @@ def no_more_than_allowed(context):
     for _ in range(3):
         with contextlib.suppress(ConnectionResetError), service.connect() as client:
             traffic.expect_reset(client, "one connection more than maxConnections")
-    found = pair.west.wait_until("the refusals to be counted", lambda: (
-        lambda status: status if status["refused"] == 3 else None)(pair.west.resource("Listener", service.key)["status"]))
+
+    def counted():
+        status = pair.west.resource("Listener", service.key)["status"]
+        return status if status["refused"] == 3 else None
+    found = pair.west.wait_until("the refusals to be counted", counted)
     expect("maxConnections" in found["lastRefused"]["message"], json.dumps(found))
     context.note(found["lastRefused"]["message"])
     clients.pop().close()

@@ -1,5 +1,5 @@
-// What stands at the beginning of an application's connection: a header of the PROXY protocol, or anything else; and the
-// attributes of OPEN. What was understood must come back the same when it is said again.
+// What stands at the beginning of an application's connection: a header of the PROXY protocol, or anything else; and
+// the attributes of OPEN. What was understood must come back the same when it is said again.
 #include <array>
 #include <cstdint>
 #include <span>

@@ -17,8 +17,8 @@ namespace fairlead::sim {
 struct WorldPlan {
   std::uint64_t seed = 0;  // of the world itself
   bool calm = true;
-  // Connections leave and enter a gateway once more before they reach their server: with TLS, with the PROXY protocol, or
-  // both.
+  // Connections leave and enter a gateway once more before they reach their server: with TLS, with the PROXY protocol,
+  // or both.
   bool tls_edges = false;
   ProxyProtocol proxy_edges = ProxyProtocol::kNone;
   bool tight = false;      // limits are so low that connections may be refused

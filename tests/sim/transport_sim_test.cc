@@ -99,6 +99,11 @@ TEST_F(TransportSimTest, EdgesWithTlsOrProxyProtocol) {
       for (const std::uint64_t bytes : {0U, 1U, 5'000U, 16'384U, 16'385U, 400'000U})
         flows.push_back(world.start_flow(0, 1, behaviour, script_of(bytes)));
     }
+    ASSERT_TRUE(world.run_until(kPatience, [&] { return world.ledger().open_count() == 0; })) << text_of(world.judge());
+    // Headers are not the applications': all that came in from one went out to another, and nothing else.
+    world.run_for(Duration::seconds(1));
+    const auto sum = [&](const char* name) { return world.site(0).counter(name) + world.site(1).counter(name); };
+    EXPECT_EQ(sum("edge_bytes_in"), sum("edge_bytes_out"));
     const FlowEnd* refused = world.start_flow(1, 0, Behaviour::kRefuse, script_of(1'000));
     FlowScript aborting = script_of(1'000'000);
     aborting.aborts_at_sent = 300'000;
@@ -110,6 +115,30 @@ TEST_F(TransportSimTest, EdgesWithTlsOrProxyProtocol) {
     const FlowEnd* server = other_end(world, *aborted);
     ASSERT_NE(server, nullptr);
     EXPECT_FALSE(server->peer_finished) << FlowLedger::describe(*server);
+    expect_rest(world);
+  }
+}
+
+// Whether or not anything else keeps the shards awake meanwhile.
+TEST_F(TransportSimTest, RoundTripsAreThoseOfTheNetwork) {
+  for (const unsigned flows : {0U, 5U}) {
+    WorldPlan plan = plain_plan();
+    plan.faults.latency_min = plan.faults.latency_max = Duration::milliseconds(20);
+    GatewayWorld world(plan);
+    world.come_up();
+    FlowScript pausing = script_of(200'000);
+    pausing.send_bytes_max = 5'000;
+    pausing.send_pause_max = Duration::milliseconds(30);
+    for (unsigned i = 0; i < flows; ++i)
+      world.start_flow(0, 1, Behaviour::kEcho, pausing);
+    world.run_for(Duration::seconds(3));
+    for (unsigned side = 0; side < 2; ++side) {
+      for (const LinkStatus& link : world.site(side).transport().status()->links) {
+        EXPECT_GE(link.rtt_min, Duration::milliseconds(40)) << flows << " flows";
+        EXPECT_LE(link.rtt, Duration::milliseconds(45)) << flows << " flows";
+      }
+    }
+    ASSERT_TRUE(world.run_until(kPatience, [&] { return world.ledger().open_count() == 0; })) << text_of(world.judge());
     expect_rest(world);
   }
 }

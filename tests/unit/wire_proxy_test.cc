@@ -56,7 +56,7 @@ TEST(ProxyProtocol, WritesTheLinesOfTheSpecification) {
 
 TEST(ProxyProtocol, WritesTheBinaryHeader) {
   const Bytes expected = {0x0D, 0x0A, 0x0D, 0x0A, 0x00, 0x0D, 0x0A, 0x51, 0x55, 0x49, 0x54, 0x0A,  // signature
-                          0x21, 0x11, 0x00, 0x1F,                                                // PROXY, TCP4, 31 bytes
+                          0x21, 0x11, 0x00, 0x1F,                                              // PROXY, TCP4, 31 bytes
                           192, 0, 2, 17, 203, 0, 113, 9, 0xDC, 0x04, 0x01, 0xBB,                 // addresses
                           0x05, 0x00, 0x10, 1, 2, 3, 4, 5, 6, 7, 8, 0, 0, 0, 0, 0, 0, 0, 9};     // UNIQUE_ID
   EXPECT_EQ(header_of(ProxyProtocol::kV2, v4(), {}), expected);
@@ -153,7 +153,8 @@ TEST(ProxyProtocol, ChecksumsAreVerified) {
 TEST(ProxyProtocol, AnyBytesAtAll) {
   Prng prng(3);
   for (int i = 0; i < 200'000; ++i) {
-    Bytes header = header_of(prng.below(2) == 0 ? ProxyProtocol::kV1 : ProxyProtocol::kV2, prng.below(2) == 0 ? v4() : v6());
+    const ProxyProtocol version = prng.below(2) == 0 ? ProxyProtocol::kV1 : ProxyProtocol::kV2;
+    Bytes header = header_of(version, prng.below(2) == 0 ? v4() : v6());
     for (std::uint64_t flips = prng.below(4); flips > 0; --flips)
       header[prng.below(header.size())] = static_cast<std::uint8_t>(prng.next());
     header.resize(prng.below(header.size() + 1));
@@ -175,7 +176,8 @@ Bytes encoded(const ClientAttributes& attributes) {
 TEST(ClientAttributes, ComeBackAsTheyWere) {
   static_assert(ClientAttributes::kEncodedMax <= OpenFrame::kAttributesMax);
   for (const ClientAddresses& addresses : {v4(), v6(), ClientAddresses{}}) {
-    for (const std::string& site_id : {std::string(), std::string(kSiteId), std::string(ClientAttributes::kSiteIdMax, 's')}) {
+    const std::string longest(ClientAttributes::kSiteIdMax, 's');
+    for (const std::string& site_id : {std::string(), std::string(kSiteId), longest}) {
       const Bytes bytes = encoded({addresses, site_id});
       const ClientAttributes read = ClientAttributes::decode(bytes);
       EXPECT_EQ(read.addresses, addresses);

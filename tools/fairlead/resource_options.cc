@@ -65,7 +65,8 @@ const std::vector<KindOptions>& all_kinds() {
        all,
        true,
        "0.0.0.0",
-       with_connection_options({{"-r,--routing-key", "routingKey", "KEY", "Routing key of the servers that it leads to (NAME)"},
+       with_connection_options(
+           {{"-r,--routing-key", "routingKey", "KEY", "Routing key of the servers that it leads to (NAME)"},
         {"--host", "host", "HOST", "Address that it listens on (0.0.0.0: every one of IPv4)"},
         {"--tls-credentials", "tlsCredentials", "NAME", "Credentials for TLS from the clients"},
         {"--require-client-cert", "requireClientCert", "true|false", "Whether clients have to present a certificate",
@@ -80,7 +81,8 @@ const std::vector<KindOptions>& all_kinds() {
        all,
        true,
        "localhost",
-       with_connection_options({{"-r,--routing-key", "routingKey", "KEY", "Routing key that the server answers to (NAME)"},
+       with_connection_options(
+           {{"-r,--routing-key", "routingKey", "KEY", "Routing key that the server answers to (NAME)"},
         {"--host", "host", "HOST", "Host of the server (localhost)"},
         {"--tls-credentials", "tlsCredentials", "NAME", "Credentials for TLS to the server"},
         {"--use-client-cert", "useClientCert", "true|false", "Whether the certificate of the credentials is presented",

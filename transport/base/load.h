@@ -1,4 +1,4 @@
-// LoadCounter: how many connections are open to one destination of one routing key, or of one listener or connector,
+// LoadCounter: how many connections are open to one destination of one routing key, or of one listener or connector;
 // and who keeps and counts in it.
 #pragma once
 
@@ -9,8 +9,8 @@
 namespace fairlead {
 
 // How many connections this router has open to one destination of one routing key: what balancing goes by; or how many
-// a listener or connector has, for its limit. Shared by all shards, for the whole site's connections count; touched when
-// a connection opens and ends, never for a byte.
+// a listener or connector has, for its limit. Shared by all shards, for the whole site's connections count; touched
+// when a connection opens and ends, never for a byte.
 class LoadCounter {
  public:
   std::uint32_t open() const noexcept { return open_.load(std::memory_order_relaxed); }

@@ -74,7 +74,7 @@ void Ring::submit_parked() noexcept {
   std::memmove(parked_, parked_ + moved, parked_count_ * sizeof *parked_);
 }
 
-unsigned Ring::turn(Duration wait) noexcept {
+void Ring::enter(Duration wait) noexcept {
   ++counters_.turns;
   ++counters_.enters;
   if (parked_count_ > 0) [[unlikely]]
@@ -84,7 +84,9 @@ unsigned Ring::turn(Duration wait) noexcept {
   kernel_.enter(ring_, parked_count_ > 0 ? Duration{} : wait);
   if (io_uring_cq_has_overflow(&ring_)) [[unlikely]]
     ++counters_.completion_overflows;
+}
 
+unsigned Ring::handle_completions() noexcept {
   unsigned handled = 0;
   while (handled < kCompletionsPerTurnMax) {
     if (io_uring_cq_ready(&ring_) == 0) break;

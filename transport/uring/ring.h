@@ -52,9 +52,16 @@ class Ring {
   // Asks the kernel to end a request. Its completion still comes (with -ECANCELED, or with what it had done by then).
   void cancel(Op& op) noexcept;
 
-  // One turn. `wait` bounds the time spent waiting for the first completion; 0 means do not wait.
-  // Returns the number of completions handled.
-  unsigned turn(Duration wait) noexcept;
+  // One turn: submits, and waits at most `wait` for the first completion (0: not at all); then handles what there is,
+  // and returns how many. Apart for whoever reads the clock in between: handlers should not go by a time before the
+  // wait.
+  void enter(Duration wait) noexcept;
+  unsigned handle_completions() noexcept;
+
+  unsigned turn(Duration wait) noexcept {
+    enter(wait);
+    return handle_completions();
+  }
 
   unsigned in_flight() const noexcept { return in_flight_; }
 

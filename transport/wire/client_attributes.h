@@ -1,8 +1,8 @@
 // ClientAttributes: what OPEN says about the client besides its routing key, for the site where the connection ends:
 // the addresses of its connection, and the site where it came in. Plain values.
 //
-// Encoding: attributes of type (1), length (1), value, behind the routing key. Whoever does not know one ignores it; one
-// that is cut short ends them.
+// Encoding: attributes of type (1), length (1), value, behind the routing key. Whoever does not know one ignores it;
+// one that is cut short ends them.
 #pragma once
 
 #include <array>

@@ -112,9 +112,9 @@ struct StreamName {
 };
 
 // Payload of kOpen: name (16 bytes), hops left (1), path length (1), key length (1), path (8 for each router), key,
-// attributes of the client (client_attributes.h), which are passed on as they came; too many are left out. The path names the routers that are still ahead of the
-// receiver, whose own connectors serve the key if it is empty. Each router takes the first one off and one from the
-// hops left, so that a path which a peer made up ends as well.
+// attributes of the client (client_attributes.h), which are passed on as they came; too many are left out. The path
+// names the routers that are still ahead of the receiver, whose own connectors serve the key if it is empty. Each
+// router takes the first one off and one from the hops left, so that a path which a peer made up ends as well.
 struct OpenFrame {
   static constexpr std::uint32_t kFixedSize = 19;
   static constexpr std::uint32_t kHopSize = 8;
