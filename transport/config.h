@@ -12,6 +12,7 @@
 #include "transport/base/error.h"
 #include "transport/base/time.h"
 #include "transport/edge_options.h"
+#include "transport/figures.h"
 #include "transport/forwarder.h"
 #include "transport/routing_keys.h"
 #include "transport/tls/cipher.h"
@@ -193,6 +194,9 @@ struct LinkStatus {
   std::uint64_t streams_total = 0;
   std::uint64_t bytes_in = 0;  // payload of streams
   std::uint64_t bytes_out = 0;
+  ResetCounts resets;  // of its streams, whichever end said so
+  DurationHistogram round_trips;
+  DurationHistogram queueing;  // as in SessionFigures
 };
 
 struct AccessStatus {
@@ -235,6 +239,12 @@ struct NamedCount {
   std::uint64_t value = 0;
 };
 
+struct ShardStatus {
+  ShardUsage usage;
+  DurationHistogram turns;  // how long each took, without the wait for something to do
+  std::vector<NamedCount> counters;
+};
+
 struct GatewayStatus {
   std::string site_id;
   std::string site_name;
@@ -245,7 +255,9 @@ struct GatewayStatus {
   std::vector<AccessStatus> accesses;
   std::vector<ListenerStatus> listeners;
   std::vector<ConnectorStatus> connectors;
-  std::vector<NamedCount> counters;  // limits hit, faults survived
+  std::shared_ptr<const std::vector<KeyStatus>> keys;
+  std::vector<ShardStatus> shard_statuses;
+  std::vector<NamedCount> counters;  // of all shards and the control thread: limits hit, faults survived
   bool draining = false;
   std::uint64_t connections = 0;  // application connections open now
   Instant alive_at{};             // all threads were alive then; they say so four times a second

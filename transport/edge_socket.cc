@@ -34,9 +34,10 @@ ResetCode code_of_connect_error(int error) noexcept {
 
 }  // namespace
 
-EdgeSocket::EdgeSocket(Shard& shard, Socket socket, EdgeGroup& group, LoadShare place) noexcept
+EdgeSocket::EdgeSocket(Shard& shard, Socket socket, EdgeGroup& group, KeyFigures& key, LoadShare place) noexcept
     : shard_(shard),
       group_(group),
+      key_(key),
       socket_(std::move(socket)),
       out_(shard.slice_nodes()),
       moved_at_(shard.now()),
@@ -44,10 +45,13 @@ EdgeSocket::EdgeSocket(Shard& shard, Socket socket, EdgeGroup& group, LoadShare 
       place_(std::move(place)) {
   ++group_.figures.open;
   ++group_.figures.total;
+  ++key_.open;
+  ++key_.opened;
 }
 
 EdgeSocket::~EdgeSocket() {
   --group_.figures.open;
+  --key_.open;
 }
 
 void EdgeSocket::start_connect(const Address& address, Opening& opening, LoadShare load) noexcept {
@@ -71,6 +75,7 @@ void EdgeSocket::on_connect(Completion done) noexcept {
 
 // The server is there.
 void EdgeSocket::begin() noexcept {
+  key_.latency.record(shard_.now() - moved_at_);
   became_open();
   shard_.release(*std::exchange(opening_, nullptr));
   if (peer_ != nullptr) peer_->opened();
@@ -114,7 +119,7 @@ void EdgeSocket::on_deadline(Instant now) noexcept {
     case State::kConnecting:
       return shard_.ring().cancel(connect_);
     case State::kPreface:
-      return preface_failed({ErrorCode::kTimeout, "no PROXY protocol header came in time"});
+      return preface_timed_out();
     case State::kHandshake:
       return give_up_handshake();
     case State::kOpen:
@@ -215,7 +220,7 @@ void EdgeSocket::take_received(Slice bytes) noexcept {
     return take_preface(std::move(bytes));
   granted_bytes_ -= std::min<std::uint64_t>(granted_bytes_, bytes.size());
   if (peer_ == nullptr || state_ != State::kOpen) return;
-  shard_.counters().edge_bytes_in += bytes.size();
+  key_.bytes_in += bytes.size();
   if (bytes.size() <= kCopyBreak) {
     if (Slice copy = shard_.copy_small({bytes.data(), bytes.size()}); !copy.empty())
       return peer_->deliver(std::move(copy));
@@ -279,12 +284,9 @@ void EdgeSocket::on_send(Completion done) noexcept {
   if (tls_ != nullptr) return tls_sent(done);
   if (done.res > 0) {
     std::uint32_t payload = done.bytes();
-    if (header_bytes_ > 0) [[unlikely]] {
-      const std::uint32_t header = std::min(header_bytes_, payload);
-      header_bytes_ -= header;
-      payload -= header;
-    }
-    shard_.counters().edge_bytes_out += payload;
+    if (!sent_any_) [[unlikely]]
+      payload = first_sent(payload);
+    key_.bytes_out += payload;
     out_.drop_front(done.bytes());
     moved_at_ = shard_.now();
     if (peer_ != nullptr) peer_->grant(payload);
@@ -296,6 +298,15 @@ void EdgeSocket::on_send(Completion done) noexcept {
   }
   if (done.res <= 0 && !send_again(done)) return fail(ResetCode::kPeerReset);
   if (!out_.empty() || finish_wanted_) mark_dirty();
+}
+
+// Returns how many of them are the peer's.
+std::uint32_t EdgeSocket::first_sent(std::uint32_t bytes) noexcept {
+  const std::uint32_t header = std::min(header_bytes_, bytes);
+  header_bytes_ -= header;
+  sent_any_ = bytes > header;
+  if (sent_any_ && !dialled_) key_.latency.record(shard_.now() - moved_at_);
+  return bytes - header;
 }
 
 // Whether nothing was sent for a reason that passes: the next turn tries again.
@@ -345,7 +356,8 @@ void EdgeSocket::compact() noexcept {
 
 // ---- the end
 
-void EdgeSocket::abort(ResetCode) noexcept {
+void EdgeSocket::abort(ResetCode code) noexcept {
+  if (code != ResetCode::kNone) key_.failed.count(code);
   end(ResetCode::kNone);
 }
 
@@ -356,6 +368,7 @@ void EdgeSocket::fail(ResetCode code) noexcept {
 void EdgeSocket::end(ResetCode code) noexcept {
   if (state_ == State::kClosed || state_ == State::kAborting) return;
   state_ = State::kAborting;
+  if (code != ResetCode::kNone) key_.failed.count(code);
   if (opening_ != nullptr) shard_.release(*std::exchange(opening_, nullptr));
   ++shard_.counters().edges_reset;
   deadline_.cancel();

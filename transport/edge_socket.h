@@ -30,6 +30,7 @@
 #include "transport/channel.h"
 #include "transport/edge_group.h"
 #include "transport/edge_tls.h"
+#include "transport/figures.h"
 #include "transport/forwarder.h"
 #include "transport/uring/op.h"
 #include "transport/uring/slice_queue.h"
@@ -58,8 +59,9 @@ class EdgeSocket final
       public boost::intrusive::list_base_hook<boost::intrusive::tag<edge_hooks::Handshake>, edge_hooks::Hook>,
       public boost::intrusive::list_base_hook<boost::intrusive::tag<edge_hooks::Waiting>, edge_hooks::Hook> {
  public:
-  // `group` is the listener or connector that the connection counts for, as `place` does on all shards.
-  EdgeSocket(Shard& shard, Socket socket, EdgeGroup& group, LoadShare place) noexcept;
+  // `group` is the listener or connector that the connection counts for, as `place` does on all shards; `key` has the
+  // figures of its routing key.
+  EdgeSocket(Shard& shard, Socket socket, EdgeGroup& group, KeyFigures& key, LoadShare place) noexcept;
   ~EdgeSocket();
 
   // An accepted client: reading begins with the first grant.
@@ -138,12 +140,14 @@ class EdgeSocket final
   Duration idle_limit() const noexcept;
   void check_idle(Instant now) noexcept;
   std::uint64_t waiting_room() noexcept;
+  [[gnu::cold, gnu::noinline]] std::uint32_t first_sent(std::uint32_t bytes) noexcept;
   void close() noexcept;
   void join() noexcept;
 
   // The PROXY protocol (edge_socket_proxy.cc).
   void take_preface(Slice bytes) noexcept;
   void preface_failed(const Error& error) noexcept;
+  void preface_timed_out() noexcept;
   void deliver_early() noexcept;
   std::size_t proxy_header(std::span<std::uint8_t, kProxyHeaderSentMax> room) const noexcept;
   [[nodiscard]] bool put_proxy_header() noexcept;
@@ -175,6 +179,7 @@ class EdgeSocket final
 
   Shard& shard_;
   EdgeGroup& group_;
+  KeyFigures& key_;
   Socket socket_;
   SliceQueue out_;
   Instant moved_at_;
@@ -182,6 +187,7 @@ class EdgeSocket final
   std::uint64_t granted_bytes_ = 0;  // what the peer still takes
   std::uint32_t header_bytes_ = 0;   // of out_, at its front: our PROXY header, which nobody was granted
   State state_ = State::kConnecting;
+  bool sent_any_ = false;       // of what the peer delivered
   bool wait_first_ = true;      // the last receive emptied the socket
   bool read_finished_ = false;  // the application closed its direction, and the peer knows
   bool finish_wanted_ = false;  // the peer finished; shut down once everything is sent

@@ -48,6 +48,10 @@ void EdgeSocket::preface_failed(const Error& error) noexcept {
   end(ResetCode::kNone);
 }
 
+void EdgeSocket::preface_timed_out() noexcept {
+  preface_failed({ErrorCode::kTimeout, "no PROXY protocol header came in time"});
+}
+
 void EdgeSocket::deliver_early() noexcept {
   while (!early_.empty() && granted_bytes_ > 0 && peer_ != nullptr && state_ == State::kPreface) {
     const std::size_t size = std::min({early_.size(), kEarlyPiece, static_cast<std::size_t>(granted_bytes_)});
@@ -55,7 +59,7 @@ void EdgeSocket::deliver_early() noexcept {
     if (piece.empty()) return shard_.starve(*this);
     early_.erase(early_.begin(), early_.begin() + static_cast<std::ptrdiff_t>(size));
     granted_bytes_ -= size;
-    shard_.counters().edge_bytes_in += size;
+    key_.bytes_in += size;
     peer_->deliver(std::move(piece));
   }
   if (!early_.empty() || state_ != State::kPreface) return;

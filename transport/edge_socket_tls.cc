@@ -95,6 +95,7 @@ void EdgeSocket::handshake_failed(const Error& error) noexcept {
   group_.news = {ErrorCode::kTlsFailed, error.message};
   if (dialled_) {
     ++group_.figures.failed;
+    key_.failed.count(ResetCode::kConnectFailed);
     offer_to_another(ResetCode::kConnectFailed);
   } else {
     ++group_.figures.refused;
@@ -268,7 +269,9 @@ void EdgeSocket::tls_sent(Completion done) noexcept {
     if (!tls_->saying()) tls_->sending = {};
   } else if (done.res > 0) {
     const std::uint32_t payload = tls_->records->sent(done.bytes());
-    shard_.counters().edge_bytes_out += payload;
+    if (!sent_any_ && payload > 0) [[unlikely]]
+      first_sent(payload);
+    key_.bytes_out += payload;
     moved_at_ = shard_.now();
     if (payload > 0 && peer_ != nullptr) peer_->grant(payload);
   }

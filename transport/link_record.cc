@@ -72,9 +72,13 @@ bool LinkRecord::take_message_of(std::uint64_t session_id) {
 void LinkRecord::drop_session(std::uint64_t session_id) {
   const auto at = sessions.find(session_id);
   if (at == sessions.end()) return;
-  ended_bytes_in += at->second.figures.bytes_in;
-  ended_bytes_out += at->second.figures.bytes_out;
-  ended_streams += at->second.figures.streams_total;
+  const SessionFigures& figures = at->second.figures;
+  ended.bytes_in += figures.bytes_in;
+  ended.bytes_out += figures.bytes_out;
+  ended.streams_total += figures.streams_total;
+  ended.resets += figures.resets;
+  ended.round_trips += figures.round_trips;
+  ended.queueing += figures.queueing;
   sessions.erase(at);
 }
 
@@ -98,9 +102,12 @@ Duration LinkRecord::round_trip() const noexcept {
 
 LinkStatus LinkRecord::snapshot() const {
   LinkStatus result = status;
-  result.bytes_in = ended_bytes_in;
-  result.bytes_out = ended_bytes_out;
-  result.streams_total = ended_streams;
+  result.bytes_in = ended.bytes_in;
+  result.bytes_out = ended.bytes_out;
+  result.streams_total = ended.streams_total;
+  result.resets = ended.resets;
+  result.round_trips = ended.round_trips;
+  result.queueing = ended.queueing;
   result.sessions_up = static_cast<std::uint32_t>(sessions.size());
   std::int64_t rtt_min_ns = 0;
   for (const auto& session : sessions) {
@@ -109,6 +116,9 @@ LinkStatus LinkRecord::snapshot() const {
     result.bytes_out += figures.bytes_out;
     result.streams += figures.streams_open;
     result.streams_total += figures.streams_total;
+    result.resets += figures.resets;
+    result.round_trips += figures.round_trips;
+    result.queueing += figures.queueing;
     if (figures.rtt_ns == 0) continue;
     rtt_min_ns = rtt_min_ns == 0 ? figures.rtt_min_ns : std::min(rtt_min_ns, figures.rtt_min_ns);
   }

@@ -45,9 +45,7 @@ struct LinkRecord {
   std::uint64_t control_session = 0;  // which router messages come over
   std::map<std::uint64_t, SessionEntry> sessions;  // by session id
   std::map<std::string, FailureRow> failures;      // by place
-  std::uint64_t ended_bytes_in = 0;                // of sessions that are gone
-  std::uint64_t ended_bytes_out = 0;
-  std::uint64_t ended_streams = 0;
+  SessionFigures ended;                            // added up, of sessions that are gone
 
   void note_peer(const Hello& hello, const HandshakeResult& tls);
   // Ours.

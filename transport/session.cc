@@ -162,6 +162,10 @@ std::uint64_t Session::stream_backlog_bytes() const noexcept {
                     Stream::kBacklogBytes);
 }
 
+Instant Session::now() const noexcept {
+  return shard_.now();
+}
+
 std::uint32_t Session::window_bytes_max() const noexcept {
   return shard_.options().window_bytes_max;
 }
@@ -234,6 +238,7 @@ void Session::fail_unread() noexcept {
 }
 
 void Session::put_reset(StreamId id, ResetCode code) noexcept {
+  figures_.resets.count(code);
   std::uint8_t payload[4];
   wire::store<std::uint32_t>(payload, static_cast<std::uint32_t>(code));
   put_frame(FrameType::kReset, 0, id.value, payload);
@@ -306,7 +311,10 @@ void Session::put_streams() noexcept {
     bool more = false;
     const std::uint32_t sent = stream.pull(sender, more);
     figures_.bytes_out += sent;
-    if (sent > 0) stream.note_moved(shard_.now());
+    if (sent > 0) {
+      figures_.queueing.record(shard_.now() - stream.moved_at());
+      stream.note_moved(shard_.now());
+    }
     if (sent > 0 && sent <= kInteractiveBytes && !more) last_interactive_ = shard_.now();
     // A stream whose last bytes left is no longer scheduled.
     if (entry->is_linked()) scheduler_.sent(*entry, sent, more);

@@ -19,6 +19,7 @@
 #include <boost/intrusive/list.hpp>
 
 #include "transport/base/error.h"
+#include "transport/figures.h"
 #include "transport/record_io.h"
 #include "transport/scheduler.h"
 #include "transport/stream.h"
@@ -58,6 +59,11 @@ struct SessionFigures {
   std::uint64_t bytes_out = 0;
   std::int64_t rtt_ns = 0;
   std::int64_t rtt_min_ns = 0;
+  ResetCounts resets;  // of streams, sent and received
+  DurationHistogram round_trips;
+  // How long bytes of a stream waited to be sent, from when they came, or the last of it were sent: for their turn, for
+  // credit, or for the connection.
+  DurationHistogram queueing;
 };
 
 namespace session_hooks {
@@ -130,6 +136,7 @@ class Session final
   void reset_stream(Stream& stream, ResetCode code) noexcept;
   void forget(Stream& stream) noexcept;
   std::uint64_t stream_backlog_bytes() const noexcept;
+  Instant now() const noexcept;
   std::uint32_t window_bytes_max() const noexcept;
   std::uint32_t take_window_budget(std::uint32_t bytes) noexcept;
   [[nodiscard]] bool append(SliceQueue& queue, Slice&& bytes) noexcept;

@@ -143,6 +143,7 @@ bool Session::process_stream_frame(const FrameHeader& header, std::uint8_t* payl
     case FrameType::kReset: {
       ResetFrame reset;
       ResetFrame::decode({payload, header.length}, reset);
+      figures_.resets.count(reset.code);
       stream->receive_reset(reset.code);
       break;
     }
@@ -216,6 +217,7 @@ void Session::process_pong(std::uint64_t sent_ns) noexcept {
   if (sample < 0 || sample > Duration::seconds(60).ns) return;  // not one of our pings
   // Smoothed as TCP does (RFC 6298 2.3).
   figures_.rtt_ns = figures_.rtt_ns == 0 ? sample : figures_.rtt_ns + (sample - figures_.rtt_ns) / 8;
+  figures_.round_trips.record(Duration{sample});
   figures_.rtt_min_ns = figures_.rtt_min_ns == 0 ? sample : std::min(figures_.rtt_min_ns, sample);
 }
 

@@ -99,6 +99,7 @@ bool Shard::turn(Duration wait_max) noexcept {
   relieve_pressure();
   resume_starved();
   reap_dead();
+  turns_.record(kernel_.now() - now_);
   return !finished();
 }
 
@@ -283,16 +284,26 @@ std::string Shard::peer_of(const Socket& socket) const {
 
 // ---- connections
 
-EdgeSocket* Shard::make_edge(Socket& socket, EdgeGroup& group) noexcept {
+KeyFigures& Shard::figures_of(KeySide side, std::string_view routing_key) {
+  auto& keys = keys_[static_cast<std::size_t>(side)];
+  const auto known = keys.find(routing_key);
+  return known != keys.end() ? known->second.figures : keys[std::string(routing_key)].figures;
+}
+
+// One sentence for as many as are refused until the next report.
+void Shard::note_full(EdgeGroup& group) {
+  if (!group.news.message.empty()) return;
+  const std::string most = std::to_string(group.options->limits.connections_max);
+  group.news = {ErrorCode::kLimit, "all " + most + " of maxConnections are in use"};
+}
+
+EdgeSocket* Shard::make_edge(Socket& socket, EdgeGroup& group, KeyFigures& key) noexcept {
   LoadShare place(group.open_anywhere.get());
   if (group.full()) {
-    if (group.news.message.empty()) {
-      group.news = {ErrorCode::kLimit,
-                    "all " + std::to_string(group.options->limits.connections_max) + " of maxConnections are in use"};
-    }
+    note_full(group);
     return nullptr;
   }
-  EdgeSocket* edge = edges_.make(*this, std::move(socket), group, std::move(place));
+  EdgeSocket* edge = edges_.make(*this, std::move(socket), group, key, std::move(place));
   if (edge == nullptr) {
     ++counters_.edges_exhausted;
   } else {
@@ -415,6 +426,7 @@ void Shard::add_connector(std::uint32_t id, std::string routing_key, const std::
                           std::shared_ptr<const EdgeOptions> options, LoadRef open_anywhere) {
   auto connector = std::make_unique<ShardConnector>();
   connector->id = id;
+  connector->key = &figures_of(KeySide::kServers, routing_key);
   connector->routing_key = std::move(routing_key);
   connector->group.options = std::move(options);
   connector->group.open_anywhere = std::move(open_anywhere);
@@ -470,7 +482,7 @@ void Shard::on_stop_deadline(Instant) noexcept {
 
 // ---- reports
 
-Shard::Usage Shard::usage() const noexcept {
+ShardUsage Shard::usage() const noexcept {
   const auto taken = [](const BlockPool& pool) { return pool.count() - pool.available(); };
   return {.sessions = static_cast<std::uint32_t>(sessions_.size()),
           .listeners = static_cast<std::uint32_t>(listeners_.size()),
@@ -521,11 +533,26 @@ void Shard::on_report(Instant now) noexcept {
   for (const auto& connector : connectors_)
     report.connectors.push_back({connector->id, connector->group.figures, std::exchange(connector->group.news, {})});
   report.counters = counters_;
+  report_keys(report);
+  report.usage = usage();
+  report.turns = turns_;
   report.ring = ring_->counters();
   report.edges_open = edges_.in_use();
   report.streams_open = streams_.in_use();
   report.accepting = !listeners_.empty();
   transport_.report_figures(index_, std::move(report));
+}
+
+void Shard::report_keys(ShardReport& report) {
+  for (const KeySide side : {KeySide::kClients, KeySide::kServers}) {
+    for (auto& [routing_key, entry] : keys_[static_cast<std::size_t>(side)]) {
+      report.counters.edge_bytes_in += entry.figures.bytes_in;
+      report.counters.edge_bytes_out += entry.figures.bytes_out;
+      if (entry.figures == entry.reported) continue;
+      entry.reported = entry.figures;
+      report.keys.push_back({routing_key, side, entry.figures});
+    }
+  }
 }
 
 }  // namespace fairlead

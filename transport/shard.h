@@ -7,7 +7,10 @@
 // Owner: Transport. Everything but the mailboxes is touched by the shard's thread only.
 #pragma once
 
+#include <array>
 #include <cstdint>
+#include <functional>
+#include <map>
 #include <memory>
 #include <span>
 #include <string>
@@ -20,6 +23,7 @@
 #include "transport/config.h"
 #include "transport/edge_group.h"
 #include "transport/edge_socket.h"
+#include "transport/figures.h"
 #include "transport/forwarder.h"
 #include "transport/listener.h"
 #include "transport/mailbox.h"
@@ -40,6 +44,7 @@ struct ShardConnector {
   std::string routing_key;
   std::vector<Address> addresses;  // of its server, resolved by the control thread; each failure goes on to the next
   EdgeGroup group;
+  KeyFigures* key = nullptr;
   bool removed = false;  // nobody is led to it; it goes with its last connection
 };
 
@@ -52,7 +57,7 @@ struct ListenerGroup {
 
 // One for each thing that a limit or the world can do to us. Plain integers of this shard.
 struct ShardCounters {
-  std::uint64_t edge_bytes_in = 0;
+  std::uint64_t edge_bytes_in = 0;  // these two in reports only: the sum of all routing keys'
   std::uint64_t edge_bytes_out = 0;
   std::uint64_t edges_reset = 0;        // application connections that ended by reset
   std::uint64_t edges_idle = 0;         // of those, because they carried nothing for too long
@@ -95,6 +100,9 @@ struct ShardReport {
   std::vector<SessionLine> sessions;
   std::vector<GroupLine> listeners;
   std::vector<GroupLine> connectors;
+  std::vector<KeyStatus> keys;  // those whose figures are other ones than in the report before
+  ShardUsage usage;
+  DurationHistogram turns;
   ShardCounters counters;
   Ring::Counters ring;
   std::uint32_t edges_open = 0;
@@ -125,22 +133,7 @@ class Shard {
   // Tasks for this shard.
   Mailbox<Shard>& mailbox() noexcept { return mailbox_; }
 
-  // What is in use now; for tests.
-  struct Usage {
-    std::uint32_t sessions = 0;
-    std::uint32_t listeners = 0;
-    std::uint32_t edges = 0;
-    std::uint32_t streams = 0;
-    std::uint32_t openings = 0;
-    std::uint32_t edge_blocks = 0;  // beyond those lent to the kernel
-    std::uint32_t link_blocks = 0;
-    std::uint32_t small_blocks = 0;
-    std::uint32_t slice_nodes = 0;
-    std::uint32_t requests = 0;
-    std::uint64_t window_growth_bytes = 0;
-  };
-
-  Usage usage() const noexcept;
+  ShardUsage usage() const noexcept;
 
   // ---- tasks, run on the shard's thread
 
@@ -278,6 +271,11 @@ class Shard {
   void report_control(Session& session, std::vector<std::uint8_t> message);
 
  private:
+  struct KeyEntry {
+    KeyFigures figures;
+    KeyFigures reported;
+  };
+
   template <class T, class Tag>
   using ListBy = boost::intrusive::list<
       T, boost::intrusive::base_hook<boost::intrusive::list_base_hook<boost::intrusive::tag<Tag>, edge_hooks::Hook>>,
@@ -305,7 +303,10 @@ class Shard {
   Session* find_session(std::uint64_t session_id) noexcept;
   // Takes the socket over, or returns null and leaves it to the caller, who knows how it has to end; where the group
   // has all that it may have, the reason is its news.
-  EdgeSocket* make_edge(Socket& socket, EdgeGroup& group) noexcept;
+  EdgeSocket* make_edge(Socket& socket, EdgeGroup& group, KeyFigures& key) noexcept;
+  [[gnu::cold, gnu::noinline]] static void note_full(EdgeGroup& group);
+  KeyFigures& figures_of(KeySide side, std::string_view routing_key);
+  void report_keys(ShardReport& report);
   ShardConnector* find_connector(std::uint32_t id) noexcept;
   Opening* make_opening(const Opening& opening) noexcept;
   // Leads the client's connection to where `route` says. On success `opening` belongs to the new end.
@@ -344,6 +345,7 @@ class Shard {
   std::vector<std::unique_ptr<Listener>> listeners_;
   std::vector<std::unique_ptr<ListenerGroup>> listener_groups_;
   std::vector<std::unique_ptr<ShardConnector>> connectors_;
+  std::array<std::map<std::string, KeyEntry, std::less<>>, 2> keys_;  // by side; those that were configured ever
   bool some_closing_ = false;  // of listeners_
   bool some_removed_ = false;  // of listener_groups_ and connectors_, and not gone yet
   std::vector<std::vector<Address>> replaced_addresses_;  // connects that are queued may still point into them
@@ -377,6 +379,7 @@ class Shard {
   Instant edges_fed_{};
   bool stopping_ = false;
   ShardCounters counters_;
+  DurationHistogram turns_;  // without the wait
 
   OpOf<&Shard::on_event> event_read_{*this};
   TimerOf<&Shard::on_report> report_{*this};

@@ -47,8 +47,10 @@ void Shard::start_client(Listener& listener, std::string_view routing_key, Socke
   wanted.strategy = listener.strategy();
   wanted.set_routing_key(routing_key);
   const Route route = forwarder_ ? forwarder_->route(wanted.query(), path_) : Route{};
+  KeyFigures& figures = figures_of(KeySide::kClients, routing_key);
   if (route.kind == Route::Kind::kNone) {
     ++counters_.no_route;
+    figures.failed.count(ResetCode::kNoRoute);
     return socket.close_with_reset();
   }
   if (route.kind == Route::Kind::kLink && session_for(route.links) == nullptr && may_hand_over) {
@@ -59,9 +61,10 @@ void Shard::start_client(Listener& listener, std::string_view routing_key, Socke
   describe_client(wanted, addresses);
   Opening* opening = make_opening(wanted);
   EdgeGroup& group = listener.group();
-  EdgeSocket* client = opening != nullptr ? make_edge(socket, group) : nullptr;
+  EdgeSocket* client = opening != nullptr ? make_edge(socket, group, figures) : nullptr;
   if (client == nullptr) {
     ++group.figures.refused;
+    figures.failed.count(ResetCode::kLimit);
     if (opening != nullptr) release(*opening);
     return socket.close_with_reset();
   }
@@ -171,9 +174,10 @@ ResetCode Shard::open_edge(const Route& route, Opening& opening, Channel& client
   }
   Socket socket(kernel_, fd);
   tune_for_server(socket, address, target.group.options->limits);
-  EdgeSocket* edge = make_edge(socket, target.group);
+  EdgeSocket* edge = make_edge(socket, target.group, *target.key);
   if (edge == nullptr) {
     ++target.group.figures.failed;
+    target.key->failed.count(ResetCode::kLimit);
     return ResetCode::kLimit;
   }
   static_cast<void>(opening.note_tried(route.destination));

@@ -13,6 +13,7 @@ namespace fairlead {
 
 void Stream::deliver(Slice bytes) noexcept {
   if (!state_.can_send()) return;
+  if (out_.empty()) moved_at_ = session_->now();
   if (!session_->append(out_, std::move(bytes))) [[unlikely]] {
     if (opening_ != nullptr) established();  // these bytes are lost, so no other destination can have them all
     return session_->reset_stream(*this, ResetCode::kLimit);

@@ -109,7 +109,7 @@ class Stream final
   // What waits to be sent, and what is kept until OPENED.
   std::uint64_t queued_bytes() const noexcept { return out_.bytes() + kept_.bytes(); }
 
-  // When it last sent on some of that, or began.
+  // When it last sent on some of that, or the first of it came, or the stream began.
   Instant moved_at() const noexcept { return moved_at_; }
 
   void note_moved(Instant now) noexcept { moved_at_ = now; }

@@ -335,6 +335,7 @@ void Transport::figures_reported(ShardReport report) {
     }
   }
   const unsigned shard = report.shard;
+  keys_reported(shard, report.keys);
   reports_[shard] = std::move(report);
 }
 

@@ -287,7 +287,8 @@ class Transport {
   void going_away(std::uint32_t link);
   void publish_status();
   std::shared_ptr<const GatewayStatus> make_status();
-  std::vector<NamedCount> counters() const;
+  void keys_reported(unsigned shard, const std::vector<KeyStatus>& keys);
+  std::shared_ptr<const std::vector<KeyStatus>> key_statuses();
   LinkRecord* find_record(std::uint32_t link) noexcept;
   IncomingLink* find_incoming(const Hello& peer) noexcept;
   // The session that a peer's HELLO with the replace flag means.
@@ -335,6 +336,8 @@ class Transport {
   std::vector<std::string> succeeded_connectors_;  // names of those that can take over: at the end of the turn
   std::vector<std::string> succeeded_links_;
   std::vector<ShardReport> reports_;                      // newest of each shard
+  std::map<std::pair<KeySide, std::string>, std::vector<KeyFigures>> key_figures_;  // by shard
+  std::shared_ptr<const std::vector<KeyStatus>> key_statuses_;  // null: other ones than before
   std::map<std::uint64_t, SessionPlace> session_places_;  // by session id
   std::shared_ptr<const Forwarder> forwarder_;
   std::uint32_t next_link_ = 1;

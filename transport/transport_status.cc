@@ -18,6 +18,48 @@ CredentialsStatus describe(const EdgeOptions& options, const std::string& refuse
   return status;
 }
 
+std::vector<NamedCount> describe(const ShardCounters& c, const Ring::Counters& ring) {
+  return {{"edge_bytes_in", c.edge_bytes_in},
+          {"edge_bytes_out", c.edge_bytes_out},
+          {"edges_reset", c.edges_reset},
+          {"edges_idle", c.edges_idle},
+          {"edges_relieved", c.edges_relieved},
+          {"edges_sacrificed", c.edges_sacrificed},
+          {"streams_relieved", c.streams_relieved},
+          {"streams_sacrificed", c.streams_sacrificed},
+          {"edges_exhausted", c.edges_exhausted},
+          {"streams_exhausted", c.streams_exhausted},
+          {"receive_starved", c.receive_starved},
+          {"session_starved", c.session_starved},
+          {"slice_nodes_exhausted", c.slice_nodes_exhausted},
+          {"control_overflows", c.control_overflows},
+          {"protocol_errors", c.protocol_errors},
+          {"descriptors_exhausted", c.descriptors_exhausted},
+          {"edge_handshakes_evicted", c.edge_handshakes_evicted},
+          {"no_route", c.no_route},
+          {"reopened", c.reopened},
+          {"handed_over", c.handed_over},
+          {"gather_exhausted", c.gather_exhausted},
+          {"keys_updated", c.keys_updated},
+          {"connections_replaced", c.connections_replaced},
+          {"ring_turns", ring.turns},
+          {"ring_enters", ring.enters},
+          {"ring_completions", ring.completions},
+          {"ring_bounded_turns", ring.bounded_turns},
+          {"ring_submissions_deferred", ring.submissions_deferred},
+          {"ring_completion_overflows", ring.completion_overflows}};
+}
+
+
+void add(std::vector<NamedCount>& sum, const std::string& name, std::uint64_t value) {
+  const auto known = std::ranges::find(sum, name, &NamedCount::name);
+  if (known == sum.end()) {
+    sum.push_back({name, value});
+  } else {
+    known->value += value;
+  }
+}
+
 }  // namespace
 
 void Transport::on_status(Instant now) noexcept {
@@ -97,80 +139,46 @@ std::shared_ptr<const GatewayStatus> Transport::make_status() {
     line.credentials = describe(entry.config.options, entry.refused_credentials);
     status->connectors.push_back(std::move(line));
   }
-  status->counters = counters();
+  status->keys = key_statuses();
+  // Of the control thread; those of the shards are added.
+  status->counters = describe({}, ring_->counters());
+  add(status->counters, "descriptors_exhausted", descriptors_exhausted_);
+  add(status->counters, "handshakes_evicted", handshakes_evicted_);
   status->alive_at = now_;
   for (const ShardReport& report : reports_) {
+    ShardStatus& shard = status->shard_statuses.emplace_back();
+    shard.usage = report.usage;
+    shard.turns = report.turns;
+    shard.counters = describe(report.counters, report.ring);
+    for (const NamedCount& counter : shard.counters)
+      add(status->counters, counter.name, counter.value);
     status->connections += report.edges_open;
     status->alive_at = std::min(status->alive_at, report.at);
   }
   return status;
 }
 
-std::vector<NamedCount> Transport::counters() const {
-  ShardCounters sum;
-  Ring::Counters ring = ring_->counters();
-  for (const ShardReport& report : reports_) {
-    const ShardCounters& c = report.counters;
-    sum.edge_bytes_in += c.edge_bytes_in;
-    sum.edge_bytes_out += c.edge_bytes_out;
-    sum.edges_reset += c.edges_reset;
-    sum.edges_relieved += c.edges_relieved;
-    sum.edges_exhausted += c.edges_exhausted;
-    sum.streams_exhausted += c.streams_exhausted;
-    sum.receive_starved += c.receive_starved;
-    sum.session_starved += c.session_starved;
-    sum.slice_nodes_exhausted += c.slice_nodes_exhausted;
-    sum.control_overflows += c.control_overflows;
-    sum.protocol_errors += c.protocol_errors;
-    sum.descriptors_exhausted += c.descriptors_exhausted;
-    sum.no_route += c.no_route;
-    sum.edge_handshakes_evicted += c.edge_handshakes_evicted;
-    sum.reopened += c.reopened;
-    sum.edges_sacrificed += c.edges_sacrificed;
-    sum.edges_idle += c.edges_idle;
-    sum.streams_relieved += c.streams_relieved;
-    sum.streams_sacrificed += c.streams_sacrificed;
-    sum.handed_over += c.handed_over;
-    sum.gather_exhausted += c.gather_exhausted;
-    sum.keys_updated += c.keys_updated;
-    sum.connections_replaced += c.connections_replaced;
-    ring.turns += report.ring.turns;
-    ring.enters += report.ring.enters;
-    ring.completions += report.ring.completions;
-    ring.bounded_turns += report.ring.bounded_turns;
-    ring.submissions_deferred += report.ring.submissions_deferred;
-    ring.completion_overflows += report.ring.completion_overflows;
+void Transport::keys_reported(unsigned shard, const std::vector<KeyStatus>& keys) {
+  for (const KeyStatus& key : keys) {
+    std::vector<KeyFigures>& by_shard = key_figures_[{key.side, key.routing_key}];
+    by_shard.resize(shards_.size());
+    by_shard[shard] = key.figures;
+    key_statuses_ = nullptr;
   }
-  return {{"edge_bytes_in", sum.edge_bytes_in},
-          {"edge_bytes_out", sum.edge_bytes_out},
-          {"edges_reset", sum.edges_reset},
-          {"edges_idle", sum.edges_idle},
-          {"edges_relieved", sum.edges_relieved},
-          {"edges_sacrificed", sum.edges_sacrificed},
-          {"streams_relieved", sum.streams_relieved},
-          {"streams_sacrificed", sum.streams_sacrificed},
-          {"edges_exhausted", sum.edges_exhausted},
-          {"streams_exhausted", sum.streams_exhausted},
-          {"receive_starved", sum.receive_starved},
-          {"session_starved", sum.session_starved},
-          {"slice_nodes_exhausted", sum.slice_nodes_exhausted},
-          {"control_overflows", sum.control_overflows},
-          {"protocol_errors", sum.protocol_errors},
-          {"descriptors_exhausted", sum.descriptors_exhausted + descriptors_exhausted_},
-          {"edge_handshakes_evicted", sum.edge_handshakes_evicted},
-          {"no_route", sum.no_route},
-          {"reopened", sum.reopened},
-          {"handed_over", sum.handed_over},
-          {"gather_exhausted", sum.gather_exhausted},
-          {"keys_updated", sum.keys_updated},
-          {"connections_replaced", sum.connections_replaced},
-          {"handshakes_evicted", handshakes_evicted_},
-          {"ring_turns", ring.turns},
-          {"ring_enters", ring.enters},
-          {"ring_completions", ring.completions},
-          {"ring_bounded_turns", ring.bounded_turns},
-          {"ring_submissions_deferred", ring.submissions_deferred},
-          {"ring_completion_overflows", ring.completion_overflows}};
+}
+
+// Put together anew only when something is new: there may be thousands.
+std::shared_ptr<const std::vector<KeyStatus>> Transport::key_statuses() {
+  if (key_statuses_ != nullptr) return key_statuses_;
+  auto statuses = std::make_shared<std::vector<KeyStatus>>();
+  statuses->reserve(key_figures_.size());
+  for (const auto& [key, by_shard] : key_figures_) {
+    KeyStatus& status = statuses->emplace_back(KeyStatus{key.second, key.first, {}});
+    for (const KeyFigures& figures : by_shard)
+      status.figures += figures;
+  }
+  key_statuses_ = std::move(statuses);
+  return key_statuses_;
 }
 
 }  // namespace fairlead

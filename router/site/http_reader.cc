@@ -55,6 +55,15 @@ std::string to_bytes(const HttpResponse& response, const HttpRequest& request) {
   return request.method == "HEAD" ? text.str() : text.str() + response.body;
 }
 
+std::string stream_head(const char* content_type) {
+  http::response<http::empty_body> message(http::status::ok, 11);
+  message.set(http::field::content_type, content_type);
+  message.keep_alive(false);
+  std::ostringstream text;
+  text << message.base();
+  return text.str();
+}
+
 // ---- requests
 
 struct HttpReader::Parser {
@@ -127,6 +136,10 @@ std::expected<std::optional<HttpResponse>, std::string> HttpAnswerReader::put(st
   if (error == http::error::need_more) return std::nullopt;
   if (error) return std::unexpected("its answer is no HTTP that could be used: " + error.message());
   return parser_->parser.is_done() ? take() : std::nullopt;
+}
+
+std::string_view HttpAnswerReader::body_so_far() const {
+  return parser_->parser.get().body();
 }
 
 std::expected<HttpResponse, std::string> HttpAnswerReader::end() {

@@ -28,6 +28,7 @@ struct HttpRequest {
   std::string_view path() const;
 };
 
+inline constexpr char kLinesOfJson[] = "application/x-ndjson";
 inline constexpr char kPlainText[] = "text/plain; charset=utf-8";
 
 struct HttpResponse {
@@ -39,6 +40,9 @@ struct HttpResponse {
 
 // `request` decides about the version, whether the connection stays, and whether the body is left out (HEAD).
 std::string to_bytes(const HttpResponse& response, const HttpRequest& request);
+
+// What stands before an answer whose length is not known: it ends with the connection.
+std::string stream_head(const char* content_type);
 
 class HttpReader {
  public:
@@ -77,6 +81,8 @@ class HttpAnswerReader {
 
   // Nothing as long as it is not whole; an error is a sentence.
   std::expected<std::optional<HttpResponse>, std::string> put(std::string_view bytes);
+  // What has come of its body.
+  std::string_view body_so_far() const;
   // The server has closed in order, which is the end of an answer without a length.
   std::expected<HttpResponse, std::string> end();
 

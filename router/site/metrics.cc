@@ -20,7 +20,19 @@ struct Label {
 
 using Labels = std::vector<Label>;
 
-enum class Kind { kCounter, kGauge };
+enum class Kind { kCounter, kGauge, kHistogram };
+
+std::string_view name_of(Kind kind) {
+  switch (kind) {
+    case Kind::kCounter:
+      return "counter";
+    case Kind::kGauge:
+      return "gauge";
+    case Kind::kHistogram:
+      break;
+  }
+  return "histogram";
+}
 
 constexpr double kNsPerSecond = 1e9;
 
@@ -35,7 +47,27 @@ class Exposition {
   void family(Kind kind, std::string_view name, std::string_view help) {
     name_ = name;
     fmt::format_to(out(), "# HELP fairlead_{} {}\n# TYPE fairlead_{} {}\n", name, help, name,
-                   kind == Kind::kCounter ? "counter" : "gauge");
+                   name_of(kind));
+  }
+
+  // Of a family of histograms.
+  void histogram(Labels labels, const DurationHistogram& histogram) {
+    const std::string family = std::exchange(name_, name_ + "_bucket");
+    labels.push_back({"le", {}});
+    std::uint64_t count = 0;
+    for (std::size_t i = 0; i < DurationHistogram::kBounds; ++i) {
+      const std::string bound = fmt::format("{}", seconds(DurationHistogram::bound(i)));
+      labels.back().value = bound;
+      sample(labels, count += histogram.counts()[i]);
+    }
+    labels.back().value = "+Inf";
+    sample(labels, count += histogram.counts().back());
+    labels.pop_back();
+    name_ = family + "_sum";
+    sample(labels, static_cast<double>(histogram.sum_ns()) / kNsPerSecond);
+    name_ = family + "_count";
+    sample(labels, count);
+    name_ = family;
   }
 
   template <class Value>
@@ -93,6 +125,8 @@ class Metrics {
     add_accesses();
     add_listeners();
     add_connectors();
+    add_keys();
+    add_shards();
     return text_.take();
   }
 
@@ -158,10 +192,11 @@ class Metrics {
     add_bytes("edge_sent_bytes_total", "Bytes sent to applications.", kEdgeSent);
     text_.family(Kind::kCounter, "events_total", "What happened: work done, limits hit, faults survived.");
     for (const NamedCount& counter : gateway_.counters) {
-      if (counter.name == kEdgeReceived || counter.name == kEdgeSent) continue;
-      text_.sample({{"event", counter.name}}, counter.value);
+      if (!is_bytes(counter)) text_.sample({{"event", counter.name}}, counter.value);
     }
   }
+
+  static bool is_bytes(const NamedCount& counter) { return counter.name == kEdgeReceived || counter.name == kEdgeSent; }
 
   void add_bytes(std::string_view name, std::string_view help, std::string_view counted) {
     text_.family(Kind::kCounter, name, help);
@@ -195,6 +230,118 @@ class Metrics {
         Kind::kGauge, "link_round_trip_seconds", "Smoothed round trip time.",
         [](const LinkStatus& link) { return seconds(link.rtt); },
         [](const LinkStatus& link) { return is_up(link) && link.rtt.ns > 0; });
+    of_links_histogram("link_round_trip_time_seconds", "Round trips as measured, one by one.",
+                       &LinkStatus::round_trips);
+    of_links_histogram("link_queueing_seconds",
+                       "How long bytes of a connection waited to be sent over the link: for their turn, or for room.",
+                       &LinkStatus::queueing);
+    text_.family(Kind::kCounter, "link_streams_reset_total", "Connections over the link that were reset, by reason.");
+    for (const NumberedLink& of : links_)
+      add_resets(labels_of(of), of.link.resets);
+  }
+
+  void of_links_histogram(std::string_view name, std::string_view help, DurationHistogram LinkStatus::* member) {
+    text_.family(Kind::kHistogram, name, help);
+    for (const NumberedLink& of : links_)
+      text_.histogram(labels_of(of), of.link.*member);
+  }
+
+  // Those that there were.
+  void add_resets(Labels labels, const ResetCounts& resets) {
+    labels.push_back({"reason", {}});
+    for (std::size_t code = 0; code < kResetCodes; ++code) {
+      const auto reason = static_cast<ResetCode>(code);
+      if (resets.of(reason) == 0) continue;
+      labels.back().value = name_of(reason);
+      text_.sample(labels, resets.of(reason));
+    }
+  }
+
+  static Labels labels_of(const KeyStatus& key) { return {{"routing_key", key.routing_key}, {"side", side_of(key)}}; }
+
+  static std::string_view side_of(const KeyStatus& key) {
+    return key.side == KeySide::kClients ? "listener" : "connector";
+  }
+
+  template <class Value>
+  void of_keys(Kind kind, std::string_view name, std::string_view help, Value value) {
+    text_.family(kind, name, help);
+    for (const KeyStatus& key : *gateway_.keys)
+      text_.sample(labels_of(key), value(key.figures));
+  }
+
+  void add_keys() {
+    if (gateway_.keys == nullptr) return;
+    of_keys(Kind::kGauge, "key_connections", "Application connections of a routing key that are open now.",
+            [](const KeyFigures& figures) { return figures.open; });
+    of_keys(Kind::kCounter, "key_connections_opened_total", "Application connections of a routing key.",
+            [](const KeyFigures& figures) { return figures.opened; });
+    of_keys(Kind::kCounter, "key_received_bytes_total", "Bytes received from applications, by routing key.",
+            [](const KeyFigures& figures) { return figures.bytes_in; });
+    of_keys(Kind::kCounter, "key_sent_bytes_total", "Bytes sent to applications, by routing key.",
+            [](const KeyFigures& figures) { return figures.bytes_out; });
+    text_.family(Kind::kCounter, "key_failed_total", "Application connections that did not end in order, by reason.");
+    for (const KeyStatus& key : *gateway_.keys)
+      add_resets(labels_of(key), key.figures.failed);
+    add_latency(KeySide::kClients, "key_first_byte_seconds",
+                "From when a client was accepted until the first byte of its server was sent to it.");
+    add_latency(KeySide::kServers, "key_connect_seconds",
+                "Until a server was connected, with its TLS handshake if there is one.");
+  }
+
+  void add_latency(KeySide side, std::string_view name, std::string_view help) {
+    text_.family(Kind::kHistogram, name, help);
+    for (const KeyStatus& key : *gateway_.keys) {
+      if (key.side == side) text_.histogram({{"routing_key", key.routing_key}}, key.figures.latency);
+    }
+  }
+
+  template <class Value>
+  void of_shards(std::string_view name, std::string_view help, Value value) {
+    text_.family(Kind::kGauge, name, help);
+    each_shard([&](std::string_view shard, const ShardStatus& status) {
+      text_.sample({{"shard", shard}}, value(status.usage));
+    });
+  }
+
+  template <class Action>
+  void each_shard(Action action) {
+    for (std::size_t i = 0; i < gateway_.shard_statuses.size(); ++i)
+      action(std::to_string(i), gateway_.shard_statuses[i]);
+  }
+
+  void add_shards() {
+    text_.family(Kind::kHistogram, "shard_turn_seconds",
+                 "How long a turn of a shard's loop took, without the wait for something to do.");
+    each_shard([&](std::string_view shard, const ShardStatus& status) {
+      text_.histogram({{"shard", shard}}, status.turns);
+    });
+    of_shards("shard_connections", "Application connections on a shard.",
+              [](const ShardUsage& usage) { return usage.edges; });
+    of_shards("shard_streams", "Streams on a shard.", [](const ShardUsage& usage) { return usage.streams; });
+    of_shards("shard_sessions", "Sessions of links on a shard.",
+              [](const ShardUsage& usage) { return usage.sessions; });
+    of_shards("shard_requests", "Requests that the kernel has not completed.",
+              [](const ShardUsage& usage) { return usage.requests; });
+    of_shards("shard_window_growth_bytes", "What streams may send beyond their initial windows.",
+              [](const ShardUsage& usage) { return usage.window_growth_bytes; });
+    text_.family(Kind::kGauge, "shard_blocks_in_use", "Buffers that hold something, by their pool.");
+    each_shard([&](std::string_view shard, const ShardStatus& status) {
+      const auto add = [&](std::string_view pool, std::uint32_t used) {
+        text_.sample({{"shard", shard}, {"pool", pool}}, used);
+      };
+      add("edge", status.usage.edge_blocks);
+      add("link", status.usage.link_blocks);
+      add("small", status.usage.small_blocks);
+      add("slice_nodes", status.usage.slice_nodes);
+    });
+    text_.family(Kind::kCounter, "shard_events_total",
+                 "What happened on a shard: work done, limits hit, faults survived.");
+    each_shard([&](std::string_view shard, const ShardStatus& status) {
+      for (const NamedCount& counter : status.counters) {
+        if (!is_bytes(counter)) text_.sample({{"shard", shard}, {"event", counter.name}}, counter.value);
+      }
+    });
   }
 
   void add_protection() {

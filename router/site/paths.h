@@ -46,7 +46,7 @@ class NamespacePaths {
 
   std::filesystem::path lock() const { return runtime() / "gateway.lock"; }
 
-  std::filesystem::path control_socket() const { return runtime() / "gateway.sock"; }
+  std::filesystem::path admin_socket() const { return runtime() / "gateway.sock"; }
 
  private:
   std::string name_;

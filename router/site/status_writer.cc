@@ -39,6 +39,12 @@ Result<void> StatusWriter::write(const GatewayStatus& gateway, std::int64_t now_
   return write_all(&gateway, now_unix_s, network);
 }
 
+nlohmann::ordered_json StatusWriter::snapshot(const GatewayStatus& gateway, std::int64_t now_unix_s,
+                                              const NetworkView* network) {
+  const StatusInput input{*resources_, paths_.name(), &gateway, now_unix_s, network, tokens_, input_refused_};
+  return make_status_snapshot(input, make_status_documents(input, times_));
+}
+
 Result<void> StatusWriter::close(std::int64_t now_unix_s) {
   auto written = write_all(nullptr, now_unix_s, nullptr);
   std::error_code ignored;  // the lock tells that nobody runs, with or without this file

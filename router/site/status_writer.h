@@ -40,6 +40,8 @@ class StatusWriter {
   // before can take seconds.)
   Result<void> open();
   Result<void> write(const GatewayStatus& gateway, std::int64_t now_unix_s, const NetworkView* network = nullptr);
+  // What write() would put into runtime/status.json.
+  nlohmann::ordered_json snapshot(const GatewayStatus& gateway, std::int64_t now_unix_s, const NetworkView* network);
   // The gateway ends in order: says so in every document, and removes the snapshot.
   Result<void> close(std::int64_t now_unix_s);
 

@@ -195,7 +195,7 @@ std::string GatewaySite::leftovers() {
   std::size_t descriptors = 2 + plan_.accesses.size();
   for (std::size_t i = 0; i < transport_->shards().size(); ++i) {
     Shard& shard = *transport_->shards()[i];
-    const Shard::Usage usage = shard.usage();
+    const ShardUsage usage = shard.usage();
     descriptors += 1 + usage.listeners + usage.sessions;
     text += shard_leftovers(shard, i);
   }
@@ -209,7 +209,7 @@ std::string GatewaySite::leftovers() {
 }
 
 std::string GatewaySite::shard_leftovers(Shard& shard, std::size_t index) const {
-  const Shard::Usage usage = shard.usage();
+  const ShardUsage usage = shard.usage();
   std::string text;
   const auto expect = [&](const char* what, std::uint64_t value, std::uint64_t most) {
     if (value > most)

@@ -334,7 +334,7 @@ void NetworkWorld::check_more() {
     if (!site.running()) continue;
     const SidePlan& limits = plan_.sites[number].limits;
     for (const auto& shard : site.transport().shards()) {
-      const Shard::Usage usage = shard->usage();
+      const ShardUsage usage = shard->usage();
       if (usage.edge_blocks > limits.edge_blocks || usage.link_blocks > limits.link_blocks ||
           usage.small_blocks > limits.small_blocks)
         fail(fmt::format("{} holds more blocks than it has", site_name(number)));

@@ -404,7 +404,7 @@ TEST_F(TransportSimTest, TinyPiecesThatNobodyReadsArePacked) {
   EXPECT_GE(world.ledger().open_count(), 8U);  // the stalled servers
   for (unsigned side = 0; side < 2; ++side) {
     for (const auto& shard : world.site(side).transport().shards()) {
-      const Shard::Usage usage = shard->usage();
+      const ShardUsage usage = shard->usage();
       EXPECT_LE(usage.slice_nodes, 8U * 30) << "site " << side;
       EXPECT_LE(usage.small_blocks, 8U * 30) << "site " << side;
     }

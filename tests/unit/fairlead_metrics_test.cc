@@ -69,7 +69,8 @@ class MetricsTest : public testing::Test {
   std::optional<Process> gateway_;
 };
 
-constexpr std::string_view kLastLine = "fairlead_connector_failed_total{connector=\"db\"} 0\n";
+constexpr std::string_view kLastLine =
+    "fairlead_shard_events_total{shard=\"0\",event=\"ring_completion_overflows\"} 0\n";
 
 TEST_F(MetricsTest, ScrapersGetTheMetrics) {
   const std::string said = ask("GET /metrics HTTP/1.1\r\nHost: west\r\nConnection: close\r\n\r\n");

@@ -75,6 +75,20 @@ GatewayStatus make_gateway() {
   connector.connections = 4;
   connector.connections_total = 12;
   gateway.connectors.push_back(connector);
+  KeyStatus key{"db", KeySide::kServers, {}};
+  key.figures.open = 2;
+  key.figures.opened = 20;
+  key.figures.bytes_in = 300;
+  key.figures.bytes_out = 400;
+  key.figures.failed.count(ResetCode::kConnectRefused);
+  for (const int microseconds : {1, 16, 17, 40'000, 100'000'000})
+    key.figures.latency.record(Duration::microseconds(microseconds));
+  gateway.keys = std::make_shared<const std::vector<KeyStatus>>(1, key);
+  ShardStatus shard;
+  shard.usage.edge_blocks = 11;
+  shard.usage.streams = 12;
+  shard.counters = {{"ring_turns", 5}};
+  gateway.shard_statuses = {shard};
   gateway.counters = {{"edge_bytes_in", 1000}, {"edge_bytes_out", 2000}, {"keys_updated", 6}};
   return gateway;
 }
@@ -128,6 +142,36 @@ TEST(Metrics, ValuesAreThoseOfTheStatus) {
        }) {
     EXPECT_TRUE(has_line(text, line)) << line << "\n\nis not in\n\n" << text;
   }
+}
+
+TEST(Metrics, RoutingKeysAndShardsHaveFiguresOfTheirOwn) {
+  const std::string text = format_metrics(make_gateway(), "1");
+  const std::string key = R"({routing_key="db",side="connector"} )";
+  const std::string connect = "fairlead_key_connect_seconds";
+  for (const std::string& line : {
+           "fairlead_key_connections" + key + "2",
+           "fairlead_key_connections_opened_total" + key + "20",
+           "fairlead_key_received_bytes_total" + key + "300",
+           "fairlead_key_sent_bytes_total" + key + "400",
+           std::string(R"(fairlead_key_failed_total{routing_key="db",side="connector",)"
+                       R"(reason="connection refused by the server"} 1)"),
+           connect + R"(_bucket{routing_key="db",le="1.6e-05"} 2)",
+           connect + R"(_bucket{routing_key="db",le="3.2e-05"} 3)",
+           connect + R"(_bucket{routing_key="db",le="0.032768"} 3)",
+           connect + R"(_bucket{routing_key="db",le="0.065536"} 4)",
+           connect + R"(_bucket{routing_key="db",le="33.554432"} 4)",
+           connect + R"(_bucket{routing_key="db",le="+Inf"} 5)",
+           connect + R"(_sum{routing_key="db"} 100.040034)",
+           connect + R"(_count{routing_key="db"} 5)",
+           std::string(R"(fairlead_shard_blocks_in_use{shard="0",pool="edge"} 11)"),
+           std::string(R"(fairlead_shard_streams{shard="0"} 12)"),
+           std::string(R"(fairlead_shard_events_total{shard="0",event="ring_turns"} 5)"),
+           std::string(R"(fairlead_shard_turn_seconds_count{shard="0"} 0)"),
+       }) {
+    EXPECT_TRUE(has_line(text, line)) << line << "\n\nis not in\n\n" << text;
+  }
+  // A side has the histogram that is its own.
+  EXPECT_EQ(text.find("fairlead_key_first_byte_seconds_count"), std::string::npos);
 }
 
 TEST(Metrics, ValuesOfALinkAreThoseOfTheStatus) {
@@ -206,7 +250,12 @@ TEST(Metrics, TheTextIsOfTheFormat) {
       EXPECT_EQ(types[name] == "counter", name.ends_with("_total")) << line;
       continue;
     }
-    EXPECT_EQ(name_of_sample(line), family) << line;
+    const std::string sample = name_of_sample(line).value_or("");
+    if (types[family] == "histogram") {
+      EXPECT_TRUE(sample == family + "_bucket" || sample == family + "_sum" || sample == family + "_count") << line;
+    } else {
+      EXPECT_EQ(sample, family) << line;
+    }
     EXPECT_TRUE(series.insert(line.substr(0, line.rfind(' '))).second) << "twice: " << line;
   }
   EXPECT_GT(series.size(), 50U);

@@ -10,7 +10,7 @@
 #include "router/site/files.h"
 #include "router/site/network_document.h"
 #include "router/site/network_reader.h"
-#include "tools/fairlead/control_socket.h"
+#include "tools/fairlead/admin_client.h"
 #include "tools/fairlead/report.h"
 #include "tools/fairlead/snapshot.h"
 
@@ -57,9 +57,8 @@ void note_round_trip(Json& document, const std::string& from, const std::string&
 }
 
 void take_survey(const NamespacePaths& paths, LiveNetwork& live) {
-  Json request;
-  request["command"] = "survey";
-  const auto asked = ask_gateway(paths.control_socket(), request, kSurveyTimeoutMs, [&](const Json& answer) {
+  const AdminRequest request{"POST", "/v1/survey"};
+  const auto asked = ask_gateway(paths.admin_socket(), request, kSurveyTimeoutMs, [&](const Json& answer) {
     if (!answer.contains("site")) return;
     const Json& site = answer["site"];
     const std::string id = text_at(site, "/siteId");

@@ -8,7 +8,7 @@
 
 namespace fairlead {
 
-// What came of it: an object with "changes", "warnings", "errors" and so on, see control_socket.h. Fails if the gateway
+// What came of it: an object with "changes", "warnings", "errors" and so on, see admin_api.h. Fails if the gateway
 // does not answer.
 Result<nlohmann::ordered_json> request_reload(const NamespacePaths& paths);
 

@@ -28,7 +28,8 @@
 #include "router/site/site_loader.h"
 #include "router/site/status_writer.h"
 #include "tools/fairlead/commands.h"
-#include "tools/fairlead/control_socket.h"
+#include "tools/fairlead/admin_api.h"
+#include "tools/fairlead/admin_socket.h"
 #include "tools/fairlead/file_watch.h"
 #include "tools/fairlead/live_site.h"
 #include "tools/fairlead/live_tokens.h"
@@ -146,13 +147,16 @@ void log_diagnostics(const Diagnostics& diagnostics) {
 // What goes on while the gateway runs, on the main thread.
 class Supervisor {
  public:
-  Supervisor(Gateway& gateway, LiveSite& site, StatusWriter& writer, LiveTokens& tokens, ControlSocket& control,
+  Supervisor(Gateway& gateway, LiveSite& site, StatusWriter& writer, LiveTokens& tokens, AdminSocket& admin,
              FileWatch& files, const Fd& signals, unsigned drain_timeout_s)
       : gateway_(gateway),
         site_(site),
         writer_(writer),
         tokens_(tokens),
-        control_(control),
+        admin_(admin),
+        api_(gateway, {[this] { return reload("command"); },
+                       [this](const std::string& name) { return tokens_.describe_grant(name); },
+                       [this] { return fresh_status(); }}),
         files_(files),
         signals_(signals),
         drain_timeout_(drain_timeout_s) {}
@@ -170,7 +174,7 @@ class Supervisor {
       // long is waited follow from one moment, or the event could be left out of a wait for an hour.
       const auto now = Clock::now();
       if (now < next_write_) fds[1].fd = -1;
-      control_.add_to(fds);
+      admin_.http().add_to(fds);
       if (site_.metrics() != nullptr) site_.metrics()->add_to(fds);
       if (::poll(fds.data(), fds.size(), timeout_ms(now)) < 0 && errno != EINTR) {
         log_error("{}", error_from_errno(errno, "cannot wait for events").message);
@@ -187,8 +191,7 @@ class Supervisor {
       if (reload_at_ && Clock::now() >= *reload_at_) static_cast<void>(reload("input changed"));
       if (Clock::now() >= next_check_) check_credentials();
       feed_watchdog();
-      control_.serve(gateway_, {[this] { return reload("command"); },
-                                [this](const std::string& name) { return tokens_.describe_grant(name); }});
+      admin_.http().serve([this](const HttpRequest& request) { return api_.answer(request); });
       serve_tokens();
       if (site_.metrics() != nullptr) {
         site_.metrics()->serve([this] { return format_metrics(*gateway_.status(), FAIRLEAD_VERSION); });
@@ -208,7 +211,8 @@ class Supervisor {
   int timeout_ms(Clock::time_point now) const {
     auto due = next_check_;
     const auto at_last = [&](Clock::time_point when) { due = std::min(due, when); };
-    if (control_.waiting()) at_last(now + kAnswerInterval);
+    if (admin_.http().streaming()) at_last(now + kAnswerInterval);
+    if (admin_.http().waiting()) at_last(now + kIdleCheckInterval);
     if (service_.watchdog_interval().ns > 0) at_last(next_alive_);
     // Draining ends by itself, without a change of status.
     if (drain_deadline_ || now < next_write_) at_last(now + kStatusInterval);
@@ -308,6 +312,11 @@ class Supervisor {
     next_write_ = ended + std::clamp<Clock::duration>(rest, kStatusInterval, kStatusIntervalMax);
   }
 
+  nlohmann::ordered_json fresh_status() {
+    const NetworkView network = gateway_.network();
+    return writer_.snapshot(*gateway_.status(), std::time(nullptr), &network);
+  }
+
   // Of a gateway whose every thread has said within a while that it is alive; this one says so by being here.
   void feed_watchdog() {
     const auto interval = service_.watchdog_interval();
@@ -331,7 +340,8 @@ class Supervisor {
   LiveSite& site_;
   StatusWriter& writer_;
   LiveTokens& tokens_;
-  ControlSocket& control_;
+  AdminSocket& admin_;
+  AdminApi api_;
   FileWatch& files_;
   const Fd& signals_;
   const std::chrono::seconds drain_timeout_;
@@ -378,8 +388,8 @@ int run_site(const NamespacePaths& paths, std::unique_ptr<LoadedSite> site, cons
   if (!config) return failed(config.error());
   StatusWriter writer(site->resources, paths);
   if (auto opened = writer.open(); !opened) return failed(opened.error());
-  const auto control = ControlSocket::open(paths.control_socket());
-  if (!control) return failed(control.error());
+  const auto admin = AdminSocket::open(paths.admin_socket());
+  if (!admin) return failed(admin.error());
   auto metrics = open_metrics(*config);
   if (!metrics) return failed(metrics.error());
   auto files = FileWatch::open({paths.input_resources(), paths.input_certs(), paths.input_issuers()});
@@ -398,7 +408,7 @@ int run_site(const NamespacePaths& paths, std::unique_ptr<LoadedSite> site, cons
       "started in {} ms",
       live.config().site_name, paths.name(), (*gateway)->status()->shards, live.config().listeners.size(),
       live.config().connectors.size(), live.config().links.size(), live.config().accesses.size(), took.count());
-  Supervisor(**gateway, live, writer, **tokens, **control, *files, signals, arguments.drain_timeout_s).run();
+  Supervisor(**gateway, live, writer, **tokens, **admin, *files, signals, arguments.drain_timeout_s).run();
   tokens->reset();
   writer.set_tokens(nullptr);
   gateway->reset();

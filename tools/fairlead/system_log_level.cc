@@ -4,11 +4,10 @@
 #include <nlohmann/json.hpp>
 
 #include "router/site/files.h"
+#include "tools/fairlead/admin_client.h"
 #include "tools/fairlead/commands.h"
-#include "tools/fairlead/control_socket.h"
 #include "tools/fairlead/log_sink.h"
 #include "tools/fairlead/report.h"
-#include "tools/fairlead/snapshot.h"
 
 namespace fairlead {
 
@@ -21,14 +20,9 @@ int change_log_level(const CommonArguments& common, const SystemLogLevelArgument
     return kExitFailed;
   }
   const std::string_view level = name_of(arguments.level);
-  std::string error = "the gateway ended";
-  const auto asked = ask_gateway(paths->control_socket(), {{"command", "logLevel"}, {"level", level}}, kTimeoutMs,
-                                 [&](const nlohmann::ordered_json& answer) {
-                                   if (answer.contains("done")) error.clear();
-                                   if (answer.contains("error")) error = text_at(answer, "/error");
-                                 });
-  if (!asked || !error.empty()) {
-    print_error(asked ? Error{ErrorCode::kSystem, error} : asked.error());
+  const auto asked = ask_gateway(paths->admin_socket(), {"PUT", "/v1/log-level", {{"level", level}}}, kTimeoutMs);
+  if (!asked) {
+    print_error(asked.error());
     return kExitFailed;
   }
   fmt::print("The gateway logs {} and above, until it is started again.\n", level);

@@ -15,7 +15,7 @@
 #include "router/site/uuid.h"
 #include "router/site/yaml_writer.h"
 #include "tools/fairlead/commands.h"
-#include "tools/fairlead/control_socket.h"
+#include "tools/fairlead/admin_client.h"
 #include "tools/fairlead/input_change.h"
 #include "tools/fairlead/report.h"
 #include "tools/fairlead/snapshot.h"
@@ -56,16 +56,11 @@ std::string token_text(const std::string& name, const Json& grant, const std::st
 Result<Json> wait_for_grant(const NamespacePaths& paths, const std::string& name, unsigned timeout_s) {
   const auto give_up = Clock::now() + std::chrono::seconds(timeout_s);
   while (true) {
-    Json grant;
-    std::string error = "the gateway ended";
-    const auto asked =
-        ask_gateway(paths.control_socket(), {{"command", "grant"}, {"name", name}}, kAnswerMs, [&](const Json& answer) {
-          if (answer.contains("grant")) grant = answer["grant"];
-          if (answer.contains("error")) error = text_at(answer, "/error");
-        });
-    if (!asked) return std::unexpected(asked.error());
-    if (!grant.is_null()) return grant;
-    if (Clock::now() >= give_up) return fail(ErrorCode::kTimeout, error);
+    auto grant = ask_gateway(paths.admin_socket(), {"GET", "/v1/grants/" + name}, kAnswerMs);
+    if (grant) return grant;
+    // It may not have it yet; all else does not get better.
+    if (grant.error().code != ErrorCode::kInvalid) return std::unexpected(grant.error());
+    if (Clock::now() >= give_up) return fail(ErrorCode::kTimeout, grant.error().message);
     std::this_thread::sleep_for(kLookInterval);
   }
 }

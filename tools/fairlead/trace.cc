@@ -9,8 +9,8 @@
 
 #include "router/site/files.h"
 #include "router/site/yaml_writer.h"
+#include "tools/fairlead/admin_client.h"
 #include "tools/fairlead/commands.h"
-#include "tools/fairlead/control_socket.h"
 #include "tools/fairlead/report.h"
 #include "tools/fairlead/snapshot.h"
 
@@ -51,35 +51,25 @@ int print_trace(const CommonArguments& common, const TraceArguments& arguments) 
     print_not_running(*paths);
     return kExitFailed;
   }
-  Json request;
-  request["command"] = "trace";
-  request["routingKey"] = arguments.routing_key;
   Json hops = Json::array();
-  std::string error = "the gateway ended before the trace did";
   const bool table = arguments.format == OutputFormat::kTable;
   if (table) fmt::print("{:<4} {:<24} {:>12}\n", "HOP", "SITE", "TIME");
-  const auto asked = ask_gateway(paths->control_socket(), request, kTimeoutMs, [&](const Json& answer) {
-    if (answer.contains("hop")) {
-      hops.push_back(answer["hop"]);
-      if (table) print_hop(hops.back());
-    }
-    if (answer.contains("done")) error.clear();
-    if (answer.contains("error")) error = text_at(answer, "/error");
+  const AdminRequest request{"POST", "/v1/trace", {{"routingKey", arguments.routing_key}}};
+  const auto asked = ask_gateway(paths->admin_socket(), request, kTimeoutMs, [&](const Json& line) {
+    if (!line.contains("hop")) return;
+    hops.push_back(line["hop"]);
+    if (table) print_hop(hops.back());
   });
-  if (!asked) {
-    print_error(asked.error());
-    return kExitFailed;
-  }
   if (!table) {
     Json result;
     result["routingKey"] = arguments.routing_key;
     result["hops"] = std::move(hops);
-    if (!error.empty()) result["error"] = error;
+    if (!asked) result["error"] = asked.error().message;
     fmt::print("{}", arguments.format == OutputFormat::kJson ? dump_json(result) : to_yaml(result));
-  } else if (!error.empty()) {
-    fmt::print(stderr, "fairlead: {}\n", error);
+  } else if (!asked) {
+    print_error(asked.error());
   }
-  return error.empty() ? kExitOk : kExitFailed;
+  return asked ? kExitOk : kExitFailed;
 }
 
 }  // namespace fairlead

@@ -24,6 +24,10 @@ void set_log_level(LogLevel level) noexcept {
   g_level.store(level, std::memory_order_relaxed);
 }
 
+LogLevel log_level() noexcept {
+  return g_level.load(std::memory_order_relaxed);
+}
+
 bool log_enabled(LogLevel level) noexcept {
   return level >= g_level.load(std::memory_order_relaxed);
 }

@@ -17,6 +17,7 @@ using LogSink = void (*)(LogLevel level, std::string_view line) noexcept;
 // Set while no other threads exist; null goes back to stderr.
 void set_log_sink(LogSink sink) noexcept;
 void set_log_level(LogLevel level) noexcept;
+LogLevel log_level() noexcept;
 bool log_enabled(LogLevel level) noexcept;
 void write_log(LogLevel level, std::string_view line) noexcept;
 

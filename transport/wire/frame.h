@@ -10,6 +10,7 @@
 #pragma once
 
 #include <bit>
+#include <cstddef>
 #include <cstdint>
 #include <cstring>
 #include <span>
@@ -61,6 +62,8 @@ enum class ResetCode : std::uint32_t {
   kInternal = 11,
   kIdle = 12,           // nothing was carried for longer than the listener or connector allows
 };
+
+inline constexpr std::size_t kResetCodes = 13;
 
 std::string_view name_of(ResetCode code) noexcept;
 
