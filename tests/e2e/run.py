@@ -23,6 +23,7 @@ import network
 import sites
 
 # Imported because each registers its scenarios.
+import admin
 import applications
 import command_line
 import edges
@@ -37,8 +38,8 @@ import tokens
 import trust
 import ways
 
-GROUPS = [module.GROUP for module in (applications, flows, edges, ways, life, live, trust, faults, command_line, mesh,
-                                         renewal, tokens, operations)]
+GROUPS = [module.GROUP for module in (applications, flows, edges, ways, admin, life, live, trust, faults, command_line,
+                                         mesh, renewal, tokens, operations)]
 
 
 class Group:
