@@ -29,9 +29,13 @@ Json secret_document(const std::string& name, const PemBundle& bundle) {
   document["kind"] = Secret::kKind;
   document["type"] = "kubernetes.io/tls";
   document["metadata"]["name"] = name;
-  document["data"]["ca.crt"] = encode_base64(bundle.ca);
-  document["data"]["tls.crt"] = encode_base64(bundle.cert);
-  if (!bundle.key.empty()) document["data"]["tls.key"] = encode_base64(bundle.key);
+  const auto add = [&](const char* file, const std::string& text) {
+    if (!text.empty()) document["data"][file] = encode_base64(text);
+  };
+  add("ca.crt", bundle.ca);
+  add("tls.crt", bundle.cert);
+  add("tls.key", bundle.key);
+  add("ca.crl", bundle.crl);
   return document;
 }
 

@@ -9,6 +9,7 @@ import socket
 import tarfile
 
 import traffic
+from certificates import Authority
 from harness import Skip, expect, expect_equal, need_program, scenario, wait_until
 from sites import Site
 from traffic import Server
@@ -317,6 +318,70 @@ def the_manual_is_well_formed(context):
     expect_equal(done.stderr, b"", "what groff complains of")
     plain = re.sub(rb".\x08|\x1b\[[0-9;]*m", b"", done.stdout)  # as terminals show bold
     expect(b"fairlead token issue FILE" in plain, "the commands are not there")
+
+
+@scenario(GROUP)
+def a_site_moves_in_a_bundle(context):
+    """system generate-bundle: resources and certificates of a site as a script, and as a tarball, which set it up where
+    there is nothing but the program, write a Link for others, and take it all back."""
+    maker = Operator(context, context.network.east, "maker")
+    maker.refused("system", "generate-bundle", "none.sh", says="there are no resources")
+    maker("site", "create", "moved", "--enable-link-access")
+    maker("connector", "create", "db", "5432", "--host", "10.0.0.8")
+    authority = Authority(context, "of-the-user")
+    maker.site.add_credentials("web", authority.issue("front", hosts=["front.test"]))
+    maker("listener", "create", "web", "8443", "-r", "db", "--host", context.network.west.local, "--tls-credentials",
+          "web")
+    script, tarball = maker.site.home / "moved.sh", maker.site.home / "moved.tar.gz"
+    maker("system", "generate-bundle", str(script), "--type", "shell-script")
+    maker("system", "generate-bundle", str(tarball))
+    expect_equal((script.stat().st_mode & 0o777, tarball.stat().st_mode & 0o777), (0o700, 0o600), "modes")
+
+    taker = Operator(context, context.network.west, "taker")
+    environment = {**taker.site.environment(), "PATH": f"{context.path('bin')}:{os.environ['PATH']}"}
+    context.path("bin").mkdir()
+    (context.path("bin") / "fairlead").symlink_to(context.binary)
+
+    def sh(*words, ok=True):
+        done = context.run(["sh", *words], host=taker.site.host, env=environment, ok=ok, cwd=taker.site.home)
+        return done.returncode, done.stdout.decode() + done.stderr.decode()
+    links = taker.site.home / "links"
+    code, out = sh(str(script), "-d", str(links))
+    expect("link-moved.yaml is for one other site" in out, out)
+    link = (links / "link-moved.yaml").read_text()
+    expect("kind: Link" in link and "PRIVATE KEY" not in link, "a Link with its Secret")
+    expect_equal((links / "link-moved.yaml").stat().st_mode & 0o777, 0o600, "mode of the Link")
+    code, out, _ = taker("listener", "status", "web", "-o", "json")
+    found = json.loads(out)
+    expect("front" in json.dumps(found), f"the certificate is not in use: {out}")
+    expect_equal(sorted(each["kind"] for each in taker.site.snapshot()["resources"]),
+                 ["Connector", "Listener", "RouterAccess", "Site"], "resources")
+    code, out = sh(str(script), "-x")
+    expect("Site moved deleted" in out, out)
+    code, out, _ = taker("system", "status", ok=False)
+    expect_equal(code, EXIT_FAILED, f"exit code of status: {out}")
+
+    folder = taker.site.home / "unpacked"
+    folder.mkdir()
+    with tarfile.open(tarball) as archive:
+        expect_equal(sorted(each.name for each in archive.getmembers() if each.isfile()),
+                     ["./install.sh", "./resources.yaml"], "files of the tarball")
+        archive.extractall(folder)
+    sh(str(folder / "install.sh"), "-n", "other")
+    code, out, _ = taker("-n", "other", "connector", "status", "-o", "json")
+    expect_equal([each["metadata"]["name"] for each in json.loads(out)], ["db"], "connectors")
+    sh(str(folder / "install.sh"), "-n", "other", "-x")
+    code, out = sh(str(script), "-q", ok=False)
+    expect(code == EXIT_INVALID and "usage" in out, out)
+
+    # Of a folder of files, and one that is wrong.
+    lone = maker.site.home / "lone"
+    lone.mkdir()
+    (lone / "site.yaml").write_text("kind: Site\nmetadata: {name: lone, namespace: elsewhere}\n")
+    maker("system", "generate-bundle", "lone.sh", "--type", "shell-script", "--input", str(lone))
+    expect("elsewhere" not in (maker.site.home / "lone.sh").read_text(), "the namespace is that of where it goes")
+    (lone / "site.yaml").write_text("kind: Site\nmetadata: {name: Lone}\n")
+    maker.refused("system", "generate-bundle", "lone.sh", "--input", str(lone), says="site.yaml:2:")
 
 
 @scenario(GROUP)

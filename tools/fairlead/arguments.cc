@@ -40,6 +40,8 @@ const std::map<std::string, LogLevel> kLogLevels = {{"debug", LogLevel::kDebug},
                                                     {"warning", LogLevel::kWarning},
                                                     {"error", LogLevel::kError}};
 const std::map<std::string, LogFormat> kLogFormats = {{"text", LogFormat::kText}, {"json", LogFormat::kJson}};
+const std::map<std::string, BundleType> kBundleTypes = {{"tarball", BundleType::kTarball},
+                                                        {"shell-script", BundleType::kShellScript}};
 const std::map<std::string, OutputFormat> kOutputFormats = {
     {"table", OutputFormat::kTable}, {"json", OutputFormat::kJson}, {"yaml", OutputFormat::kYaml}};
 
@@ -78,6 +80,7 @@ struct CommandLine {
   SystemStartArguments system_start;
   SystemStopArguments system_stop;
   SystemStatusArguments system_status;
+  SystemBundleArguments system_bundle;
   SystemInstallArguments system_install;
   SystemUninstallArguments system_uninstall;
   SystemLogLevelArguments system_log_level;
@@ -103,6 +106,7 @@ struct CommandLine {
   CLI::App* system_start_command = nullptr;
   CLI::App* system_stop_command = nullptr;
   CLI::App* system_status_command = nullptr;
+  CLI::App* system_bundle_command = nullptr;
   CLI::App* system_install_command = nullptr;
   CLI::App* system_uninstall_command = nullptr;
   CLI::App* system_log_level_command = nullptr;
@@ -324,6 +328,13 @@ void CommandLine::add_system() {
   system_apply_command = add_files("apply", "Put the resources of a file into the input", system_apply);
   system_delete_command = add_files("delete", "Take the resources of a file out of the input", system_delete);
   system_delete.remove = true;
+  system_bundle_command = system_command->add_subcommand(
+      "generate-bundle", "Write the site with its certificates to one file, to set it up on another machine");
+  system_bundle_command->add_option("FILE", system_bundle.file, "Where to")->required();
+  system_bundle_command->add_option("--input", system_bundle.input, "Folder with the resources (the namespace's input)")
+      ->check(CLI::ExistingDirectory)
+      ->type_name("DIR");
+  add_choice(*system_bundle_command, "--type", system_bundle.type, kBundleTypes, "What it is (tarball)");
   system_reload_command = system_command->add_subcommand(
       "reload", "Have the gateway read its input now, wait for it, and print what changed");
   add_choice(*system_reload_command, "-o,--output", system_reload.format, kOutputFormats, "How to print it (table)");
@@ -438,6 +449,7 @@ CommandArguments selected(CommandLine& line) {
   if (line.system_status_command->parsed()) return line.system_status;
   if (line.system_install_command->parsed()) return std::move(line.system_install);
   if (line.system_uninstall_command->parsed()) return line.system_uninstall;
+  if (line.system_bundle_command->parsed()) return std::move(line.system_bundle);
   if (line.system_log_level_command->parsed()) return line.system_log_level;
   if (line.system_apply_command->parsed()) return std::move(line.system_apply);
   if (line.system_delete_command->parsed()) return std::move(line.system_delete);

@@ -110,6 +110,14 @@ struct SystemApplyArguments {
   bool remove = false;  // what is in it
 };
 
+enum class BundleType : std::uint8_t { kTarball, kShellScript };
+
+struct SystemBundleArguments {
+  std::string file;
+  std::string input;  // folder; empty: the namespace's input
+  BundleType type = BundleType::kTarball;
+};
+
 struct SystemStartArguments {
   std::string file;  // resources that are put into the input before; empty: none
   unsigned timeout_s = 30;
@@ -153,9 +161,9 @@ struct VersionArguments {};
 using CommandArguments =
     std::variant<RunArguments, CheckArguments, LinkGenerateArguments, LinkStatusArguments, NetworkStatusArguments,
                  RouteArguments, TraceArguments, TokenIssueArguments, TokenRedeemArguments, ResourceStatusArguments,
-                 ResourceChangeArguments, SystemApplyArguments, SystemStartArguments, SystemStopArguments,
-                 SystemStatusArguments, SystemInstallArguments, SystemUninstallArguments, SystemLogLevelArguments,
-                 SystemReloadArguments, DebugCheckArguments, DebugDumpArguments,
+                 ResourceChangeArguments, SystemApplyArguments, SystemBundleArguments, SystemStartArguments,
+                 SystemStopArguments, SystemStatusArguments, SystemInstallArguments, SystemUninstallArguments,
+                 SystemLogLevelArguments, SystemReloadArguments, DebugCheckArguments, DebugDumpArguments,
                  VersionArguments>;
 
 struct Arguments {

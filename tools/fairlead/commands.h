@@ -26,6 +26,7 @@ int uninstall_service(const CommonArguments& common, const SystemUninstallArgume
 int change_log_level(const CommonArguments& common, const SystemLogLevelArguments& arguments);
 int reload_gateway(const CommonArguments& common, const SystemReloadArguments& arguments);
 int check_system(const CommonArguments& common, const DebugCheckArguments& arguments);
+int generate_bundle(const CommonArguments& common, const SystemBundleArguments& arguments);
 int dump_system(const CommonArguments& common, const DebugDumpArguments& arguments);
 int print_version();
 

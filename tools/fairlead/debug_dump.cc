@@ -1,12 +1,11 @@
 // `fairlead debug dump [FILE]`: what somebody else needs to see what is wrong here, as a tarball without secrets.
 
-#include <cerrno>
 #include <cstdio>
-#include <cstdlib>
 #include <ctime>
 #include <filesystem>
 #include <string>
 #include <system_error>
+#include <utility>
 
 #include "version.h"
 #include <fmt/format.h>
@@ -23,6 +22,7 @@
 #include "tools/fairlead/report.h"
 #include "tools/fairlead/systemd_service.h"
 #include "tools/fairlead/systemd_unit.h"
+#include "tools/fairlead/temporary_folder.h"
 
 namespace fairlead {
 
@@ -34,30 +34,17 @@ constexpr std::size_t kFileBytesMax = 64 * 1024 * 1024;
 constexpr std::size_t kLogBytesMax = 4 * 1024 * 1024;  // the end of it
 constexpr char kRemoved[] = "(removed)";
 
-// A directory that goes away with all that is in it.
+// What goes into the tarball.
 class Workplace {
  public:
-  static Result<Workplace> make() {
-    std::string path = (std::filesystem::temp_directory_path() / "fairlead-dump.XXXXXX").string();
-    if (::mkdtemp(path.data()) == nullptr) return std::unexpected(error_from_errno(errno, "cannot make " + path));
-    return Workplace(path);
-  }
+  explicit Workplace(TemporaryFolder folder) : folder_(std::move(folder)) {}
 
-  Workplace(Workplace&& other) noexcept : path_(std::exchange(other.path_, {})) {}
-
-  Workplace& operator=(Workplace&&) = delete;
-
-  ~Workplace() {
-    std::error_code ignored;
-    if (!path_.empty()) std::filesystem::remove_all(path_, ignored);
-  }
-
-  const std::filesystem::path& path() const { return path_; }
+  const std::filesystem::path& path() const { return folder_.path(); }
 
   // Whatever a text is: one with a private key is not taken.
   void put(const std::filesystem::path& name, std::string text) const {
     if (text.find("PRIVATE KEY") != std::string::npos) text = kRemoved;
-    const auto file = path_ / name;
+    const auto file = path() / name;
     if (auto made = make_directory(file.parent_path(), kPrivateDirectoryMode); !made) return print_error(made.error());
     if (auto written = write_file(file, text, kPrivateFileMode, Durability::kRename); !written) {
       print_error(written.error());
@@ -70,9 +57,7 @@ class Workplace {
   }
 
  private:
-  explicit Workplace(std::filesystem::path path) : path_(std::move(path)) {}
-
-  std::filesystem::path path_;
+  TemporaryFolder folder_;
 };
 
 std::string machine() {
@@ -154,29 +139,25 @@ void put_process(const NamespacePaths& paths, const Workplace& workplace) {
 int dump_system(const CommonArguments& common, const DebugDumpArguments& arguments) {
   const auto paths = find_namespace(common);
   if (!paths) return kExitFailed;
-  const auto workplace = Workplace::make();
-  if (!workplace) {
-    print_error(workplace.error());
+  auto folder = TemporaryFolder::make();
+  if (!folder) {
+    print_error(folder.error());
     return kExitFailed;
   }
-  workplace->put("machine.txt", machine());
-  workplace->copy("/etc/os-release", "os-release");
-  put_input(*paths, *workplace);
-  put_check(*paths, *workplace);
-  workplace->copy(paths->status(), "status.json");
-  put_certificates(*paths, *workplace);
-  put_logs(*paths, *workplace);
-  put_process(*paths, *workplace);
+  const Workplace workplace(std::move(*folder));
+  workplace.put("machine.txt", machine());
+  workplace.copy("/etc/os-release", "os-release");
+  put_input(*paths, workplace);
+  put_check(*paths, workplace);
+  workplace.copy(paths->status(), "status.json");
+  put_certificates(*paths, workplace);
+  put_logs(*paths, workplace);
+  put_process(*paths, workplace);
   const std::filesystem::path file = std::filesystem::absolute(
       arguments.file.empty() ? fmt::format("fairlead-dump-{}-{}.tar.gz", paths->name(), std::time(nullptr))
                              : arguments.file);
-  if (auto made = write_file(file, "", kPrivateFileMode, Durability::kRename); !made) {
-    print_error(made.error());
-    return kExitFailed;
-  }
-  const auto packed = run_program({"tar", "-C", workplace->path().string(), "-czf", file.string(), "."});
-  if (!packed || *packed != 0) {
-    print_error(packed ? Error{ErrorCode::kSystem, "tar could not write " + file.string()} : packed.error());
+  if (auto packed = pack(workplace.path(), file); !packed) {
+    print_error(packed.error());
     return kExitFailed;
   }
   fmt::print(

@@ -43,6 +43,9 @@ int run_command(const std::variant<fairlead::Arguments, int>& parsed) {
           return change_resource(arguments.common, command);
         }
         if constexpr (std::is_same_v<Command, SystemApplyArguments>) return apply_files(arguments.common, command);
+        if constexpr (std::is_same_v<Command, SystemBundleArguments>) {
+          return generate_bundle(arguments.common, command);
+        }
         if constexpr (std::is_same_v<Command, SystemStartArguments>) return start_system(arguments.common, command);
         if constexpr (std::is_same_v<Command, SystemStopArguments>) return stop_system(arguments.common, command);
         if constexpr (std::is_same_v<Command, SystemStatusArguments>) {
