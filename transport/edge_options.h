@@ -1,5 +1,5 @@
 // EdgeOptions: how the connections of a listener or connector are treated, apart from where they lead. Plain values;
-// shards share them unchanged, and a connection keeps to those that it began with.
+// shards share them unchanged. A connection keeps to those that it began with; its timeouts are those of now.
 #pragma once
 
 #include <cstdint>
