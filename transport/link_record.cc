@@ -6,6 +6,19 @@
 #include "transport/tls/credentials.h"
 
 namespace fairlead {
+namespace {
+
+// Of what sessions have carried; not of what is open.
+void add(SessionFigures& sum, const SessionFigures& figures) {
+  sum.bytes_in += figures.bytes_in;
+  sum.bytes_out += figures.bytes_out;
+  sum.streams_total += figures.streams_total;
+  sum.resets += figures.resets;
+  sum.round_trips += figures.round_trips;
+  sum.queueing += figures.queueing;
+}
+
+}  // namespace
 
 void LinkRecord::note_peer(const Hello& hello, const HandshakeResult& tls) {
   status.remote_site_id = hello.site_id;
@@ -72,13 +85,7 @@ bool LinkRecord::take_message_of(std::uint64_t session_id) {
 void LinkRecord::drop_session(std::uint64_t session_id) {
   const auto at = sessions.find(session_id);
   if (at == sessions.end()) return;
-  const SessionFigures& figures = at->second.figures;
-  ended.bytes_in += figures.bytes_in;
-  ended.bytes_out += figures.bytes_out;
-  ended.streams_total += figures.streams_total;
-  ended.resets += figures.resets;
-  ended.round_trips += figures.round_trips;
-  ended.queueing += figures.queueing;
+  add(ended, at->second.figures);
   sessions.erase(at);
 }
 
@@ -102,26 +109,22 @@ Duration LinkRecord::round_trip() const noexcept {
 
 LinkStatus LinkRecord::snapshot() const {
   LinkStatus result = status;
-  result.bytes_in = ended.bytes_in;
-  result.bytes_out = ended.bytes_out;
-  result.streams_total = ended.streams_total;
-  result.resets = ended.resets;
-  result.round_trips = ended.round_trips;
-  result.queueing = ended.queueing;
+  SessionFigures sum = ended;
   result.sessions_up = static_cast<std::uint32_t>(sessions.size());
   std::int64_t rtt_min_ns = 0;
   for (const auto& session : sessions) {
     const SessionFigures& figures = session.second.figures;
-    result.bytes_in += figures.bytes_in;
-    result.bytes_out += figures.bytes_out;
+    add(sum, figures);
     result.streams += figures.streams_open;
-    result.streams_total += figures.streams_total;
-    result.resets += figures.resets;
-    result.round_trips += figures.round_trips;
-    result.queueing += figures.queueing;
     if (figures.rtt_ns == 0) continue;
     rtt_min_ns = rtt_min_ns == 0 ? figures.rtt_min_ns : std::min(rtt_min_ns, figures.rtt_min_ns);
   }
+  result.bytes_in = sum.bytes_in;
+  result.bytes_out = sum.bytes_out;
+  result.streams_total = sum.streams_total;
+  result.resets = sum.resets;
+  result.round_trips = sum.round_trips;
+  result.queueing = sum.queueing;
   result.rtt = round_trip();
   result.rtt_min = {rtt_min_ns};
   return result;

@@ -7,6 +7,7 @@ import time
 
 import traffic
 from harness import expect, expect_equal, scenario, wait_until
+from network import PORT_LAST
 from sites import Pair, Service
 from traffic import Background, Server, scaled
 
@@ -232,7 +233,7 @@ def link_is_removed(context):
     talk.check()
     talk._client.close()  # pylint: disable=protected-access
     wait_until("the link to end", lambda: not pair.east.snapshot()["incomingLinks"])
-    expect("closed" in pair.east.log(), "east does not say why the link is down")
+    wait_until("east to say why the link is down", lambda: "closed" in pair.east.log())
     pair.west.write("link.yaml", text)
     pair.west.wait_link()
     pair.west.wait_matched(service.key)
@@ -256,7 +257,7 @@ def wrong_input_changes_nothing(context):
         site = west.resource("Site", "west")["status"]
         expect_equal(site["status"], "Error", "status of the site")
         expect(words[0] in site["message"], f"the status says {site['message']}")
-        expect(words[0] in west.log(), "the log does not say it")
+        wait_until("the log to say it", lambda words=words: words[0] in west.log())
         expect(not connects(west.host, other), "the other listener of the same change is open")
         talk.check()
         Talk(context, service)
@@ -332,7 +333,7 @@ def thousand_listeners(context):
         return json.dumps({"kind": kind, "metadata": {"name": f"many-{index}"}, "spec": {
             "routingKey": f"many-{index}", "host": host, "port": port, **(
                 {"healthProbe": "none"} if kind == "Connector" else {})}})
-    first = network.PORT_LAST + 1  # nobody else is given these
+    first = PORT_LAST + 1  # nobody else is given these
     for index in range(count):
         pair.west.write(f"many-{index}.yaml", document("Listener", index, first + index, pair.west.host.local))
         pair.east.write(f"many-{index}.yaml", document("Connector", index, first + index, pair.east.host.local))

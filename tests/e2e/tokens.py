@@ -181,7 +181,7 @@ def refusals(context):
     expect(status == 429 and "minute" in body, f"{status} {body}")
     expect_redemptions(east, other, 0, "of the address that guesses")
     expect_equal(ask(context.network.east, other)[0], 200, "status at another address")
-    expect("429 too many wrong attempts" in east.log(), "the log does not say that somebody guesses")
+    wait_until("the log to say that somebody guesses", lambda: "429 too many wrong attempts" in east.log())
 
 
 @scenario(GROUP)
@@ -312,7 +312,7 @@ def no_room_on_the_disk(context):
     status, body = ask(context.network.west, token)
     expect(status == 503 and "could not be stored" in body, f"{status} {body}")
     expect_redemptions(east, token, 0, "in all")
-    expect("No space left" in east.log(), "the log does not say why")
+    wait_until("the log to say why", lambda: "No space left" in east.log())
     filler.unlink()
     expect_equal(ask(context.network.west, token)[0], 200, "status when there is room")
     expect_redemptions(east, token, 1, "in all")
