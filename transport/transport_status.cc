@@ -50,7 +50,6 @@ std::vector<NamedCount> describe(const ShardCounters& c, const Ring::Counters& r
           {"ring_completion_overflows", ring.completion_overflows}};
 }
 
-
 void add(std::vector<NamedCount>& sum, const std::string& name, std::uint64_t value) {
   const auto known = std::ranges::find(sum, name, &NamedCount::name);
   if (known == sum.end()) {

@@ -145,6 +145,8 @@ TEST_F(AdminTest, BadRequestsAreToldSoAndCostNobodyElse) {
   says(ask("GET", "/"), 404, "there are /v1/version, ");
   says(ask("GET", "/v1/trace"), 405, "takes POST");
   says(ask("POST", "/v1/status"), 405, "takes GET");
+  says(ask("E", "/v1/status"), 405, "takes GET, HEAD");
+  says(ask("POS", "/v1/reload"), 405, "takes POST");
   says(ask("POST", "/v1/trace"), 400, "needs a routingKey");
   says(ask("POST", "/v1/trace", "[1, 2]"), 400, "no JSON object");
   says(ask("POST", "/v1/trace", "{\"routingKey\":"), 400, "no JSON object");

@@ -112,6 +112,8 @@ TEST(ProxyProtocol, RefusesLinesThatBreakTheRules) {
         "PROXY UNKNOWNS\r\n", "PROXY \r\n", "PROXY TCP4\r\n"}) {
     EXPECT_EQ(check(bytes_of(line)), ProxyCheck::kMalformed) << line;
   }
+  using namespace std::string_view_literals;
+  EXPECT_EQ(check(bytes_of("PROXY TCP4 1.2.3.4\0 5.6.7.8 1 2\r\n"sv)), ProxyCheck::kMalformed);
   EXPECT_EQ(check(bytes_of("PROXY UNKNOWN " + std::string(200, 'x'))), ProxyCheck::kTooLong);
   EXPECT_EQ(check(bytes_of("PROXY UNKNOWN " + std::string(120, 'x') + "\r\n")), ProxyCheck::kTooLong);
 }

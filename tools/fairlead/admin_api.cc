@@ -63,6 +63,11 @@ const Endpoint* find_endpoint(std::string_view path) {
   return found == kEndpoints.end() ? nullptr : &*found;
 }
 
+// A method is one of the words, and not a part of one.
+bool takes(const Endpoint& endpoint, std::string_view method) {
+  return fmt::format(", {},", endpoint.methods).find(fmt::format(", {},", method)) != std::string::npos;
+}
+
 HttpResponse no_such_path(std::string_view path) {
   std::vector<std::string_view> paths;
   for (const Endpoint& endpoint : kEndpoints)
@@ -182,7 +187,7 @@ HttpAnswer AdminApi::answer(const HttpRequest& request) {
   const std::string path(request.path());
   const Endpoint* const endpoint = find_endpoint(path);
   if (endpoint == nullptr) return no_such_path(path);
-  if (endpoint->methods.find(request.method) == std::string_view::npos) {
+  if (!takes(*endpoint, request.method)) {
     HttpResponse response = error_response(405, fmt::format("{} takes {}", path, endpoint->methods));
     response.headers.emplace_back("Allow", endpoint->methods);
     return response;

@@ -31,7 +31,8 @@ std::optional<std::string_view> take_word(std::string_view& line) noexcept {
 
 bool parse_ip(std::string_view text, Family family, std::array<std::uint8_t, 16>& ip) noexcept {
   std::array<char, INET6_ADDRSTRLEN> copy{};
-  if (text.size() >= copy.size()) return false;
+  // inet_pton() would take what stands before a NUL for all of it.
+  if (text.size() >= copy.size() || text.find('\0') != std::string_view::npos) return false;
   std::copy(text.begin(), text.end(), copy.begin());
   return inet_pton(family == Family::kIpv4 ? AF_INET : AF_INET6, copy.data(), ip.data()) == 1;
 }
