@@ -129,19 +129,21 @@ TEST_F(EdgeOptionsSimTest, ConnectionsThatCarryNothingEnd) {
   expect_rest();
 }
 
-// Both ends wait for the other, and neither ever finishes: only the timer that was armed before the last byte came can
-// tell.
+// A client that sends with pauses, of which some are short enough and one is not: only the timer, which was armed
+// before its last byte, can tell.
 TEST_F(EdgeOptionsSimTest, ConnectionsEndThatWereBusyBefore) {
   ConnectionLimits limits;
   limits.idle_timeout = Duration::seconds(2);
   limit(west(), true, limits);
-  FlowScript waiting = script_of(0);
-  waiting.sending = FlowScript::Sending::kFollowing;
-  const FlowEnd* const idle = start(Behaviour::kEcho, waiting);
+  FlowScript pausing = script_of(1'000'000);
+  pausing.send_bytes_max = 2'000;
+  pausing.send_pause_max = Duration::seconds(3);
+  const Instant began = world_.world().now();
+  const FlowEnd* const idle = start(Behaviour::kSink, pausing);
   ASSERT_TRUE(run_until([&] { return idle->over; })) << FlowLedger::describe(*idle);
   EXPECT_FALSE(idle->cut.empty()) << FlowLedger::describe(*idle);
   EXPECT_FALSE(idle->finished) << FlowLedger::describe(*idle);
-  EXPECT_GT(idle->sent, 0U);
+  EXPECT_GT(world_.world().now() - began, limits.idle_timeout + Duration::milliseconds(100));
   run_for(Duration::milliseconds(600));
   EXPECT_EQ(west().counter("edges_idle"), 1);
   expect_rest();
