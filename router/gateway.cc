@@ -183,6 +183,14 @@ std::optional<NetworkSurvey> Gateway::survey(std::uint64_t id) const {
   return impl_->transport->on_control([&](Transport&) { return impl_->router.survey(id); });
 }
 
+Result<std::uint64_t> Gateway::begin_link_test(const std::string& name, const LinkTestPlan& plan) {
+  return impl_->transport->on_control([&](Transport& transport) { return transport.begin_link_test(name, plan); });
+}
+
+std::optional<LinkTestReport> Gateway::link_test(std::uint64_t id) const {
+  return impl_->transport->on_control([&](Transport& transport) { return transport.link_test(id); });
+}
+
 int Gateway::status_fd() const {
   return impl_->transport->status_fd();
 }

@@ -12,6 +12,7 @@
 #include "router/routing/tracer.h"
 #include "transport/base/error.h"
 #include "transport/config.h"
+#include "transport/link_tests.h"
 
 namespace fairlead {
 
@@ -71,6 +72,10 @@ class Gateway {
   // Asks all interior routers what they measure, and returns its id.
   std::uint64_t begin_survey();
   std::optional<NetworkSurvey> survey(std::uint64_t id) const;
+
+  // Measures a link that is up, by its name or that of the site at its other end, and returns the test's id.
+  Result<std::uint64_t> begin_link_test(const std::string& name, const LinkTestPlan& plan);
+  std::optional<LinkTestReport> link_test(std::uint64_t id) const;
 
   // Stops accepting and tells peers to open no more streams; streams that are open go on.
   void drain();

@@ -75,6 +75,9 @@ void Access::pending_ready(PendingSession& pending) {
 }
 
 void Access::pending_failed(PendingSession& pending, const Error& error) {
+  // It said so in order: `fairlead link test`.
+  if (error.code == ErrorCode::kClosing && !pending.peer_said_hello())
+    return log_info("{}: {}", config_.name, error.message);
   ++status_.refused;
   const std::string message = pending.peer() + ": " + error.message;
   status_.last_refused = LastError{error.code, message, transport_.kernel().unix_seconds()};

@@ -146,6 +146,7 @@ void PendingSession::process_records() {
         const auto alert = PostHandshake::alert(opened->data, opened->size);
         if (!alert) return fail(error_of(alert.error()));
         if (alert->is_close_notify()) {
+          if (!dialled_) return fail({ErrorCode::kClosing, peer_ + " tried the handshake only"});
           return fail({ErrorCode::kReset, peer_ + " closed the connection before it said HELLO; its log says why"});
         }
         return fail(error_of_alert(alert->description, "peer at " + peer_));

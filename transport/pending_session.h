@@ -78,6 +78,8 @@ class PendingSession {
 
   const Hello& peer_hello() const noexcept { return peer_hello_; }
 
+  bool peer_said_hello() const noexcept { return peer_hello_seen_; }
+
   const HandshakeResult& tls() const noexcept { return tls_; }
 
   Socket take_socket() noexcept { return std::move(socket_); }

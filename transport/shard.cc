@@ -6,6 +6,7 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 
+#include "transport/link_test.h"
 #include "transport/resolver.h"
 #include "transport/transport.h"
 
@@ -65,6 +66,7 @@ Shard::Shard(Kernel& kernel, const TransportOptions& options, unsigned index, Tr
       streams_(options.connections_per_shard_max),
       openings_(options.connections_per_shard_max),
       window_budget_bytes_(options.window_budget_bytes),
+      meters_(*this),
       vectors_(kVectorsPerTurn),
       messages_(kMessagesPerTurn) {
   dead_edges_.reserve(options.connections_per_shard_max);
@@ -83,7 +85,7 @@ bool Shard::turn(Duration wait_max) noexcept {
     timers_.arm(report_, now_ + kReportInterval);
   }
   const bool work_left = !dirty_edges_.empty() || !dirty_sessions_.empty() || !waiting_handshakes_.empty() ||
-                         (!starved_edges_.empty() && buffers_->lent() > 0);
+                         (!starved_edges_.empty() && buffers_->lent() > 0) || meters_.ready();
   ring_->enter(work_left ? Duration{} : std::min(wait_max, timers_.until_next(now_)));
   now_ = kernel_.now();
   ring_->handle_completions();
@@ -133,6 +135,7 @@ void Shard::flush_all() noexcept {
     edge.flush();
     if (vectors_used_ + kVectorsPerSend > kVectorsPerTurn || messages_used_ == kMessagesPerTurn) break;
   }
+  if (meters_.ready()) meters_.pump();
   while (!dirty_sessions_.empty()) {
     Session& session = dirty_sessions_.front();
     dirty_sessions_.pop_front();
@@ -172,6 +175,7 @@ void Shard::reap_dead() noexcept {
     std::erase_if(sessions_, [&](const auto& candidate) { return candidate.get() == session; });
   }
   ended_sessions_.clear();
+  if (!meters_.empty()) meters_.reap();
   if (some_closing_) reap_closed();
 }
 
@@ -189,7 +193,9 @@ void Shard::reap_removed() noexcept {
 }
 
 bool Shard::finished() noexcept {
-  if (!stopping_ || !sessions_.empty() || edges_.in_use() > 0 || !listeners_.empty()) return false;
+  if (!stopping_ || !sessions_.empty() || edges_.in_use() > 0 || !listeners_.empty() || !meters_.empty()) {
+    return false;
+  }
   if (event_read_.in_flight()) {
     ring_->cancel(event_read_);
     return false;
@@ -468,6 +474,7 @@ void Shard::stop() {
   if (stopping_) return;
   stopping_ = true;
   stop_accepting();
+  meters_.stop();
   for (const auto& session : sessions_)
     session->close();
   for (EdgeSocket& edge : all_edges_)
@@ -516,6 +523,10 @@ void Shard::report_going_away(Session& session) noexcept {
 
 void Shard::report_control(Session& session, std::vector<std::uint8_t> message) {
   transport_.report_control(index_, session.link(), session.id(), std::move(message));
+}
+
+void Shard::report_link_test(std::uint64_t test, std::uint64_t session_id, LinkTestFindings findings) {
+  transport_.report_link_test(index_, test, session_id, std::move(findings));
 }
 
 void Shard::on_report(Instant now) noexcept {

@@ -27,6 +27,7 @@
 #include "transport/forwarder.h"
 #include "transport/listener.h"
 #include "transport/mailbox.h"
+#include "transport/meters.h"
 #include "transport/opening.h"
 #include "transport/session.h"
 #include "transport/stream.h"
@@ -36,6 +37,7 @@
 
 namespace fairlead {
 
+struct LinkTestFindings;
 class Transport;
 
 // A connector as a shard knows it.
@@ -199,6 +201,10 @@ class Shard {
 
   Slab<Stream>& streams() noexcept { return streams_; }
 
+  Meters& meters() noexcept { return meters_; }
+
+  Session* find_session(std::uint64_t session_id) noexcept;
+
   // A client came in at a listener.
   void accept_client(Listener& listener, Socket socket) noexcept;
   // And may now be led to where `opening`, which is taken over, says.
@@ -269,6 +275,7 @@ class Shard {
   void report_moved(Session& session) noexcept;
   void report_going_away(Session& session) noexcept;
   void report_control(Session& session, std::vector<std::uint8_t> message);
+  void report_link_test(std::uint64_t test, std::uint64_t session_id, LinkTestFindings findings);
 
  private:
   struct KeyEntry {
@@ -300,7 +307,6 @@ class Shard {
   EdgeGroup& group_of_listener(std::uint32_t id);
   bool finished() noexcept;
   Session* session_for(std::span<const std::uint32_t> links) noexcept;
-  Session* find_session(std::uint64_t session_id) noexcept;
   // Takes the socket over, or returns null and leaves it to the caller, who knows how it has to end; where the group
   // has all that it may have, the reason is its news.
   EdgeSocket* make_edge(Socket& socket, EdgeGroup& group, KeyFigures& key) noexcept;
@@ -365,6 +371,7 @@ class Shard {
   std::vector<EdgeSocket*> dead_edges_;
   std::vector<Stream*> dead_streams_;
   std::vector<std::unique_ptr<TlsConnection>> dead_connections_;
+  Meters meters_;
 
   std::vector<iovec> vectors_;  // of this turn's sends
   std::vector<msghdr> messages_;

@@ -102,6 +102,8 @@ void Shard::open_client(const Route& route, Opening& opening, EdgeSocket& client
 
 ResetCode Shard::connect_stream(Stream& stream, const OpenFrame& open, Strategy strategy,
                                 std::uint32_t arrived_on) noexcept {
+  if (open.path.empty() && Meters::is_key(open.routing_key)) [[unlikely]]
+    return meters_.serve(stream, open.routing_key);
   if (!forwarder_) return ResetCode::kNoRoute;
   const RouteQuery query{.routing_key = open.routing_key,
                          .arrived_on = arrived_on,

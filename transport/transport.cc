@@ -280,6 +280,13 @@ void Transport::report_moved(unsigned shard, std::uint64_t session_id) {
   inbox(shard).post(make_task<Transport>([session_id](Transport& transport) { transport.session_moved(session_id); }));
 }
 
+void Transport::report_link_test(unsigned shard, std::uint64_t test, std::uint64_t session_id,
+                                 LinkTestFindings findings) {
+  inbox(shard).post(make_task<Transport>([test, session_id, findings = std::move(findings)](Transport& transport) {
+    transport.link_tests_.take(test, session_id, findings);
+  }));
+}
+
 void Transport::report_going_away(unsigned shard, std::uint32_t link) {
   inbox(shard).post(make_task<Transport>([link](Transport& transport) { transport.going_away(link); }));
 }

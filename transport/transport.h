@@ -27,6 +27,7 @@
 #include "transport/kernel_tls.h"
 #include "transport/link.h"
 #include "transport/link_record.h"
+#include "transport/link_tests.h"
 #include "transport/mailbox.h"
 #include "transport/pending_session.h"
 #include "transport/resolver.h"
@@ -134,6 +135,11 @@ class Transport {
   // Connects to a connector's server once, and tells its address and why it does not answer; empty: it does.
   using ServerTried = std::function<void(std::string server, std::string error, Duration took)>;
   void try_server(std::uint32_t connector, ServerTried done);
+  // Of the link with that name, or to the site of that name; and what came of it so far.
+  Result<std::uint64_t> begin_link_test(const std::string& name, const LinkTestPlan& plan);
+
+  std::optional<LinkTestReport> link_test(std::uint64_t test) const { return link_tests_.report(test); }
+
   void drain();
   // Whether every shard reported, after drain(), that it neither accepts nor carries anything.
   bool drained() const noexcept;
@@ -205,6 +211,7 @@ class Transport {
   void report_going_away(unsigned shard, std::uint32_t link);
   void report_control(unsigned shard, std::uint32_t link, std::uint64_t session, std::vector<std::uint8_t> message);
   void report_figures(unsigned shard, ShardReport report);
+  void report_link_test(unsigned shard, std::uint64_t test, std::uint64_t session_id, LinkTestFindings findings);
   void report_connect_failed(unsigned shard, std::uint32_t connector, int error);
   void hand_over_client(unsigned shard, std::uint32_t link, std::uint32_t listener, std::string_view routing_key,
                         Socket socket);
@@ -330,6 +337,7 @@ class Transport {
   std::vector<std::unique_ptr<Link>> links_;
   std::vector<std::unique_ptr<IncomingLink>> incoming_;
   std::vector<std::unique_ptr<TimedConnect>> server_trials_;
+  LinkTests link_tests_{*this};
   std::vector<ListenerEntry> listeners_;
   std::vector<ConnectorEntry> connectors_;
   std::vector<std::unique_ptr<HealthProbe>> ended_probes_;

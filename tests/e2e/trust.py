@@ -3,6 +3,7 @@ status and log of the side that accepts."""
 
 
 import datetime
+import json
 import signal
 
 import traffic
@@ -282,3 +283,84 @@ def strangers_do_not_disturb(context):
         except ConnectionResetError:
             pass
     expect(linked.east.process.alive(), "the gateway ended")
+
+
+def link_test(site, *words, ok=True):
+    done = site.command("link", "test", "to-east", "--time", "1", "-o", "json", *words, ok=ok, seconds=90)
+    return done.returncode, json.loads(done.stdout)
+
+
+@scenario(GROUP)
+def link_test_explains_the_handshake(context):
+    """`link test` names the step that fails and why: host, port, protocol, their certificate, ours."""
+    authority, client, server = bundles(context)
+    other = Authority(context, "other-ca")
+    linked = Linked(context, client, server)
+    west, east = linked.west, linked.east
+
+    def expect_failure(step, *words):
+        code, found = link_test(west, ok=False)
+        trial = found["handshakes"][0]
+        expect_equal((code, trial["step"]), (1, step), f"exit code and step; it says: {trial}")
+        message = trial["error"]["message"]
+        expect(all(word in message for word in words), lambda: f"it says: {message}")
+        shown = west.command("link", "test", "to-east", "--time", "1", ok=False, seconds=90).stdout.decode()
+        expect("FAILED" in shown and message in shown, lambda: f"the table says:\n{shown}")
+        context.note(f"{step}: {message}")
+        return found
+    found = expect_failure("connect", "refused")
+    expect("does not run" in found["error"], lambda: f"without a gateway: {found}")
+    web = Server(context, east.host, east.access_port, lambda connection: connection.sendall(b"HTTP/1.1 400 No\r\n"),
+                 address=context.network.east.address)
+    expect_failure("handshake", "HTTP/1.1 400 No")
+    web.close()
+    east.start()
+    west.add_credentials("client", {**client, "ca.crt": other.certificate})
+    expect_failure("handshake", "other-ca")
+    west.add_credentials("client", {**other.issue("west"), "ca.crt": authority.certificate})
+    found = expect_failure("verdict", "unknown_ca")
+    expect_equal(found["handshakes"][0]["chain"][0]["subject"], "east", "subject of the certificate")
+    east.wait_refusal("unknown CA")
+    refused = east.resource("RouterAccess", "links")["status"]["lastRefused"]
+    west.add_credentials("client", client)
+    code, found = link_test(west, ok=False)
+    trial = found["handshakes"][0]
+    expect_equal((code, trial["step"], found["ourCertificate"]["issuer"]), (1, "done", "test-ca"), f"result: {found}")
+    expect_equal((trial["tls"]["version"], trial["tls"]["alpn"]), ("TLSv1.3", "fairlead/1"), "TLS")
+    expect_equal(trial["chain"][0]["names"], [context.network.east.address], "names of the certificate")
+    wait_until("east to say what it was", lambda: "tried the handshake only" in east.log())
+    expect_equal(east.resource("RouterAccess", "links")["status"]["lastRefused"], refused, "a trial is no refusal")
+    west.add("Link", "to-east", {"tlsCredentials": "client", "endpoints": [
+        {"name": "inter-router", "host": "no-such-host.invalid", "port": str(east.access_port)}]})
+    expect_failure("resolve", "no-such-host.invalid")
+
+
+@scenario(GROUP)
+def link_test_measures_a_link(context):
+    """`link test` at the end that dials and at the other: round trips idle and under load, bytes that went each way."""
+    _, client, server = bundles(context)
+    linked = Linked(context, client, server).start()
+    linked.west.wait_link()
+    code, found = link_test(linked.west)
+    expect_equal((code, found["site"], found["handshakes"][0]["step"]), (0, "east", "done"), f"result: {found}")
+    for name in ("east", "to-east"):
+        shown = linked.west.command("link", "test", name, "--time", "1", seconds=90).stdout.decode()
+        expect(all(word in shown for word in ("Handshake with", "their certificate", "the other end accepts it",
+                                              "P99", "to east", "from east", "bit/s")), lambda: f"it shows:\n{shown}")
+    done = linked.east.command("link", "test", "west", "--time", "1", "-o", "json", seconds=90)
+    for result in (found, json.loads(done.stdout)):
+        for phase in ("idle", "upload", "download"):
+            samples = result["roundTrips"][phase]
+            ordered = [samples[f"{at}Microseconds"] for at in ("min", "p50", "p90", "p99", "max")]
+            expect(samples["samples"] >= 10 and ordered == sorted(ordered) and ordered[0] > 0, lambda: f"{result}")
+        for way in ("upload", "download"):
+            transfer = result["throughput"][way]
+            expect(transfer["bytes"] > 1_000_000 and transfer["seconds"] > 0.5, lambda: f"{result}")
+    counted = linked.west.link()["bytes"]
+    for way, where in (("upload", "out"), ("download", "in")):
+        expect(counted[where] > found["throughput"][way]["bytes"], lambda: f"the link carried {counted}: {found}")
+    shown = linked.east.command("link", "test", "west", "--time", "1", seconds=90).stdout.decode()
+    expect("The other end dials this link" in shown and "to west" in shown, lambda: f"it shows:\n{shown}")
+    refused = linked.west.command("link", "test", "nowhere", ok=False)
+    expect(refused.returncode == 1 and b"no link nowhere" in refused.stderr, f"it says: {refused}")
+    linked.expect_echo()

@@ -132,6 +132,7 @@ TEST_F(AdminTest, ChangesWhatIsAsked) {
 
 TEST_F(AdminTest, OnlyTheUserOfTheGatewayMayConnect) {
   struct stat found {};
+
   ASSERT_EQ(::stat(socket_.c_str(), &found), 0);
   EXPECT_EQ(found.st_mode & 0777, 0600U);
 }
@@ -153,6 +154,11 @@ TEST_F(AdminTest, BadRequestsAreToldSoAndCostNobodyElse) {
   says(ask("POST", "/v1/trace", std::string(1, '\xff')), 400, "no JSON object");
   says(ask("POST", "/v1/trace", R"({"routingKey": ["db"]})"), 400, "needs a routingKey");
   says(ask("POST", "/v1/trace", "{\"routingKey\": \"" + std::string(10'000, 'k') + "\"}"), 200, "no route");
+  says(ask("GET", "/v1/link-test"), 405, "takes POST");
+  says(ask("POST", "/v1/link-test"), 400, "needs the name");
+  says(ask("POST", "/v1/link-test", R"({"name": "to-east"})"), 404, "no link to-east");
+  for (const std::string seconds : {"0", "61", "-1", "1.5", "\"3\"", "null"})
+    says(ask("POST", "/v1/link-test", R"({"name": "x", "seconds": )" + seconds + "}"), 400, "from 1 to 60");
   says(ask("PUT", "/v1/log-level", R"({"level": "\u001b[2J"})"), 400, "\\u001b");
   says(ask("POST", "/v1/trace", "{\"routingKey\": \"" + std::string(100'000, 'k') + "\"}"), 413, "");
   EXPECT_TRUE(ask("nonsense\r\n\r\n").starts_with("HTTP/1.1 400 "));

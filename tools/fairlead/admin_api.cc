@@ -7,13 +7,13 @@
 #include <utility>
 #include <vector>
 
+#include "version.h"
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
 #include "router/site/metrics.h"
 #include "tools/fairlead/log_sink.h"
 #include "transport/base/log.h"
-#include "version.h"
 
 namespace fairlead {
 
@@ -53,6 +53,7 @@ constexpr std::array kEndpoints = std::to_array<Endpoint>({
     {"/v1/grants/", "GET, HEAD"},
     {"/v1/reload", "POST"},
     {"/v1/trace", "POST"},
+    {"/v1/link-test", "POST"},
     {"/v1/survey", "POST"},
 });
 
@@ -153,6 +154,98 @@ class SurveyStream final : public HttpStream {
   const std::uint64_t survey_;
 };
 
+std::string_view name_of(LinkTestPhase phase) {
+  constexpr std::array<std::string_view, kLinkTestPhases + 1> kNames = {"idle", "upload", "download", "done"};
+  return kNames[static_cast<std::size_t>(phase)];
+}
+
+// Sorts them.
+Json summary_of(std::vector<Duration>& samples) {
+  Json json = {{"samples", samples.size()}};
+  if (samples.empty()) return json;
+  std::ranges::sort(samples);
+  const auto at = [&](std::size_t permille) {
+    return static_cast<double>(samples[(samples.size() - 1) * permille / 1000].ns) / 1e3;
+  };
+  json["minMicroseconds"] = at(0);
+  json["p50Microseconds"] = at(500);
+  json["p90Microseconds"] = at(900);
+  json["p99Microseconds"] = at(990);
+  json["maxMicroseconds"] = at(1000);
+  return json;
+}
+
+Json to_json(const LinkTestTransfer& transfer) {
+  return {{"bytes", transfer.bytes},
+          {"seconds", static_cast<double>(transfer.took.ns) / 1e9},
+          {"bitsPerSecond", static_cast<std::uint64_t>(transfer.bits_per_second())}};
+}
+
+class LinkTestStream final : public HttpStream {
+ public:
+  LinkTestStream(Gateway& gateway, std::uint64_t test) : gateway_(gateway), test_(test) {}
+
+  bool advance(std::string& out) override {
+    auto report = gateway_.link_test(test_);
+    if (!report) {
+      out += to_line({{"error", "the test was forgotten: too many at a time"}});
+      return false;
+    }
+    if (!report->done) {
+      tell_progress(report->findings, out);
+      return true;
+    }
+    out += to_line({{"result", result_of(*report)}});
+    const std::optional<Error>& error = report->findings.error;
+    out += to_line(error ? Json{{"error", error->message}} : Json{{"done", true}});
+    return false;
+  }
+
+ private:
+  void tell_progress(const LinkTestFindings& findings, std::string& out) {
+    const bool upload = findings.phase == LinkTestPhase::kUpload;
+    const LinkTestTransfer& transfer = upload ? findings.upload : findings.download;
+    const Json progress = {{"phase", name_of(findings.phase)},
+                           {"seconds", static_cast<double>(findings.elapsed.ns) / 1e9},
+                           {"bitsPerSecond", static_cast<std::uint64_t>(transfer.bits_per_second())}};
+    if (progress != std::exchange(told_, progress)) out += to_line({{"progress", progress}});
+  }
+
+  static Json result_of(LinkTestReport& report) {
+    Json round_trips;
+    for (const LinkTestPhase phase : {LinkTestPhase::kIdle, LinkTestPhase::kUpload, LinkTestPhase::kDownload}) {
+      round_trips[std::string(name_of(phase))] =
+          summary_of(report.findings.round_trips[static_cast<std::size_t>(phase)]);
+    }
+    return {
+        {"link", report.link},
+        {"site", report.site},
+        {"sessions", report.sessions},
+        {"roundTrips", std::move(round_trips)},
+        {"throughput", {{"upload", to_json(report.findings.upload)}, {"download", to_json(report.findings.download)}}}};
+  }
+
+  Gateway& gateway_;
+  const std::uint64_t test_;
+  Json told_;
+};
+
+HttpAnswer begin_link_test(Gateway& gateway, const Json& body) {
+  constexpr std::int64_t kSecondsMax = 60;
+  const std::string name = text_of(body, "name");
+  if (name.empty()) return error_response(400, "link-test needs the name of a link, or of the site it leads to");
+  LinkTestPlan plan;
+  if (const auto seconds = body.find("seconds"); seconds != body.end()) {
+    if (!seconds->is_number_unsigned() || *seconds < 1 || *seconds > kSecondsMax) {
+      return error_response(400, fmt::format("seconds: needed is a whole number from 1 to {}", kSecondsMax));
+    }
+    plan.transfer = Duration::seconds(seconds->get<std::int64_t>());
+  }
+  const auto test = gateway.begin_link_test(name, plan);
+  if (test) return std::make_unique<LinkTestStream>(gateway, *test);
+  return error_response(test.error().code == ErrorCode::kNotFound ? 404 : 409, test.error().message);
+}
+
 HttpResponse health(const GatewayStatus& status) {
   return json_response({{"status", status.draining ? "draining" : "ok"}, {"connections", status.connections}},
                        status.draining ? 503 : 200);
@@ -222,6 +315,7 @@ HttpAnswer AdminApi::answer_post(const std::string& path, const Json& body) {
   if (path == "/v1/log-level") return set_level(body);
   if (path == "/v1/reload") return json_response(to_json(actions_.reload()));
   if (path == "/v1/survey") return std::make_unique<SurveyStream>(gateway_, gateway_.begin_survey());
+  if (path == "/v1/link-test") return begin_link_test(gateway_, body);
   const std::string key = text_of(body, "routingKey");
   if (key.empty()) return error_response(400, "trace needs a routingKey");
   return std::make_unique<TraceStream>(gateway_, gateway_.begin_trace(key));

@@ -17,6 +17,8 @@
 //   GET  /v1/grants/NAME           {"url", "code", "ca", "expirationTime"}: what `token issue` writes down
 //   POST /v1/trace                 {"routingKey"}: a probe on the way of the next connection; one line {"hop": {…}} for
 //                                  each router on the path, as its answer comes in, then {"done": true} or {"error"}
+//   POST /v1/link-test             {"name", "seconds"}: measures the link of that name, or to the site of that name;
+//                                  lines {"progress": {…}}, then {"result": {…}} and {"done": true} or {"error"}
 //   POST /v1/survey                one line {"site": {…}} for what each interior site measures, then {"done": true}
 //
 // Main thread only.

@@ -68,6 +68,7 @@ struct CommandLine {
   CheckArguments check;
   LinkGenerateArguments link_generate;
   LinkStatusArguments link_status;
+  LinkTestArguments link_test;
   NetworkStatusArguments network_status;
   RouteArguments route;
   TraceArguments trace;
@@ -95,6 +96,7 @@ struct CommandLine {
   CLI::App* link_command = nullptr;
   CLI::App* link_generate_command = nullptr;
   CLI::App* link_status_command = nullptr;
+  CLI::App* link_test_command = nullptr;
   CLI::App* network_command = nullptr;
   CLI::App* network_status_command = nullptr;
   CLI::App* route_command = nullptr;
@@ -204,6 +206,15 @@ void CommandLine::add_link() {
   link_status_command->add_option("NAME", link_status.name,
                                   "Only the links of this name or to this site, with all that is known of them");
   add_choice(*link_status_command, "-o,--output", link_status.format, kOutputFormats, "How to print it (table)");
+  link_test_command = link_command->add_subcommand(
+      "test", "Try the handshake of a link, and measure its round trips and throughput beside its traffic");
+  link_test_command->add_option("NAME", link_test.name, "The link, by its name or that of the site at its other end")
+      ->required();
+  link_test_command->add_option("--time", link_test.seconds, "How long to fill the link, each way")
+      ->capture_default_str()
+      ->check(CLI::Range(1U, 60U))
+      ->type_name("SECONDS");
+  add_choice(*link_test_command, "-o,--output", link_test.format, kOutputFormats, "How to print it (table)");
 }
 
 void CommandLine::add_network() {
@@ -435,6 +446,7 @@ CommandArguments selected(CommandLine& line) {
   if (line.check_command->parsed()) return std::move(line.check);
   if (line.link_generate_command->parsed()) return std::move(line.link_generate);
   if (line.link_status_command->parsed()) return std::move(line.link_status);
+  if (line.link_test_command->parsed()) return std::move(line.link_test);
   if (line.network_status_command->parsed()) return line.network_status;
   if (line.route_command->parsed()) return std::move(line.route);
   if (line.trace_command->parsed()) return std::move(line.trace);

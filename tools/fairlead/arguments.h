@@ -46,6 +46,12 @@ struct LinkStatusArguments {
   OutputFormat format = OutputFormat::kTable;
 };
 
+struct LinkTestArguments {
+  std::string name;
+  unsigned seconds = 3;  // each way
+  OutputFormat format = OutputFormat::kTable;
+};
+
 enum class NetworkFormat : std::uint8_t { kTable, kJson, kYaml, kDot, kSvg };
 
 struct NetworkStatusArguments {
@@ -159,12 +165,12 @@ struct DebugDumpArguments {
 struct VersionArguments {};
 
 using CommandArguments =
-    std::variant<RunArguments, CheckArguments, LinkGenerateArguments, LinkStatusArguments, NetworkStatusArguments,
-                 RouteArguments, TraceArguments, TokenIssueArguments, TokenRedeemArguments, ResourceStatusArguments,
-                 ResourceChangeArguments, SystemApplyArguments, SystemBundleArguments, SystemStartArguments,
-                 SystemStopArguments, SystemStatusArguments, SystemInstallArguments, SystemUninstallArguments,
-                 SystemLogLevelArguments, SystemReloadArguments, DebugCheckArguments, DebugDumpArguments,
-                 VersionArguments>;
+    std::variant<RunArguments, CheckArguments, LinkGenerateArguments, LinkStatusArguments, LinkTestArguments,
+                 NetworkStatusArguments, RouteArguments, TraceArguments, TokenIssueArguments, TokenRedeemArguments,
+                 ResourceStatusArguments, ResourceChangeArguments, SystemApplyArguments, SystemBundleArguments,
+                 SystemStartArguments, SystemStopArguments, SystemStatusArguments, SystemInstallArguments,
+                 SystemUninstallArguments, SystemLogLevelArguments, SystemReloadArguments, DebugCheckArguments,
+                 DebugDumpArguments, VersionArguments>;
 
 struct Arguments {
   CommonArguments common;

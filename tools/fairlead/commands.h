@@ -10,6 +10,7 @@ int run_gateway(const CommonArguments& common, const RunArguments& arguments);
 int check_resources(const CommonArguments& common, const CheckArguments& arguments);
 int print_generated_link(const CommonArguments& common, const LinkGenerateArguments& arguments);
 int print_link_status(const CommonArguments& common, const LinkStatusArguments& arguments);
+int test_link(const CommonArguments& common, const LinkTestArguments& arguments);
 int print_network_status(const CommonArguments& common, const NetworkStatusArguments& arguments);
 int print_route(const CommonArguments& common, const RouteArguments& arguments);
 int print_trace(const CommonArguments& common, const TraceArguments& arguments);

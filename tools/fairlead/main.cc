@@ -29,6 +29,7 @@ int run_command(const std::variant<fairlead::Arguments, int>& parsed) {
         if constexpr (std::is_same_v<Command, LinkStatusArguments>) {
           return print_link_status(arguments.common, command);
         }
+        if constexpr (std::is_same_v<Command, LinkTestArguments>) return test_link(arguments.common, command);
         if constexpr (std::is_same_v<Command, NetworkStatusArguments>) {
           return print_network_status(arguments.common, command);
         }
