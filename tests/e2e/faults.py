@@ -3,11 +3,12 @@
 import contextlib
 import os
 import signal
+import threading
 
 import traffic
 from harness import Failure, expect, expect_equal, need_program, scenario, wait_until
 from life import refuses, try_echo
-from sites import Pair
+from sites import Pair, Site
 from traffic import Background, Server
 
 GROUP = "faults"
@@ -109,6 +110,50 @@ def network_cut_amidst_bulk(context):
     for client in clients:
         client.close()
     pair.settle()
+
+
+@scenario(GROUP)
+def peers_that_vanish(context):
+    """A client or a server of another machine that is gone without a word: keepalive finds out where nothing is sent,
+    userTimeout where something is; the other end is reset."""
+    context.network.cut()  # tried before anything is built up: it may be impossible
+    context.network.mend()
+    here, there = context.network.west, context.network.east
+    site = Site(context, here, "west")
+    ports = {name: there.free_port() for name in ("asked", "unanswered")}
+    gone = threading.Event()
+    context.defer(gone.set)
+    servers = [Server(context, there, port, lambda _: gone.wait(120), address=there.address) for port in ports.values()]
+    ways = {}
+    for name, options in (("asked", {"keepalive": "1s"}), ("unanswered", {"keepalive": "0s", "userTimeout": "1s"})):
+        site.add_connector(name, port=ports[name], **{"host": there.address, **options})
+        ways[name] = site.add_listener(name)
+    local_port = site.add_connector("here")
+    from_there = here.free_port()
+    site.add("Listener", "here", {"routingKey": "here", "host": here.address, "port": from_there, "keepalive": "1s"})
+    site.start()
+    for name in (*ways, "here"):
+        site.wait_matched(name)
+    local = Server(context, here, local_port, lambda served: traffic.expect_reset(served, "its server"))
+    clients = {name: here.connect(port) for name, port in ways.items()}
+    away = there.connect(from_there, address=here.address)
+    away.sendall(b"hello")
+
+    def open_at(name):
+        return site.resource("Connector", name)["status"]["connections"]["open"]
+    for name, client in clients.items():
+        client.sendall(b"hello")
+        wait_until(f"{name} to be connected", lambda name=name: open_at(name) == 1)
+    wait_until("the client from there", lambda: open_at("here") == 1)
+    context.network.cut()
+    context.defer(context.network.mend)
+    clients["unanswered"].sendall(b"is anybody there?")
+    for name, client in clients.items():
+        traffic.expect_reset(client, f"the client of a server that vanished ({name})")
+    local.check(1)
+    away.close()
+    for each in servers:
+        each.close()
 
 
 @scenario(GROUP)

@@ -1,12 +1,15 @@
 """Configuration that changes while the gateway runs: what differs changes, all else goes on, and what is wrong changes
 nothing."""
 
+import contextlib
 import json
 import re
+import socket
+import subprocess
 import time
 
 import traffic
-from harness import expect, expect_equal, scenario, wait_until
+from harness import Skip, expect, expect_equal, need_program, scenario, wait_until
 from network import PORT_LAST
 from sites import Pair, Service
 from traffic import Background, Server, scaled
@@ -281,6 +284,39 @@ def wrong_input_changes_nothing(context):
     expect(out.startswith("Nothing changed. The last change, ") and "Listener other: added" in out, out)
     found = json.loads(west.command("system", "reload", "-o", "json").stdout)
     expect_equal(found["changes"], [], "changes as JSON")
+
+
+@scenario(GROUP)
+def status_on_a_full_disk(context):
+    """No room for the files of the status: traffic and changes go on, the log says why; with room again all is there."""
+    mount = need_program("mount")
+    pair = Pair(context, forward=1, backward=0).start()
+    west, service = pair.west, pair.forward[0]
+    server = Server(context, service.server, service.server_port, traffic.echo)
+    talk = Talk(context, service)
+    folder = west.root / "runtime" / "resources"
+    done = subprocess.run([mount, "-t", "tmpfs", "-o", "size=8k,mode=0755", "tmpfs", str(folder)], capture_output=True,
+                          check=False)
+    if done.returncode != 0:
+        raise Skip(f"no file system can be mounted here: {done.stderr.decode().strip()}")
+    context.defer(subprocess.run, ["umount", str(folder)])
+    filler = folder / "filler"
+    with contextlib.suppress(OSError), open(filler, "wb", buffering=0) as file:
+        while True:
+            file.write(b"x" * 4096)
+    port = west.host.free_port()
+    west.add("Listener", "another", {"routingKey": service.key, "host": west.host.local, "port": port})
+    wait_until("the listener to be open", lambda: connects(west.host, port))
+    with west.host.connect(port) as client:
+        traffic.echo_once(client, b"by the new one")
+    wait_until("the log to say why", lambda: "No space left" in west.log())
+    talk.check()
+    filler.unlink()
+    file = folder / "Listener-another.yaml"
+    wait_until("the status to be written", lambda: file.exists() and f"port: {port}" in file.read_text())
+    expect(len(west.log().splitlines()) < 200, "the log is filled with the same sentence")
+    talk.check()
+    server.close()
 
 
 @scenario(GROUP)

@@ -11,8 +11,9 @@ import struct
 import time
 
 import traffic
+from admin import metrics_of
 from harness import Skip, expect, expect_equal, need_program, scenario, wait_until
-from sites import Service
+from sites import Service, Site
 from traffic import Server, scaled
 
 GROUP = "ways"
@@ -43,6 +44,10 @@ class UnixServer(Server):
 
     def __init__(self, context, path, handler):
         super().__init__(context, self.Place(path), 0, handler)
+
+
+def connections_of_shards(context, site):
+    return [int(each) for each in re.findall(r"^fairlead_shard_connections{.*} (\d+)$", metrics_of(context, site), re.M)]
 
 
 def exchange(connection, size=scaled(8 * 1024 * 1024)):
@@ -96,6 +101,7 @@ def unix_sockets(context):
     clients = [unix_connect(way_in) for _ in range(16)]
     for client in clients:
         traffic.echo_once(client, b"word")
+    wait_until("both shards to have clients", lambda: all(each > 0 for each in connections_of_shards(context, pair.west)))
     for client in clients:
         client.close()
     # Nobody serves the key any more: whoever connects knows at once.
@@ -182,6 +188,41 @@ def ipv6_everywhere(context):
         exchange(client)
     wait_until("the header", lambda: here in [each[0] for each in seen if each])
     expect((here, ("::1", port)) in seen, f"{seen}")
+    server.close()
+
+
+@scenario(GROUP)
+def sites_over_ipv6(context):
+    """Two sites with nothing but IPv6 between them: a token over it, the link, traffic, metrics, and a link test."""
+    need_program("curl")
+    here = context.network.west
+    try:
+        with contextlib.closing(here.socket(socket.AF_INET6)) as probe:
+            probe.bind(("::1", 0))
+    except OSError as error:
+        raise Skip(f"this machine has no IPv6: {error}") from None
+    east, west = Site(context, here, "east"), Site(context, here, "west")
+    port, metrics = here.free_port(), here.free_port()
+    east.add("RouterAccess", "links", {"bindHost": "::1", "subjectAlternativeNames": ["::1"], "roles": [
+        {"name": "inter-router", "port": port}]})
+    east.add("Site", "east", {"grantServer": {"port": here.free_port(), "bindHost": "::1"},
+                              "metrics": {"host": "::1", "port": metrics}})
+    server = Server(context, here, east.add_connector("db", host="::1"), traffic.echo, address="::1")
+    way_in = west.add_listener("db", host="::1")
+    east.start()
+    west.start()
+    token = context.path("token.yaml")
+    east.command("token", "issue", "--host", "::1", "--name", "six", str(token))
+    expect("https://[::1]:" in token.read_text(), token.read_text())
+    west.command("token", "redeem", str(token))
+    west.wait_matched("db")
+    with here.connect(way_in, address="::1") as client:
+        exchange(client)
+    expect_equal(west.link()["url"], f"[::1]:{port}", "address of the link")
+    tested = json.loads(west.command("link", "test", "six", "--time", "1", "-o", "json", seconds=90).stdout)
+    expect_equal((tested["handshakes"][0]["step"], tested["handshakes"][0]["address"]), ("done", f"[::1]:{port}"), "trial")
+    told = context.run(["curl", "--silent", "--fail", f"http://[::1]:{metrics}/metrics"], host=here).stdout.decode()
+    expect("fairlead_link_up" in told, told)
     server.close()
 
 
