@@ -288,7 +288,7 @@ def wrong_input_changes_nothing(context):
 
 @scenario(GROUP)
 def status_on_a_full_disk(context):
-    """No room for the files of the status: traffic and changes go on, the log says why; with room all is there again."""
+    """No room for the files of the status: traffic and changes go on, the log says why; with room all is there."""
     mount = need_program("mount")
     pair = Pair(context, forward=1, backward=0).start()
     west, service = pair.west, pair.forward[0]
