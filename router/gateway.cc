@@ -191,6 +191,10 @@ std::optional<LinkTestReport> Gateway::link_test(std::uint64_t id) const {
   return impl_->transport->on_control([&](Transport& transport) { return transport.link_test(id); });
 }
 
+void Gateway::end_link_test(std::uint64_t id) {
+  impl_->transport->on_control([&](Transport& transport) { transport.end_link_test(id); });
+}
+
 int Gateway::status_fd() const {
   return impl_->transport->status_fd();
 }

@@ -76,6 +76,8 @@ class Gateway {
   // Measures a link that is up, by its name or that of the site at its other end, and returns the test's id.
   Result<std::uint64_t> begin_link_test(const std::string& name, const LinkTestPlan& plan);
   std::optional<LinkTestReport> link_test(std::uint64_t id) const;
+  // Before its time.
+  void end_link_test(std::uint64_t id);
 
   // Stops accepting and tells peers to open no more streams; streams that are open go on.
   void drain();

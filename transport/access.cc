@@ -75,21 +75,27 @@ void Access::pending_ready(PendingSession& pending) {
 }
 
 void Access::pending_failed(PendingSession& pending, const Error& error) {
-  // It said so in order: `fairlead link test`.
-  if (error.code == ErrorCode::kClosing && !pending.peer_said_hello())
-    return log_info("{}: {}", config_.name, error.message);
-  ++status_.refused;
+  // Who said so in order (`fairlead link test`) was not refused.
+  const bool trial = error.code == ErrorCode::kClosing && !pending.peer_said_hello();
   const std::string message = pending.peer() + ": " + error.message;
-  status_.last_refused = LastError{error.code, message, transport_.kernel().unix_seconds()};
-  transport_.mark_status_changed();
+  if (!trial) {
+    ++status_.refused;
+    status_.last_refused = LastError{error.code, message, transport_.kernel().unix_seconds()};
+    transport_.mark_status_changed();
+  }
   LogLimit& limit = log_limits_[error.code];
   if (transport_.now() < limit.next) {
     ++limit.unlogged;
     return;
   }
   limit.next = transport_.now() + kLogInterval;
-  log_warning("{}: refused a link from {}{}", config_.name, message,
-              limit.unlogged > 0 ? " (and " + std::to_string(limit.unlogged) + " others before)" : "");
+  const std::string others =
+      limit.unlogged > 0 ? " (and " + std::to_string(limit.unlogged) + " others before)" : "";
+  if (trial) {
+    log_info("{}: no link from {}{}", config_.name, message, others);
+  } else {
+    log_warning("{}: refused a link from {}{}", config_.name, message, others);
+  }
   limit.unlogged = 0;
 }
 

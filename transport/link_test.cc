@@ -15,9 +15,9 @@ std::string why_lost(ResetCode code) {
     case ResetCode::kLinkLost:
       return "the link was lost during the test";
     case ResetCode::kLimit:
-      return "no memory, or no stream, was left for the test at one of the ends";
+      return "one of the ends has no memory left for the test, or is being tested by too many";
     case ResetCode::kClosing:
-      return "the other end leaves";
+      return "the link is being closed";
     case ResetCode::kNone:
     case ResetCode::kConnectRefused:
     case ResetCode::kConnectTimeout:
@@ -39,7 +39,7 @@ LinkTestRun::LinkTestRun(Shard& shard, std::uint64_t test, std::uint64_t session
 
 void LinkTestRun::end() noexcept {
   if (done()) return;
-  findings_.error = Error{ErrorCode::kClosing, "this end leaves"};
+  findings_.error = Error{ErrorCode::kClosing, "the test was ended"};
   finish();
 }
 
@@ -116,8 +116,11 @@ void LinkTestRun::advance_upload(Instant now) {
   // The answer took its way back as well.
   const auto& idle = findings_.round_trips[0];
   const Duration way = idle.empty() ? Duration{} : *std::ranges::min_element(idle);
-  findings_.upload = {source_->answer(), source_->answered_at() - source_->began() - way};
-  if (!source_->answered()) findings_.error = Error{ErrorCode::kProtocol, "the other end did not say what it got"};
+  if (!source_->answered() || source_->answer() > source_->bytes() || source_->answered_at() < stopped_) {
+    findings_.error = Error{ErrorCode::kProtocol, "the other end did not say what it got, or nonsense"};
+  } else {
+    findings_.upload = {source_->answer(), source_->answered_at() - source_->began() - way};
+  }
   std::exchange(source_, nullptr)->release();
   sink_ = open<MeterSink>(MeterService::kChargen);
   enter(LinkTestPhase::kDownload, now);
@@ -136,7 +139,7 @@ void LinkTestRun::advance_download(Instant now) {
 
 void LinkTestRun::check_patience(Instant since, Instant now, const char* what) {
   if (now - since < kPatience) return;
-  findings_.error = Error{ErrorCode::kTimeout, std::string("the other end ") + what + " within 10 s"};
+  findings_.error = Error{ErrorCode::kTimeout, std::string("the other end ") + what + " within 60 s"};
 }
 
 void LinkTestRun::take_round_trips() {

@@ -51,7 +51,7 @@ struct LinkTestFindings {
 class LinkTestRun {
  public:
   // How long the other end may take to confirm what it got, or to stop.
-  static constexpr Duration kPatience = Duration::seconds(10);
+  static constexpr Duration kPatience = Duration::seconds(60);
 
   LinkTestRun(Shard& shard, std::uint64_t test, std::uint64_t session_id, const LinkTestPlan& plan);
   LinkTestRun(const LinkTestRun&) = delete;
@@ -61,6 +61,8 @@ class LinkTestRun {
   void start() noexcept;
   // Before its time: the shard stops.
   void end() noexcept;
+
+  std::uint64_t test() const noexcept { return test_; }
 
   // It told so; to be destroyed.
   bool done() const noexcept { return findings_.phase == LinkTestPhase::kDone; }

@@ -46,6 +46,13 @@ Result<std::uint64_t> LinkTests::begin(const LinkRecord& record, const LinkTestP
   return id;
 }
 
+void LinkTests::end(std::uint64_t test) {
+  const auto at = tests_.find(test);
+  if (at == tests_.end() || at->second.done()) return;
+  for (const auto& shard : transport_.shards())
+    shard->mailbox().post(make_task<Shard>([test](Shard& target) { target.meters().end_test(test); }));
+}
+
 void LinkTests::take(std::uint64_t test, std::uint64_t session_id, LinkTestFindings findings) {
   const auto at = tests_.find(test);
   if (at != tests_.end()) at->second.parts[session_id] = std::move(findings);
@@ -75,24 +82,27 @@ std::optional<LinkTestReport> LinkTests::report(std::uint64_t test) const {
 // ---- which link
 
 Result<std::uint64_t> Transport::begin_link_test(const std::string& name, const LinkTestPlan& plan) {
+  if (draining_) return fail(ErrorCode::kClosing, "the gateway is being stopped: it opens no streams any more");
   if (Link* link = find_link(name); link != nullptr) return link_tests_.begin(link->record(), plan);
-  std::vector<LinkRecord*> found;
-  const auto consider = [&](LinkRecord& record) {
+  std::vector<const LinkRecord*> up, down;
+  const auto consider = [&](const LinkRecord& record) {
     const LinkStatus& status = record.status;
-    if (record.up && (status.name == name || status.remote_site_name == name)) found.push_back(&record);
+    const bool meant = status.name == name || status.remote_site_name == name || status.url == name;
+    if (meant && !record.going_away) (record.up ? up : down).push_back(&record);
   };
   for (const auto& link : links_)
     consider(link->record());
   for (const auto& link : incoming_)
     consider(link->record);
-  if (found.empty())
-    return fail(ErrorCode::kNotFound, "there is no link " + name + ", and none to a site of that name");
+  const std::vector<const LinkRecord*>& found = up.empty() ? down : up;
+  if (found.empty()) return fail(ErrorCode::kNotFound, "there is no link " + name + ", and none to a site of that name");
   if (found.size() == 1) return link_tests_.begin(*found.front(), plan);
-  std::string sites;
-  for (const LinkRecord* record : found)
-    sites += (sites.empty() ? "" : ", ") + record->status.name + " to " + record->status.remote_site_name;
-  return fail(ErrorCode::kDuplicate,
-              name + " may mean several links (" + sites + "): name the site, or the link, of one");
+  std::string links;
+  for (const LinkRecord* record : found) {
+    const LinkStatus& status = record->status;
+    links += (links.empty() ? "" : ", ") + status.name + " with " + status.remote_site_name + " at " + status.url;
+  }
+  return fail(ErrorCode::kDuplicate, name + " may be several links (" + links + "): name its site or address");
 }
 
 }  // namespace fairlead

@@ -36,6 +36,8 @@ class LinkTests {
 
   // One at a time for a link, which must be up.
   Result<std::uint64_t> begin(const LinkRecord& record, const LinkTestPlan& plan);
+  // Before its time; its findings say so.
+  void end(std::uint64_t test);
   void take(std::uint64_t test, std::uint64_t session_id, LinkTestFindings findings);
   // Nothing if it is not known, or forgotten.
   std::optional<LinkTestReport> report(std::uint64_t test) const;

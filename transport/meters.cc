@@ -32,25 +32,26 @@ std::string_view routing_key_of(MeterService service) noexcept {
 
 // ---- MeterEnd
 
+MeterEnd::MeterEnd(Shard& shard) noexcept : shard_(shard), moved_at_(shard.now()) {}
+
 void MeterEnd::grant(std::uint64_t bytes) noexcept {
   room_ += bytes;
   mark_dirty();
 }
 
 void MeterEnd::abort(ResetCode code) noexcept {
-  lost_ = code;
+  if (!over()) lost_ = code;
   sent_fin_ = received_fin_ = true;
 }
 
+// The stream parts the two once it has sent all that it holds: until then this end counts.
 void MeterEnd::finish() noexcept {
   received_fin_ = true;
-  part_when_over();
 }
 
 void MeterEnd::stop() noexcept {
   if (std::exchange(sent_fin_, true)) return;
   if (peer_ != nullptr) peer_->finish();
-  part_when_over();
 }
 
 void MeterEnd::release() noexcept {
@@ -58,12 +59,13 @@ void MeterEnd::release() noexcept {
   stop();
 }
 
-void MeterEnd::give_up() noexcept {
-  abort_peer(ResetCode::kLimit);
-  abort(ResetCode::kLimit);
+void MeterEnd::give_up(ResetCode code) noexcept {
+  abort_peer(code);
+  abort(code);
 }
 
 void MeterEnd::send(Slice bytes) noexcept {
+  moved_at_ = shard_.now();
   room_ -= bytes.size();
   peer_->deliver(std::move(bytes));
 }
@@ -72,23 +74,19 @@ void MeterEnd::mark_dirty() noexcept {
   shard_.meters().mark_dirty(*this);
 }
 
-// What was sent still leaves: the stream does not need us for that.
-void MeterEnd::part_when_over() noexcept {
-  if (over()) part();
+void MeterEnd::took(std::uint64_t bytes) noexcept {
+  moved_at_ = shard_.now();
+  if (peer_ != nullptr) peer_->grant(bytes);
 }
 
 // ---- MeterSource
-
-MeterSource::~MeterSource() {
-  if (block_ != nullptr) BlockPool::release(block_);
-}
 
 void MeterSource::deliver(Slice bytes) noexcept {
   const std::size_t taken = std::min<std::size_t>(bytes.size(), answer_.size() - answer_size_);
   std::memcpy(answer_.data() + answer_size_, bytes.data(), taken);
   answer_size_ += taken;
   if (taken > 0 && answered()) answered_at_ = shard_.now();
-  if (peer_ != nullptr) peer_->grant(bytes.size());
+  took(bytes.size());
 }
 
 void MeterSource::finish() noexcept {
@@ -98,14 +96,14 @@ void MeterSource::finish() noexcept {
 
 void MeterSource::pump() noexcept {
   if (room() == 0) return;
-  if (block_ == nullptr) block_ = shard_.edge_pool().take();
-  if (block_ == nullptr) return give_up();
+  Block* const payload = shard_.meters().payload();
+  if (payload == nullptr) return give_up(ResetCode::kLimit);
   if (bytes_ == 0) began_ = shard_.now();
-  const std::uint64_t most = block_->capacity - kHeadroom - 1;
+  const std::uint64_t most = payload->capacity - kHeadroom - 1;
   while (room() > 0) {
     const auto size = static_cast<std::uint32_t>(std::min(room(), most));
     bytes_ += size;
-    send(Slice::share(block_, block_->data() + kHeadroom, size));
+    send(Slice::share(payload, payload->data() + kHeadroom, size));
   }
 }
 
@@ -118,7 +116,7 @@ std::uint64_t MeterSource::answer() const noexcept {
 void MeterSink::deliver(Slice bytes) noexcept {
   if (bytes_ == 0) began_ = shard_.now();
   bytes_ += bytes.size();
-  if (peer_ != nullptr) peer_->grant(bytes.size());
+  took(bytes.size());
 }
 
 void MeterSink::finish() noexcept {
@@ -140,7 +138,7 @@ void MeterSink::pump() noexcept {
 // ---- MeterEcho
 
 void MeterEcho::deliver(Slice bytes) noexcept {
-  if (bytes.size() > held_bytes_.size() - size_) return give_up();
+  if (bytes.size() > held_bytes_.size() - size_) return give_up(ResetCode::kLimit);
   std::memcpy(held_bytes_.data() + size_, bytes.data(), bytes.size());
   size_ += bytes.size();
   mark_dirty();
@@ -156,11 +154,11 @@ void MeterEcho::pump() noexcept {
   const auto size = static_cast<std::uint32_t>(std::min<std::uint64_t>(size_, room()));
   if (size > 0) {
     Slice slice = shard_.copy_small(std::span(held_bytes_).first(size));
-    if (slice.empty()) return give_up();
+    if (slice.empty()) return give_up(ResetCode::kLimit);
     std::memmove(held_bytes_.data(), held_bytes_.data() + size, size_ - size);
     size_ -= size;
     send(std::move(slice));
-    if (peer_ != nullptr) peer_->grant(size);
+    took(size);
   }
   if (fin_due_ && size_ == 0) stop();
 }
@@ -176,12 +174,13 @@ void MeterProbe::deliver(Slice bytes) noexcept {
     partial_ += part;
     if (partial_ < kMessageBytes) break;
     partial_ = 0;
-    if (under_way_ > 0) --under_way_;
+    if (under_way_ == 0) return give_up(ResetCode::kProtocol);  // more than was sent
+    --under_way_;
     const auto sent = wire::load<std::uint64_t>(message_.data());
     const Duration sample{static_cast<std::int64_t>(static_cast<std::uint64_t>(shard_.now().ns) - sent)};
     if (sample >= Duration{} && sample < Duration::seconds(60)) round_trips_.push_back(sample);
   }
-  if (peer_ != nullptr) peer_->grant(size);
+  took(size);
 }
 
 void MeterProbe::probe() noexcept {
@@ -204,24 +203,42 @@ void MeterProbe::pump() noexcept {
 
 Meters::Meters(Shard& shard) noexcept : shard_(shard) {}
 
-Meters::~Meters() = default;
+Meters::~Meters() {
+  if (payload_ != nullptr) BlockPool::release(payload_);
+}
+
+Block* Meters::payload() noexcept {
+  if (payload_ == nullptr) {
+    payload_ = shard_.edge_pool().take();
+    // It may hold what an application sent.
+    if (payload_ != nullptr) std::memset(payload_->data(), 0, payload_->capacity);
+  }
+  return payload_;
+}
 
 bool Meters::is_key(std::string_view routing_key) noexcept {
   return routing_key.starts_with(kKeyPrefix);
 }
 
-MeterEnd& Meters::keep(std::unique_ptr<MeterEnd> end) {
+void Meters::keep(std::unique_ptr<MeterEnd> end) {
   ends_.push_back(std::move(end));
-  return *ends_.back();
+  if (!idle_.armed()) shard_.timers().arm(idle_, shard_.now() + kIdleMax);
 }
 
 ResetCode Meters::serve(Stream& stream, std::string_view routing_key) noexcept {
-  if (ends_.size() >= kServedMax) return ResetCode::kLimit;
+  const Session& session = stream.session();
+  std::size_t of_session = 0, of_all = 0;
+  for (const auto& end : ends_) {
+    if (end->served() == &session) ++of_session;
+    if (end->served() != nullptr) ++of_all;
+  }
+  if (of_session >= kServedOfSessionMax || of_all >= kServedMax) return ResetCode::kLimit;
   std::unique_ptr<MeterEnd> end;
   if (routing_key == routing_key_of(MeterService::kEcho)) end = std::make_unique<MeterEcho>(shard_);
   if (routing_key == routing_key_of(MeterService::kDiscard)) end = std::make_unique<MeterSink>(shard_);
   if (routing_key == routing_key_of(MeterService::kChargen)) end = std::make_unique<MeterSource>(shard_);
   if (end == nullptr) return ResetCode::kNoRoute;
+  end->serve_for(session);
   Channel::pair(stream, *end);
   keep(std::move(end));
   stream.opened();
@@ -231,7 +248,8 @@ ResetCode Meters::serve(Stream& stream, std::string_view routing_key) noexcept {
 
 ResetCode Meters::open(std::uint64_t session_id, MeterService service, std::unique_ptr<MeterEnd> end) noexcept {
   Session* const session = shard_.find_session(session_id);
-  if (session == nullptr || !session->takes_streams()) return ResetCode::kLinkLost;
+  if (session == nullptr) return ResetCode::kLinkLost;
+  if (!session->takes_streams()) return ResetCode::kClosing;
   const StreamName name{shard_.options().incarnation, ++next_number_};
   Stream* const stream = session->open_stream({name, 1, {}, routing_key_of(service), {}}, 0);
   if (stream == nullptr) return ResetCode::kLimit;
@@ -246,9 +264,22 @@ void Meters::begin(std::unique_ptr<LinkTestRun> run) {
   runs_.back()->start();
 }
 
+void Meters::end_test(std::uint64_t test) noexcept {
+  for (const auto& run : runs_) {
+    if (run->test() == test) run->end();
+  }
+}
+
 void Meters::stop() noexcept {
   for (const auto& run : runs_)
     run->end();
+}
+
+void Meters::on_idle(Instant now) noexcept {
+  for (const auto& end : ends_) {
+    if (end->served() != nullptr && !end->over() && now - end->moved_at() >= kIdleMax) end->give_up(ResetCode::kIdle);
+  }
+  if (!ends_.empty()) shard_.timers().arm(idle_, now + kIdleMax / 4);
 }
 
 void Meters::mark_dirty(MeterEnd& end) noexcept {
@@ -267,9 +298,11 @@ void Meters::pump() noexcept {
 }
 
 void Meters::reap() noexcept {
-  if (empty()) return;
   std::erase_if(runs_, [](const auto& run) { return run->done(); });
-  std::erase_if(ends_, [](const auto& end) { return end->over() && !end->held(); });
+  std::erase_if(ends_, [](const auto& end) { return end->gone(); });
+  if (!ends_.empty()) return;
+  idle_.cancel();
+  if (payload_ != nullptr) BlockPool::release(std::exchange(payload_, nullptr));
 }
 
 }  // namespace fairlead

@@ -21,11 +21,13 @@
 
 #include "transport/base/time.h"
 #include "transport/channel.h"
+#include "transport/uring/timers.h"
 #include "transport/wire/frame.h"
 
 namespace fairlead {
 
 class Meters;
+class Session;
 class Shard;
 class Stream;
 
@@ -49,8 +51,11 @@ class MeterEnd : public Channel,
   // No more is sent; it is over once the far end says the same.
   void stop() noexcept;
 
-  // Both directions are over, or the stream was lost.
+  // Both directions are over, or the stream was lost. What was sent may still wait in the stream.
   bool over() const noexcept { return sent_fin_ && received_fin_; }
+
+  // Nobody needs it any more.
+  bool gone() const noexcept { return over() && peer_ == nullptr && !held_; }
 
   // Why the stream was lost; kNone: it was not.
   ResetCode lost() const noexcept { return lost_; }
@@ -60,10 +65,18 @@ class MeterEnd : public Channel,
   // Nobody looks at it any more: it stops, and goes once it is over.
   void release() noexcept;
 
-  bool held() const noexcept { return held_; }
+  // When bytes last came or went.
+  Instant moved_at() const noexcept { return moved_at_; }
+
+  // For a peer: of that session. Compared, and nothing else.
+  void serve_for(const Session& session) noexcept { served_ = &session; }
+
+  const Session* served() const noexcept { return served_; }
+
+  void give_up(ResetCode code) noexcept;
 
  protected:
-  explicit MeterEnd(Shard& shard) noexcept : shard_(shard) {}
+  explicit MeterEnd(Shard& shard) noexcept;
 
   void finish() noexcept override;
   // At most room().
@@ -71,29 +84,27 @@ class MeterEnd : public Channel,
 
   std::uint64_t room() const noexcept { return peer_ != nullptr && !sent_fin_ ? room_ : 0; }
 
+  // So many bytes came: makes room for as many.
+  void took(std::uint64_t bytes) noexcept;
   // There is something to send.
   void mark_dirty() noexcept;
-  // For want of memory, or because the far end asks for too much.
-  void give_up() noexcept;
 
   Shard& shard_;
 
  private:
-  void part_when_over() noexcept;
-
   std::uint64_t room_ = 0;
   bool sent_fin_ = false;
   bool received_fin_ = false;
   bool held_ = false;
   ResetCode lost_ = ResetCode::kNone;
+  Instant moved_at_;
+  const Session* served_ = nullptr;
 };
 
 // Gives as much as it may, from when it is granted room until stop() or FIN.
 class MeterSource final : public MeterEnd {
  public:
   explicit MeterSource(Shard& shard) noexcept : MeterEnd(shard) {}
-
-  ~MeterSource() override;
 
   void deliver(Slice bytes) noexcept override;
   void finish() noexcept override;
@@ -112,7 +123,6 @@ class MeterSource final : public MeterEnd {
   std::uint64_t answer() const noexcept;
 
  private:
-  Block* block_ = nullptr;  // sent again and again; what is in it has no meaning
   std::uint64_t bytes_ = 0;
   Instant began_{};
   Instant answered_at_{};
@@ -142,7 +152,7 @@ class MeterSink final : public MeterEnd {
 // Gives back what it gets. It holds little: who sends more than it may give back is reset.
 class MeterEcho final : public MeterEnd {
  public:
-  static constexpr std::uint32_t kHeldMax = 4096;
+  static constexpr std::uint32_t kHeldMax = 2048;
 
   explicit MeterEcho(Shard& shard) noexcept : MeterEnd(shard) {}
 
@@ -161,7 +171,7 @@ class MeterProbe final : public MeterEnd {
  public:
   static constexpr std::uint32_t kMessageBytes = 64;
   // Under way; together no more than an echo holds.
-  static constexpr std::uint32_t kUnderWayMax = MeterEcho::kHeldMax / kMessageBytes / 2;
+  static constexpr std::uint32_t kUnderWayMax = MeterEcho::kHeldMax / kMessageBytes;
 
   explicit MeterProbe(Shard& shard) noexcept : MeterEnd(shard) {}
 
@@ -187,8 +197,11 @@ class LinkTestRun;
 // Those of a shard.
 class Meters {
  public:
-  // For peers, who may each open thousands of streams.
-  static constexpr std::size_t kServedMax = 64;
+  // For peers, who may each open thousands of streams: in all, and of one session. A test takes two.
+  static constexpr std::size_t kServedMax = 256;
+  static constexpr std::size_t kServedOfSessionMax = 4;
+  // Of those, how long one may stand still.
+  static constexpr Duration kIdleMax = Duration::seconds(60);
 
   explicit Meters(Shard& shard) noexcept;
   ~Meters();
@@ -203,8 +216,16 @@ class Meters {
   ResetCode open(std::uint64_t session_id, MeterService service, std::unique_ptr<MeterEnd> end) noexcept;
 
   void begin(std::unique_ptr<LinkTestRun> run);
+  // Ends the runs of a test, or of all.
+  void end_test(std::uint64_t test) noexcept;
   // Tests end; what is served ends with its sessions.
   void stop() noexcept;
+
+  // Streams that end here.
+  std::size_t count() const noexcept { return ends_.size(); }
+
+  // What sources send, again and again: a block of nothing but zeros. Null: no memory.
+  Block* payload() noexcept;
 
   // Whether pump() has something to do.
   bool ready() const noexcept { return !dirty_.empty(); }
@@ -217,13 +238,17 @@ class Meters {
   void reap() noexcept;
 
  private:
-  MeterEnd& keep(std::unique_ptr<MeterEnd> end);
+  void keep(std::unique_ptr<MeterEnd> end);
+  void on_idle(Instant now) noexcept;
 
   Shard& shard_;
+  Block* payload_ = nullptr;
   std::uint64_t next_number_ = 0;
   std::vector<std::unique_ptr<MeterEnd>> ends_;
   std::vector<std::unique_ptr<LinkTestRun>> runs_;
   boost::intrusive::list<MeterEnd, boost::intrusive::constant_time_size<false>> dirty_;
+
+  TimerOf<&Meters::on_idle> idle_{*this};
 };
 
 }  // namespace fairlead

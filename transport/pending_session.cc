@@ -123,6 +123,12 @@ void PendingSession::queue_go_away(const Error& error) {
   queue_frame(std::move(frame));
 }
 
+void PendingSession::queue_close_notify() {
+  const std::size_t at = queued_.size();
+  queued_.resize(at + kAlertRecord);
+  sealer_->close_notify(queued_.data() + at);
+}
+
 void PendingSession::process_records() {
   while (state_ == State::kHello && !peer_hello_seen_) {
     const auto length = RecordOpener::peek(received_.data(), received_.size());
@@ -146,7 +152,10 @@ void PendingSession::process_records() {
         const auto alert = PostHandshake::alert(opened->data, opened->size);
         if (!alert) return fail(error_of(alert.error()));
         if (alert->is_close_notify()) {
-          if (!dialled_) return fail({ErrorCode::kClosing, peer_ + " tried the handshake only"});
+          if (!dialled_) {
+            queue_close_notify();  // its certificate is good enough
+            return fail({ErrorCode::kClosing, "it tried the handshake only"});
+          }
           return fail({ErrorCode::kReset, peer_ + " closed the connection before it said HELLO; its log says why"});
         }
         return fail(error_of_alert(alert->description, "peer at " + peer_));

@@ -117,6 +117,7 @@ class PendingSession {
   void finish_handshake();
   void queue_frame(std::vector<std::uint8_t> frame);
   void queue_hello();
+  void queue_close_notify();
   void queue_go_away(const Error& error);
   void process_records();
   void process_hello(const RecordOpener::Opened& opened);

@@ -466,6 +466,7 @@ void Shard::stop_accepting() {
 }
 
 void Shard::go_away() {
+  meters_.stop();
   for (const auto& session : sessions_)
     session->go_away(ResetCode::kClosing);
 }
@@ -549,7 +550,7 @@ void Shard::on_report(Instant now) noexcept {
   report.turns = turns_;
   report.ring = ring_->counters();
   report.edges_open = edges_.in_use();
-  report.streams_open = streams_.in_use();
+  report.streams_open = streams_.in_use() - static_cast<std::uint32_t>(meters_.count());
   report.accepting = !listeners_.empty();
   transport_.report_figures(index_, std::move(report));
 }

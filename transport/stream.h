@@ -58,6 +58,8 @@ class Stream final
 
   StreamId id() const noexcept { return id_; }
 
+  const Session& session() const noexcept { return *session_; }
+
   const StreamName& name() const noexcept { return name_; }
 
   bool over() const noexcept { return state_.over(); }

@@ -140,6 +140,8 @@ class Transport {
 
   std::optional<LinkTestReport> link_test(std::uint64_t test) const { return link_tests_.report(test); }
 
+  void end_link_test(std::uint64_t test) { link_tests_.end(test); }
+
   void drain();
   // Whether every shard reported, after drain(), that it neither accepts nor carries anything.
   bool drained() const noexcept;

@@ -302,14 +302,19 @@ def link_test_explains_the_handshake(context):
         code, found = link_test(west, ok=False)
         trial = found["handshakes"][0]
         expect_equal((code, trial["step"]), (1, step), f"exit code and step; it says: {trial}")
-        message = trial["error"]["message"]
+        message = trial["error"]
         expect(all(word in message for word in words), lambda: f"it says: {message}")
         shown = west.command("link", "test", "to-east", "--time", "1", ok=False, seconds=90).stdout.decode()
         expect("FAILED" in shown and message in shown, lambda: f"the table says:\n{shown}")
         context.note(f"{step}: {message}")
         return found
     found = expect_failure("connect", "refused")
-    expect("does not run" in found["error"], lambda: f"without a gateway: {found}")
+    expect("is not running" in found["error"], lambda: f"without a gateway: {found}")
+    unknown = west.command("link", "test", "nowhere", ok=False)
+    expect(unknown.returncode == 1 and b"no Link nowhere" in unknown.stderr, f"it says: {unknown}")
+    west.write("wrong.yaml", "kind: Listener\nmetadata: {name: x}\nspec: {}\n")
+    expect_equal(west.command("link", "test", "to-east", ok=False).returncode, 2, "exit code with resources that are wrong")
+    west.remove("wrong.yaml")
     web = Server(context, east.host, east.access_port, lambda connection: connection.sendall(b"HTTP/1.1 400 No\r\n"),
                  address=context.network.east.address)
     expect_failure("handshake", "HTTP/1.1 400 No")

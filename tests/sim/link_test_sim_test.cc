@@ -1,5 +1,6 @@
 // Link tests: what they measure is what the network is, whatever becomes of it; and what peers may ask of meters.
 #include <algorithm>
+#include <array>
 #include <memory>
 #include <optional>
 #include <string>
@@ -173,13 +174,19 @@ TEST_F(LinkTestSimTest, APeerThatAsksForTooMuchIsReset) {
   MeterEnd* const flood = open(MeterService::kEcho, std::make_unique<MeterSource>(shard()));
   ASSERT_TRUE(run_until([&] { return flood->over(); })) << "an echo that holds what it cannot send";
   EXPECT_EQ(flood->lost(), ResetCode::kLimit);
+  flood->release();
+  ASSERT_TRUE(run_until([&] { return shard().meters().empty(); }));
   std::vector<MeterEnd*> many;
-  for (std::size_t i = 0; i <= Meters::kServedMax; ++i)
+  for (std::size_t i = 0; i <= Meters::kServedOfSessionMax; ++i)
     many.push_back(open(MeterService::kEcho, std::make_unique<MeterProbe>(shard())));
   ASSERT_TRUE(run_until([&] { return many.back()->over(); }));
   EXPECT_EQ(many.back()->lost(), ResetCode::kLimit);
   EXPECT_TRUE(std::ranges::none_of(many.begin(), many.end() - 1, &MeterEnd::over));
-  flood->release();
+  // Those that stand still end, so that others have their turn.
+  const Instant opened = world_.world().now();
+  ASSERT_TRUE(world_.run_until(Meters::kIdleMax * 2, [&] { return std::ranges::all_of(many, &MeterEnd::over); }));
+  EXPECT_EQ(many.front()->lost(), ResetCode::kIdle);
+  EXPECT_GE(world_.world().now() - opened, Meters::kIdleMax - Duration::seconds(1));
   for (MeterEnd* end : many)
     end->release();
   ASSERT_TRUE(run_until([&] { return shard().meters().empty(); }));
@@ -195,6 +202,91 @@ TEST_F(LinkTestSimTest, APeerThatAsksForTooMuchIsReset) {
   EXPECT_LE(std::ranges::max(round_trips), kLatency * 2 + Duration::milliseconds(5));
   probe->release();
   expect_rest();
+}
+
+// The end of a peer's own: what it gets of us.
+class Listening final : public MeterEnd {
+ public:
+  explicit Listening(Shard& shard) : MeterEnd(shard) {}
+
+  void deliver(Slice bytes) noexcept override {
+    received += bytes.size();
+    zeros = zeros && std::all_of(bytes.data(), bytes.data() + bytes.size(), [](std::uint8_t byte) { return byte == 0; });
+    took(bytes.size());
+  }
+
+  void pump() noexcept override {}
+
+  std::uint64_t received = 0;
+  bool zeros = true;
+};
+
+// Sends what a probe never sent.
+class Babbling final : public MeterEnd {
+ public:
+  explicit Babbling(Shard& shard) : MeterEnd(shard) {}
+
+  void deliver(Slice bytes) noexcept override { took(bytes.size()); }
+
+  void pump() noexcept override {
+    const std::array<std::uint8_t, MeterProbe::kMessageBytes> message{};
+    if (room() >= message.size()) send(shard_.copy_small(message));
+  }
+};
+
+TEST_F(LinkTestSimTest, WhatASourceSendsIsNobodysBytes) {
+  FlowScript script;
+  script.bytes = 2'000'000;
+  script.send_bytes_max = script.receive_bytes_max = 50'000;
+  for (int i = 0; i < 4; ++i)
+    world_.start_flow(0, 1, Behaviour::kEcho, script);
+  ASSERT_TRUE(run_until([&] { return world_.ledger().open_count() == 0; })) << text();
+  auto* const end = static_cast<Listening*>(open(MeterService::kChargen, std::make_unique<Listening>(shard())));
+  ASSERT_TRUE(run_until([&] { return end->received > 1'000'000; }));
+  EXPECT_TRUE(end->zeros) << "bytes of applications";
+  end->release();
+  expect_rest();
+}
+
+TEST_F(LinkTestSimTest, AnswersThatWereNotAskedForEndAProbe) {
+  // Two probes of ours whose far ends are each other's: what one sends, the other never asked for.
+  MeterProbe probe(shard());
+  Babbling peer(shard());
+  Channel::pair(probe, peer);
+  peer.grant(1'000);
+  peer.pump();
+  EXPECT_TRUE(probe.over());
+  EXPECT_EQ(probe.lost(), ResetCode::kProtocol);
+  EXPECT_TRUE(probe.take_round_trips().empty());
+}
+
+TEST_F(LinkTestSimTest, ATestThatNobodyWaitsForEnds) {
+  const auto test = begin(west(), name_of_link());
+  ASSERT_TRUE(test);
+  world_.run_for(Duration::milliseconds(1'500));
+  west().end_link_test(*test);
+  const Instant ended = world_.world().now();
+  const auto report = result_of(west(), *test);
+  EXPECT_LT(world_.world().now() - ended, Duration::milliseconds(200));
+  ASSERT_TRUE(report->findings.error);
+  EXPECT_EQ(report->findings.error->message, "the test was ended");
+  expect_rest();
+}
+
+TEST_F(LinkTestSimTest, NeitherADrainNorAPeersLeavingWaitsForATest) {
+  ASSERT_TRUE(begin(east(), name_of_west()));
+  const auto ours = begin(west(), name_of_link());
+  world_.run_for(Duration::milliseconds(500));
+  world_.site(1).drain();
+  ASSERT_TRUE(world_.run_until(Duration::seconds(1), [&] { return east().drained(); }));
+  const auto report = result_of(west(), *ours);
+  ASSERT_TRUE(report->findings.error);
+  EXPECT_EQ(report->findings.error->message, "the link is being closed");
+  const auto refused = east().begin_link_test(name_of_west(), {});
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, ErrorCode::kClosing);
+  world_.stop();
+  EXPECT_TRUE(world_.judge().ok()) << text();
 }
 
 }  // namespace

@@ -45,8 +45,8 @@ TEST_F(CliTest, UsageErrorsEndWithTwoAndSayWhatWasMeant) {
   EXPECT_EQ(run({}), 2);
   EXPECT_TRUE(
       said("a command is missing; commands are "
-           "run, check, link, site, listener, connector, token, network, route, trace, system, debug, completion, "
-           "manual, version"))
+           "run, check, link, site, listener, connector, token, network, route, trace, bench, system, debug, "
+           "completion, manual, version"))
       << error_;
   EXPECT_EQ(run({"lnik", "status"}), 2);
   EXPECT_TRUE(said("unknown command 'lnik' (did you mean 'link'?)")) << error_;

@@ -159,10 +159,9 @@ std::string_view name_of(LinkTestPhase phase) {
   return kNames[static_cast<std::size_t>(phase)];
 }
 
-// Sorts them.
+// Of some. Sorts them.
 Json summary_of(std::vector<Duration>& samples) {
   Json json = {{"samples", samples.size()}};
-  if (samples.empty()) return json;
   std::ranges::sort(samples);
   const auto at = [&](std::size_t permille) {
     return static_cast<double>(samples[(samples.size() - 1) * permille / 1000].ns) / 1e3;
@@ -184,6 +183,12 @@ Json to_json(const LinkTestTransfer& transfer) {
 class LinkTestStream final : public HttpStream {
  public:
   LinkTestStream(Gateway& gateway, std::uint64_t test) : gateway_(gateway), test_(test) {}
+
+  // Nobody waits for it any more: a link is not filled for nobody.
+  ~LinkTestStream() override { gateway_.end_link_test(test_); }
+
+  LinkTestStream(const LinkTestStream&) = delete;
+  LinkTestStream& operator=(const LinkTestStream&) = delete;
 
   bool advance(std::string& out) override {
     auto report = gateway_.link_test(test_);
@@ -212,17 +217,19 @@ class LinkTestStream final : public HttpStream {
   }
 
   static Json result_of(LinkTestReport& report) {
-    Json round_trips;
+    const LinkTestFindings& found = report.findings;
+    Json round_trips = Json::object(), throughput = Json::object();
     for (const LinkTestPhase phase : {LinkTestPhase::kIdle, LinkTestPhase::kUpload, LinkTestPhase::kDownload}) {
-      round_trips[std::string(name_of(phase))] =
-          summary_of(report.findings.round_trips[static_cast<std::size_t>(phase)]);
+      std::vector<Duration>& samples = report.findings.round_trips[static_cast<std::size_t>(phase)];
+      if (!samples.empty()) round_trips[std::string(name_of(phase))] = summary_of(samples);
     }
-    return {
-        {"link", report.link},
-        {"site", report.site},
-        {"sessions", report.sessions},
-        {"roundTrips", std::move(round_trips)},
-        {"throughput", {{"upload", to_json(report.findings.upload)}, {"download", to_json(report.findings.download)}}}};
+    if (found.upload.bytes > 0) throughput["upload"] = to_json(found.upload);
+    if (found.download.bytes > 0) throughput["download"] = to_json(found.download);
+    return {{"link", report.link},
+            {"site", report.site},
+            {"sessions", report.sessions},
+            {"roundTrips", std::move(round_trips)},
+            {"throughput", std::move(throughput)}};
   }
 
   Gateway& gateway_;

@@ -15,6 +15,7 @@
 #include "tools/fairlead/choice_option.h"
 #include "tools/fairlead/command_docs.h"
 #include "tools/fairlead/report.h"
+#include "tools/fairlead/resolve_now.h"
 #include "tools/fairlead/resource_options.h"
 
 namespace fairlead {
@@ -51,6 +52,15 @@ const std::map<std::string, NetworkFormat> kNetworkFormats = {{"table", NetworkF
                                                               {"dot", NetworkFormat::kDot},
                                                               {"svg", NetworkFormat::kSvg}};
 
+const std::map<std::string, BenchMode> kBenchModes = {
+    {"requests", BenchMode::kRequests}, {"bulk", BenchMode::kBulk}, {"connects", BenchMode::kConnects}};
+const std::map<std::string, BenchFormat> kBenchFormats = {{"table", BenchFormat::kTable},
+                                                          {"json", BenchFormat::kJson},
+                                                          {"yaml", BenchFormat::kYaml},
+                                                          {"benchdog", BenchFormat::kBenchdog}};
+const std::map<std::string, load::Direction> kDirections = {
+    {"up", load::Direction::kUp}, {"down", load::Direction::kDown}, {"both", load::Direction::kBoth}};
+
 const std::map<std::string, Shell> kShells = {{"bash", Shell::kBash}, {"fish", Shell::kFish}, {"zsh", Shell::kZsh}};
 
 std::string check_namespace_name(const std::string& name) {
@@ -72,6 +82,7 @@ struct CommandLine {
   NetworkStatusArguments network_status;
   RouteArguments route;
   TraceArguments trace;
+  BenchArguments bench;
   TokenIssueArguments token_issue;
   TokenRedeemArguments token_redeem;
   std::vector<std::unique_ptr<ResourceStatusArguments>> resource_status;  // of each kind
@@ -101,6 +112,7 @@ struct CommandLine {
   CLI::App* network_status_command = nullptr;
   CLI::App* route_command = nullptr;
   CLI::App* trace_command = nullptr;
+  CLI::App* bench_command = nullptr;
   CLI::App* token_issue_command = nullptr;
   CLI::App* token_redeem_command = nullptr;
   std::vector<CLI::App*> resource_status_commands;  // in the same order
@@ -126,6 +138,7 @@ struct CommandLine {
   void add_check();
   void add_link();
   void add_network();
+  void add_bench();
   void add_token(CLI::App& token);
   CLI::App* add_resource(StatusOf what, const std::string& word, const std::string& description);
   void add_system();
@@ -158,6 +171,7 @@ CommandLine::CommandLine() {
   add_token(*token);
   resource_options.add(*token, AccessGrant::kKind);
   add_network();
+  add_bench();
   add_system();
   CLI::App* const debug = app.add_subcommand("debug", "Find out what is wrong");
   debug->require_subcommand(1);
@@ -243,6 +257,43 @@ void CommandLine::add_network() {
   trace_command = app.add_subcommand("trace", "Follow the way of the next connection for a routing key, with times");
   trace_command->add_option("KEY", trace.routing_key, "Routing key")->required();
   add_choice(*trace_command, "-o,--output", trace.format, kOutputFormats, "How to print it (table)");
+}
+
+void CommandLine::add_bench() {
+  bench_command = app.add_subcommand("bench", "Make traffic over the way of a routing key, and measure it");
+  const auto is_endpoint = [](const std::string& text) {
+    return parse_host_port(text) ? std::string() : fmt::format("found '{}'; needed is HOST:PORT", text);
+  };
+  CLI::Option* target = bench_command->add_option(
+      "TARGET", bench.target, "Routing key of a listener of this site, or HOST:PORT; the server there is one of --serve");
+  bench_command
+      ->add_option("--serve", bench.serve,
+                   "Be the server, until ended: echoes, takes or sends, as each client wants; to others a plain echo")
+      ->check(CLI::Validator(is_endpoint, ""))
+      ->excludes(target)
+      ->type_name("HOST:PORT");
+  add_choice(*bench_command, "--mode", bench.mode, kBenchModes,
+             "Requests on connections that stay, as much as goes through, or a connection for each request (requests)");
+  bench_command->add_option("--streams", bench.streams, "Connections at a time; 1,10,100: one run after the other")
+      ->delimiter(',')
+      ->check(CLI::Range(1U, 20'000U))
+      ->type_name("N,...");
+  bench_command->add_option("--size", bench.size, "Bytes of a request, and of its answer")
+      ->capture_default_str()
+      ->check(CLI::Range(1U, load::kRequestBytesMax))
+      ->type_name("BYTES");
+  bench_command
+      ->add_option("--rate", bench.rate,
+                   "Requests a second, of all connections together; a latency then counts from when the request was due")
+      ->check(CLI::Range(0.0, 10e6))
+      ->type_name("N");
+  add_choice(*bench_command, "--direction", bench.direction, kDirections, "Where bulk goes (up)");
+  bench_command->add_option("--time", bench.seconds, "How long, each run")
+      ->capture_default_str()
+      ->check(CLI::Range(0.1, 3600.0))
+      ->type_name("SECONDS");
+  bench_command->add_flag("--plain", bench.plain, "The server is any that echoes (requests), or takes (bulk)");
+  add_choice(*bench_command, "-o,--output", bench.format, kBenchFormats, "How to print it (table)");
 }
 
 void CommandLine::add_token(CLI::App& token) {
@@ -450,6 +501,7 @@ CommandArguments selected(CommandLine& line) {
   if (line.network_status_command->parsed()) return line.network_status;
   if (line.route_command->parsed()) return std::move(line.route);
   if (line.trace_command->parsed()) return std::move(line.trace);
+  if (line.bench_command->parsed()) return std::move(line.bench);
   if (line.token_issue_command->parsed()) return std::move(line.token_issue);
   if (line.token_redeem_command->parsed()) return std::move(line.token_redeem);
   for (std::size_t i = 0; i < line.resource_status_commands.size(); ++i) {

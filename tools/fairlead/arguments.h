@@ -8,6 +8,7 @@
 #include <variant>
 #include <vector>
 
+#include "tools/load/plan.h"
 #include "transport/base/log.h"
 
 namespace fairlead {
@@ -50,6 +51,23 @@ struct LinkTestArguments {
   std::string name;
   unsigned seconds = 3;  // each way
   OutputFormat format = OutputFormat::kTable;
+};
+
+enum class BenchMode : std::uint8_t { kRequests, kBulk, kConnects };
+
+enum class BenchFormat : std::uint8_t { kTable, kJson, kYaml, kBenchdog };
+
+struct BenchArguments {
+  std::string target;  // a routing key that a listener leads to, or HOST:PORT
+  std::string serve;   // HOST:PORT: be the server instead
+  BenchMode mode = BenchMode::kRequests;
+  std::vector<unsigned> streams = {1};
+  std::uint32_t size = 64;
+  double rate = 0;
+  load::Direction direction = load::Direction::kUp;
+  double seconds = 10;
+  bool plain = false;
+  BenchFormat format = BenchFormat::kTable;
 };
 
 enum class NetworkFormat : std::uint8_t { kTable, kJson, kYaml, kDot, kSvg };
@@ -166,7 +184,7 @@ struct VersionArguments {};
 
 using CommandArguments =
     std::variant<RunArguments, CheckArguments, LinkGenerateArguments, LinkStatusArguments, LinkTestArguments,
-                 NetworkStatusArguments, RouteArguments, TraceArguments, TokenIssueArguments, TokenRedeemArguments,
+                 BenchArguments, NetworkStatusArguments, RouteArguments, TraceArguments, TokenIssueArguments, TokenRedeemArguments,
                  ResourceStatusArguments, ResourceChangeArguments, SystemApplyArguments, SystemBundleArguments,
                  SystemStartArguments, SystemStopArguments, SystemStatusArguments, SystemInstallArguments,
                  SystemUninstallArguments, SystemLogLevelArguments, SystemReloadArguments, DebugCheckArguments,

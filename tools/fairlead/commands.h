@@ -14,6 +14,7 @@ int test_link(const CommonArguments& common, const LinkTestArguments& arguments)
 int print_network_status(const CommonArguments& common, const NetworkStatusArguments& arguments);
 int print_route(const CommonArguments& common, const RouteArguments& arguments);
 int print_trace(const CommonArguments& common, const TraceArguments& arguments);
+int run_bench(const CommonArguments& common, const BenchArguments& arguments);
 int issue_token(const CommonArguments& common, const TokenIssueArguments& arguments);
 int redeem_token(const CommonArguments& common, const TokenRedeemArguments& arguments);
 int print_resource_status(const CommonArguments& common, const ResourceStatusArguments& arguments);

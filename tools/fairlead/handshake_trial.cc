@@ -6,10 +6,10 @@
 #include <span>
 #include <utility>
 
-#include <netdb.h>
 #include <poll.h>
 #include <sys/socket.h>
 
+#include "tools/fairlead/resolve_now.h"
 #include "transport/base/fd.h"
 #include "transport/resolver.h"
 #include "transport/tls/alert.h"
@@ -31,50 +31,39 @@ HandshakeTrial::Time since(Clock::time_point began) {
   return std::chrono::duration_cast<HandshakeTrial::Time>(Clock::now() - began);
 }
 
-Result<std::vector<Address>> resolve(const HostPort& endpoint) {
-  addrinfo hints{};
-  hints.ai_family = AF_UNSPEC;
-  hints.ai_socktype = SOCK_STREAM;
-  addrinfo* list = nullptr;
-  const int error = getaddrinfo(endpoint.host.c_str(), std::to_string(endpoint.port).c_str(), &hints, &list);
-  if (error != 0) {
-    return fail(ErrorCode::kResolve, "cannot resolve " + endpoint.host + ": " + std::string(gai_strerror(error)));
-  }
-  const std::unique_ptr<addrinfo, decltype(&freeaddrinfo)> owner(list, &freeaddrinfo);
-  std::vector<Address> addresses;
-  for (const addrinfo* at = list; at != nullptr; at = at->ai_next) {
-    Address address;
-    if (at->ai_addrlen > sizeof address.storage) continue;
-    std::copy_n(reinterpret_cast<const std::uint8_t*>(at->ai_addr), at->ai_addrlen,
-                reinterpret_cast<std::uint8_t*>(&address.storage));
-    address.size = at->ai_addrlen;
-    addresses.push_back(address);
-  }
-  if (addresses.empty()) return fail(ErrorCode::kResolve, endpoint.host + " has no address");
-  return addresses;
-}
-
 // One connection, step by step; each has a deadline.
 class Trial {
  public:
   explicit Trial(HandshakeTrial& found) : found_(found) {}
 
-  void run(std::shared_ptr<const Credentials> credentials, ClientHandshakeOptions options) {
+  // As a link: address after address, until one is good. What is told is of that one, or of the last.
+  void run(const std::shared_ptr<const Credentials>& credentials, const ClientHandshakeOptions& options) {
     auto done = find();
-    if (done) done = connect();
-    if (done) done = shake_hands(std::move(credentials), std::move(options));
-    if (done) done = hear_verdict();
-    if (!done) {
-      found_.error = done.error();
-    } else {
+    for (std::size_t i = 0; done && i < addresses_.size(); ++i) {
+      done = try_address(addresses_[i], credentials, options);
+      if (done) break;
+      if (i + 1 < addresses_.size()) done = {};
+    }
+    if (done) {
       found_.step = TrialStep::kDone;
+    } else {
+      found_.error = done.error();
     }
   }
 
  private:
+  Result<void> try_address(const Address& address, const std::shared_ptr<const Credentials>& credentials,
+                           ClientHandshakeOptions options) {
+    found_.chain.clear();
+    auto done = connect_to(address);
+    if (done) done = shake_hands(credentials, std::move(options));
+    if (done) done = hear_verdict();
+    return done;
+  }
+
   Result<void> find() {
     const auto began = Clock::now();
-    auto addresses = resolve(found_.endpoint);
+    auto addresses = resolve_now(found_.endpoint);
     if (!addresses) return std::unexpected(addresses.error());
     found_.resolve = since(began);
     addresses_ = std::move(*addresses);
@@ -83,41 +72,33 @@ class Trial {
     return {};
   }
 
-  Result<void> connect() {
-    found_.step = TrialStep::kConnect;
-    Result<void> last;
-    for (const Address& address : addresses_) {
-      const auto began = Clock::now();
-      last = connect_to(address);
-      if (!last) continue;
-      found_.connect = since(began);
-      found_.address = to_string(address);
-      return {};
-    }
-    return last;
-  }
-
   Result<void> connect_to(const Address& address) {
     const std::string what = "connect to " + to_string(address);
+    found_.step = TrialStep::kConnect;
+    found_.address = to_string(address);
+    const auto began = Clock::now();
     fd_ = Fd(::socket(address.family(), SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
     if (!fd_) return std::unexpected(error_from_errno(errno, what));
     begin_step();
-    if (::connect(fd_.get(), address.get(), address.size) == 0) return {};
-    if (errno != EINPROGRESS) return std::unexpected(error_from_errno(errno, what));
-    if (auto ready = wait(POLLOUT, what); !ready) return ready;
+    if (::connect(fd_.get(), address.get(), address.size) != 0) {
+      if (errno != EINPROGRESS) return std::unexpected(error_from_errno(errno, what));
+      if (auto ready = wait(POLLOUT, what); !ready) return ready;
+    }
     int error = 0;
     socklen_t size = sizeof error;
     ::getsockopt(fd_.get(), SOL_SOCKET, SO_ERROR, &error, &size);
-    return error == 0 ? Result<void>() : std::unexpected(error_from_errno(error, what));
+    if (error != 0) return std::unexpected(error_from_errno(error, what));
+    found_.connect = since(began);
+    return {};
   }
 
-  Result<void> shake_hands(std::shared_ptr<const Credentials> credentials, ClientHandshakeOptions options) {
+  Result<void> shake_hands(const std::shared_ptr<const Credentials>& credentials, ClientHandshakeOptions options) {
     found_.step = TrialStep::kHandshake;
     begin_step();
     options.host = found_.endpoint.host;
     options.peer = found_.address;
     const auto began = Clock::now();
-    auto handshake = Handshake::client(std::move(credentials), std::move(options));
+    auto handshake = Handshake::client(credentials, std::move(options));
     if (!handshake) return std::unexpected(handshake.error());
     while (true) {
       if (auto sent = send(std::exchange((*handshake)->output(), {})); !sent) return sent;
@@ -144,7 +125,7 @@ class Trial {
     return {};
   }
 
-  // Says close_notify: if our certificate is good enough, the other end just closes as well.
+  // Says close_notify: if our certificate is good enough, the other end says so as well, else why not.
   Result<void> hear_verdict() {
     found_.step = TrialStep::kVerdict;
     begin_step();
@@ -160,7 +141,9 @@ class Trial {
       if (*length == 0 || *length > received.size()) {
         auto piece = receive("the verdict of " + found_.address);
         if (!piece) return std::unexpected(piece.error());
-        if (piece->empty()) return {};
+        if (piece->empty()) {
+          return fail(ErrorCode::kReset, found_.address + " closed without a word on our certificate; its log says why");
+        }
         received.insert(received.end(), piece->begin(), piece->end());
         continue;
       }
@@ -231,11 +214,11 @@ class Trial {
 
 }  // namespace
 
-HandshakeTrial try_handshake(const HostPort& endpoint, std::shared_ptr<const Credentials> credentials,
-                             ClientHandshakeOptions options) {
+HandshakeTrial try_handshake(const HostPort& endpoint, const std::shared_ptr<const Credentials>& credentials,
+                             const ClientHandshakeOptions& options) {
   HandshakeTrial found;
   found.endpoint = endpoint;
-  Trial(found).run(std::move(credentials), std::move(options));
+  Trial(found).run(credentials, options);
   return found;
 }
 

@@ -29,7 +29,7 @@ struct HandshakeTrial {
 
   HostPort endpoint;
   std::vector<std::string> addresses;  // of its host
-  std::string address;                 // that was connected to
+  std::string address;                 // that was tried last
   Time resolve{};
   Time connect{};
   Time handshake{};
@@ -43,7 +43,7 @@ struct HandshakeTrial {
 };
 
 // `options` as a link of this configuration has them; `host` and `peer` are set here.
-HandshakeTrial try_handshake(const HostPort& endpoint, std::shared_ptr<const Credentials> credentials,
-                             ClientHandshakeOptions options);
+HandshakeTrial try_handshake(const HostPort& endpoint, const std::shared_ptr<const Credentials>& credentials,
+                             const ClientHandshakeOptions& options);
 
 }  // namespace fairlead

@@ -12,7 +12,6 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 #include <nlohmann/json.hpp>
-#include <unistd.h>
 
 #include "router/site/conditions.h"
 #include "router/site/credentials_store.h"
@@ -23,6 +22,7 @@
 #include "tools/fairlead/commands.h"
 #include "tools/fairlead/handshake_trial.h"
 #include "tools/fairlead/log_sink.h"
+#include "tools/fairlead/progress_line.h"
 #include "tools/fairlead/report.h"
 #include "tools/fairlead/snapshot.h"
 #include "tools/fairlead/table.h"
@@ -70,7 +70,7 @@ Json to_json(const CertificateInfo& info) {
 }
 
 Json to_json(const HandshakeTrial& trial) {
-  Json json = {{"endpoint", fmt::format("{}:{}", trial.endpoint.host, trial.endpoint.port)},
+  Json json = {{"endpoint", to_string(trial.endpoint)},
                {"addresses", trial.addresses},
                {"step", name_of(trial.step)}};
   if (trial.step > TrialStep::kResolve) json["resolveMicroseconds"] = trial.resolve.count();
@@ -89,7 +89,10 @@ Json to_json(const HandshakeTrial& trial) {
     for (const CertificateInfo& certificate : trial.chain)
       json["chain"].push_back(to_json(certificate));
   }
-  if (trial.error) json["error"] = {{"reason", name_of(trial.error->code)}, {"message", trial.error->message}};
+  if (trial.error) {
+    json["error"] = trial.error->message;
+    json["reason"] = name_of(trial.error->code);
+  }
   return json;
 }
 
@@ -97,15 +100,6 @@ Json to_json(const HandshakeTrial& trial) {
 
 std::string milliseconds(double microseconds) {
   return fmt::format("{:.3f} ms", microseconds / 1000);
-}
-
-std::string rate(double bits_per_second) {
-  constexpr double kStep = 1000;
-  const char* units[] = {"bit/s", "kbit/s", "Mbit/s", "Gbit/s"};
-  std::size_t unit = 0;
-  for (; bits_per_second >= kStep && unit + 1 < std::size(units); ++unit)
-    bits_per_second /= kStep;
-  return fmt::format("{:.3g} {}", bits_per_second, units[unit]);
 }
 
 std::string validity(const Json& certificate) {
@@ -154,7 +148,7 @@ void print_handshake(const Json& handshake, const Json& ours, const Json& ca) {
     rows.push_back({"our certificate", "", own_certificate(handshake, ours)});
   }
   if (handshake.contains("error")) {
-    rows.push_back({"FAILED", text_at(handshake, "/step"), text_at(handshake, "/error/message")});
+    rows.push_back({"FAILED", text_at(handshake, "/step"), text_at(handshake, "/error")});
   }
   fmt::print("Handshake with {}\n{}\n", text_at(handshake, "/endpoint"), format_table(rows));
   std::fflush(stdout);
@@ -170,55 +164,41 @@ TableRow round_trip_row(const char* label, const Json& summary) {
 
 TableRow transfer_row(const std::string& label, const Json& transfer) {
   const double seconds = transfer.at("seconds");
-  return {label, rate(transfer.at("bitsPerSecond")), format_bytes(transfer.at("bytes")),
+  return {label, format_rate(transfer.at("bitsPerSecond")), format_bytes(transfer.at("bytes")),
           fmt::format("{:.2f} s", seconds)};
 }
 
+// What there is: a test that failed has less.
 void print_measured(const Json& measured) {
-  const Json& round_trips = measured.at("roundTrips");
-  fmt::print("Round trips of 64 bytes, from gateway to gateway\n{}\n",
-             format_table({{"BESIDE", "SAMPLES", "MIN", "P50", "P90", "P99", "MAX"},
-                           round_trip_row("nothing of the test", round_trips["idle"]),
-                           round_trip_row("a full link to there", round_trips["upload"]),
-                           round_trip_row("a full link from there", round_trips["download"])}));
-  const std::uint64_t sessions = number_at(measured, "/sessions");
+  std::vector<TableRow> round_trips = {{"BESIDE", "SAMPLES", "MIN", "P50", "P90", "P99", "MAX"}};
+  for (const auto& [phase, label] : {std::pair("idle", "nothing of the test"), std::pair("upload", "a full link to there"),
+                                     std::pair("download", "a full link from there")}) {
+    if (measured.at("roundTrips").contains(phase)) {
+      round_trips.push_back(round_trip_row(label, measured["roundTrips"][phase]));
+    }
+  }
+  if (round_trips.size() > 1) {
+    fmt::print("Round trips of 64 bytes, from gateway to gateway\n{}\n", format_table(round_trips));
+  }
   const std::string site = text_at(measured, "/site");
+  std::vector<TableRow> transfers = {{"DIRECTION", "RATE", "BYTES", "TIME"}};
+  for (const auto& [way, label] : {std::pair("upload", "to " + site), std::pair("download", "from " + site)}) {
+    if (measured.at("throughput").contains(way)) {
+      transfers.push_back(transfer_row(label, measured["throughput"][way]));
+    }
+  }
+  const std::uint64_t sessions = number_at(measured, "/sessions");
+  if (transfers.size() == 1) return;
   fmt::print("Throughput, one stream on {}\n{}",
-             sessions == 1 ? "its session" : fmt::format("each of its {} sessions", sessions),
-             format_table({{"DIRECTION", "RATE", "BYTES", "TIME"},
-                           transfer_row("to " + site, measured.at("throughput").at("upload")),
-                           transfer_row("from " + site, measured.at("throughput").at("download"))}));
+             sessions == 1 ? "its session" : fmt::format("each of its {} sessions", sessions), format_table(transfers));
 }
 
-// One line on a terminal's stderr, written over again and again.
-class ProgressLine {
- public:
-  ProgressLine() : shown_(::isatty(STDERR_FILENO) == 1) {}
-
-  ~ProgressLine() { clear(); }
-
-  ProgressLine(const ProgressLine&) = delete;
-  ProgressLine& operator=(const ProgressLine&) = delete;
-
-  void show(const Json& progress) {
-    if (!shown_) return;
-    const std::string phase = text_at(progress, "/phase");
-    const double seconds = progress.at("seconds");
-    std::string line = phase == "idle" ? "measuring round trips" : fmt::format("filling the link, {}", phase);
-    line += fmt::format(" {:.1f} s", seconds);
-    if (phase != "idle") line += fmt::format("  {}", rate(progress.at("bitsPerSecond")));
-    fmt::print(stderr, "\r\033[K{}", line);
-    std::fflush(stderr);
-  }
-
-  void clear() {
-    if (shown_) fmt::print(stderr, "\r\033[K");
-    std::fflush(stderr);
-  }
-
- private:
-  const bool shown_;
-};
+std::string progress_text(const Json& progress) {
+  const std::string phase = text_at(progress, "/phase");
+  const double seconds = progress.at("seconds");
+  if (phase == "idle") return fmt::format("measuring round trips, {:.1f} s", seconds);
+  return fmt::format("filling the link, {}, {:.1f} s: {}", phase, seconds, format_rate(progress.at("bitsPerSecond")));
+}
 
 // ---- the command
 
@@ -229,17 +209,24 @@ class LinkTest {
   }
 
   int run() {
-    const auto link = find_link();
+    site_ = load_namespace(paths_);
+    if (site_->diagnostics.has_errors()) {
+      print_diagnostics(site_->diagnostics);
+      return kExitInvalid;
+    }
+    const std::optional<Link> link = find_link();
     bool passed = !link || try_endpoints(*link);
     if (is_gateway_running(paths_.lock())) {
-      passed = measure() && passed;
+      passed = measure(link.has_value()) && passed;
     } else {
-      error_ = "the round trips and throughput are measured by the gateway, which does not run";
-      if (table()) print_not_running(paths_);
+      if (!link) note_error(fmt::format("there is no Link {} in namespace '{}'", arguments_.name, paths_.name()));
+      note_error(fmt::format("the gateway, which measures round trips and throughput, is not running; start it with: "
+                             "fairlead system start -n {}",
+                             paths_.name()));
       passed = false;
     }
     if (!table()) {
-      if (!error_.empty()) result_["error"] = error_;
+      if (!errors_.empty()) result_["error"] = fmt::format("{}", fmt::join(errors_, "; "));
       fmt::print("{}", arguments_.format == OutputFormat::kJson ? dump_json(result_) : to_yaml(result_));
     }
     return passed ? kExitOk : kExitFailed;
@@ -248,13 +235,15 @@ class LinkTest {
  private:
   bool table() const { return arguments_.format == OutputFormat::kTable; }
 
+  void note_error(const std::string& message) {
+    errors_.push_back(message);
+    if (!table()) return;
+    flush_output();
+    print_error({ErrorCode::kSystem, message});
+  }
+
   // A Link of this site by its name, or by that of its remote site while the gateway runs.
-  std::optional<Link> find_link() {
-    site_ = load_namespace(paths_);
-    if (site_->diagnostics.has_errors()) {
-      print_diagnostics(site_->diagnostics);
-      return std::nullopt;
-    }
+  std::optional<Link> find_link() const {
     std::string name = arguments_.name;
     const auto named = [&](const Link& link) { return link.metadata.name == name; };
     auto at = std::ranges::find_if(site_->resources.links, named);
@@ -288,8 +277,7 @@ class LinkTest {
     CredentialsStore store(paths_, source);
     const auto credentials = load_credentials(store, link);
     if (!credentials) {
-      error_ = credentials.error().message;
-      if (table()) print_error(credentials.error());
+      note_error(credentials.error().message);
       return false;
     }
     const bool presents = (*credentials)->has_certificate() && !link.no_client_auth;
@@ -312,34 +300,29 @@ class LinkTest {
     return one_is_good;
   }
 
-  bool measure() {
+  bool measure(bool we_dial) {
     const AdminRequest request{"POST", "/v1/link-test", {{"name", arguments_.name}, {"seconds", arguments_.seconds}}};
     ProgressLine progress;
     const auto asked = ask_gateway(paths_.admin_socket(), request, kTimeoutMs, [&](const Json& line) {
-      if (line.contains("progress")) progress.show(line["progress"]);
+      if (line.contains("progress")) progress.show(progress_text(line["progress"]));
       if (!line.contains("result")) return;
       for (const auto& [key, value] : line["result"].items())
         result_[key] = value;
       progress.clear();
       if (!table()) return;
-      if (!result_.contains("handshakes"))
-        fmt::print("The other end dials this link: its handshake is tried there.\n\n");
+      if (!we_dial) fmt::print("The other end dials this link: its handshake is tried there.\n\n");
       print_measured(result_);
     });
-    if (asked) return true;
     progress.clear();
-    error_ = asked.error().message;
-    if (!table()) return false;
-    flush_output();
-    print_error(asked.error());
-    return false;
+    if (!asked) note_error(asked.error().message);
+    return asked.has_value();
   }
 
   const NamespacePaths& paths_;
   const LinkTestArguments& arguments_;
   std::unique_ptr<LoadedSite> site_;
   Json result_;
-  std::string error_;
+  std::vector<std::string> errors_;
 };
 
 }  // namespace

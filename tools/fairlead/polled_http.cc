@@ -136,6 +136,10 @@ void PolledHttp::accept(Clock::time_point now) {
   }
 }
 
+void PolledHttp::drop_clients() noexcept {
+  clients_.clear();
+}
+
 void PolledHttp::serve(const HttpHandler& handler) {
   const auto now = Clock::now();
   accept(now);

@@ -49,6 +49,9 @@ class PolledHttp {
   // Then it has to come again soon: what a stream has to say, no descriptor announces.
   bool streaming() const noexcept;
 
+  // Parts from all clients: what their answers come from is about to end.
+  void drop_clients() noexcept;
+
   // Does what can be done without waiting.
   void serve(const HttpHandler& handler);
 

@@ -409,6 +409,7 @@ int run_site(const NamespacePaths& paths, std::unique_ptr<LoadedSite> site, cons
       live.config().site_name, paths.name(), (*gateway)->status()->shards, live.config().listeners.size(),
       live.config().connectors.size(), live.config().links.size(), live.config().accesses.size(), took.count());
   Supervisor(**gateway, live, writer, **tokens, **admin, *files, signals, arguments.drain_timeout_s).run();
+  (*admin)->http().drop_clients();
   tokens->reset();
   writer.set_tokens(nullptr);
   gateway->reset();

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <iterator>
 
 #include <fmt/format.h>
 
@@ -56,6 +57,15 @@ std::string format_bytes(std::uint64_t bytes) {
     unit++;
   }
   return fmt::format("{:.1f} {}", value, kUnits[unit]);
+}
+
+std::string format_rate(double bits_per_second) {
+  constexpr double kStep = 1000;
+  constexpr const char* kUnits[] = {"bit/s", "kbit/s", "Mbit/s", "Gbit/s"};
+  std::size_t unit = 0;
+  for (; bits_per_second >= kStep - 0.5 && unit + 1 < std::size(kUnits); ++unit)
+    bits_per_second /= kStep;
+  return fmt::format("{:.3g} {}", bits_per_second, kUnits[unit]);
 }
 
 std::string format_age(std::int64_t seconds) {

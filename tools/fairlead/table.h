@@ -15,6 +15,8 @@ std::string format_table(const std::vector<TableRow>& rows);
 
 // "812 B", "1.5 MiB".
 std::string format_bytes(std::uint64_t bytes);
+// "2.41 Gbit/s".
+std::string format_rate(double bits_per_second);
 // "42s", "3m10s", "5h2m", "12d3h".
 std::string format_age(std::int64_t seconds);
 

@@ -1,4 +1,4 @@
-#include "bench/load/histogram.h"
+#include "tools/load/histogram.h"
 
 #include <algorithm>
 #include <bit>
@@ -23,8 +23,11 @@ std::uint64_t Histogram::end_of(unsigned bucket) noexcept {
 }
 
 void Histogram::add(std::chrono::nanoseconds sample) noexcept {
-  ++buckets_[bucket_of(static_cast<std::uint64_t>(std::max<std::int64_t>(sample.count(), 0)))];
+  const auto ns = static_cast<std::uint64_t>(std::max<std::int64_t>(sample.count(), 0));
+  ++buckets_[bucket_of(ns)];
   ++count_;
+  sum_ns_ += ns;
+  max_ns_ = std::max(max_ns_, ns);
 }
 
 double Histogram::percentile_us(double share) const noexcept {

@@ -1,32 +1,28 @@
-// The few socket calls that both ends of the load generator need. All sockets are non-blocking. What fails in set-up
-// ends the program with a sentence; what fails on a connection is the caller's to count.
+// The few socket calls that both ends of a load need. All sockets are non-blocking. What fails in set-up throws a
+// LoadError; what fails on a connection is the caller's to count.
 #pragma once
 
-#include <chrono>
 #include <cstdint>
 #include <span>
 #include <string>
-#include <string_view>
 
-#include <netinet/in.h>
 #include <sys/epoll.h>
 
+#include "tools/load/plan.h"
 #include "transport/base/fd.h"
 
 namespace fairlead::load {
 
-using Clock = std::chrono::steady_clock;
+[[noreturn]] void throw_errno(const std::string& what);
 
-[[noreturn]] void die(const std::string& what);
-[[noreturn]] void die_errno(const std::string& what);
-
-// "127.0.0.1:8080".
-sockaddr_in parse_endpoint(std::string_view text);
-Fd listen_on(const sockaddr_in& address);
-// Connected, or on its way: then writable once it is.
-Fd start_connect(const sockaddr_in& address);
+Fd listen_on(const Address& address);
+// Connected, or on its way: then writable once it is. Without a descriptor: it failed at once.
+Fd start_connect(const Address& address);
 // Waits until it is connected, at most ten seconds.
-Fd connect_to(const sockaddr_in& address);
+Fd connect_to(const Address& address);
+// The same, and says to our server what the connection is for, unless it is plain.
+Fd open_stream(const LoadPlan& plan, char purpose);
+std::string preamble(char purpose);
 // 0, or the errno that a connect ended with.
 int connect_error(const Fd& fd);
 

@@ -14,6 +14,10 @@ class Histogram {
 
   std::uint64_t count() const noexcept { return count_; }
 
+  double mean_us() const noexcept { return count_ == 0 ? 0 : static_cast<double>(sum_ns_) / static_cast<double>(count_) / 1e3; }
+
+  double max_us() const noexcept { return static_cast<double>(max_ns_) / 1e3; }
+
   // `share` in 0 to 1; the upper end of the bucket in which it lies. 0 without samples.
   double percentile_us(double share) const noexcept;
 
@@ -26,6 +30,8 @@ class Histogram {
 
   std::array<std::uint64_t, kPowers << kSubBits> buckets_{};
   std::uint64_t count_ = 0;
+  std::uint64_t sum_ns_ = 0;
+  std::uint64_t max_ns_ = 0;
 };
 
 }  // namespace fairlead::load
