@@ -1,0 +1,188 @@
+"""One measurement after the other: each round takes every case over every system in turn, so that a slow minute of the
+machine meets all of them. What others on the machine took part in is measured again."""
+
+import contextlib
+import json
+import os
+import resource
+import signal
+import subprocess
+import threading
+
+from machine import Watch
+from systems import LOCAL, STARTS, Failed, Missing, Program, Setting, wait_until
+
+# Beyond its seconds a load only waits for what is under way, and gives up by itself after 20 s.
+GRACE_SECONDS = 60
+FOREIGN_SHARE_MAX = 0.1
+DESCRIPTORS = 65_536
+TRIES = 3
+MEMORY_INTERVAL_SECONDS = 0.2
+
+
+def raise_descriptor_limit():
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with contextlib.suppress(ValueError, PermissionError):  # beyond the hard limit only root may go
+        resource.setrlimit(resource.RLIMIT_NOFILE, (DESCRIPTORS, DESCRIPTORS))
+        return
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+@contextlib.contextmanager
+def on_one_cpu(programs, cpu):
+    """Moves all threads of the programs there for a while."""
+    before = {}
+    try:
+        for program in programs:
+            for thread in program.threads():
+                before[thread] = os.sched_getaffinity(thread)
+                os.sched_setaffinity(thread, {cpu})
+        yield {cpu}
+    finally:
+        for thread, cpus in before.items():
+            with contextlib.suppress(ProcessLookupError):
+                os.sched_setaffinity(thread, cpus)
+
+
+def children_cpu_seconds():
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
+class Peak:
+    """The most memory that a system had while this ran, beyond what it had before."""
+
+    def __init__(self, system):
+        self._system = system
+        self._before = system.memory_bytes()
+        self._peak = self._before
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._watch, daemon=True)
+        self._thread.start()
+
+    def _watch(self):
+        while not self._stop.wait(MEMORY_INTERVAL_SECONDS):
+            with contextlib.suppress(OSError):
+                self._peak = max(self._peak, self._system.memory_bytes())
+
+    def end(self):
+        self._stop.set()
+        self._thread.join()
+        return self._peak - self._before
+
+
+class Bench:
+    def __init__(self, arguments, folder, say):
+        self.arguments = arguments
+        self.folder = folder
+        self.say = say
+        self.cpus = os.sched_getaffinity(0)
+        self.stack = contextlib.ExitStack()
+        self.folders = 0
+        self.server, self.server_port = self._start_server()
+        self.missing = {}
+        self.repeated = 0
+
+    def close(self):
+        self.stack.close()
+
+    def _start(self, argv, name):
+        program = Program(argv, self.folder / f"{name}.log", self.cpus)
+        self.stack.callback(program.end)
+        return program
+
+    def _start_server(self):
+        server = self._start([self.arguments.binary, "bench", "--serve", f"{LOCAL}:0"], "server")
+        wait_until("the load's server", lambda: server.log.read_text().endswith("\n"), [server.log])
+        return server, int(server.log.read_text().split(":")[-1])
+
+    def start_system(self, name, way=lambda port: port):
+        """None if this machine has not got it; why is in `missing`."""
+        self.folders += 1
+        folder = self.folder / f"{self.folders}"
+        folder.mkdir()
+        setting = Setting(self.arguments.binary, folder, self.server_port, self.cpus, self.arguments.threads, way,
+                          self.arguments.skupper_router)
+        try:
+            return STARTS[name](setting)
+        except Missing as missing:
+            self.missing[name] = str(missing)
+            return None
+
+    # ---- one load over one system
+
+    def _argv(self, system, words):
+        return [str(self.arguments.binary), "bench", f"{LOCAL}:{system.port}", *words, "--time",
+                str(self.arguments.seconds), "-o", "json"]
+
+    def _launch(self, system, words, cpus):
+        return subprocess.Popen(self._argv(system, words), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                                stderr=subprocess.PIPE, text=True, preexec_fn=lambda: os.sched_setaffinity(0, cpus))
+
+    def _result_of(self, process, what):
+        try:
+            out, err = process.communicate(timeout=self.arguments.seconds + GRACE_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.communicate()
+            raise Failed(f"{what}: the load did not end") from None
+        if process.returncode < 0:
+            raise Failed(f"{what}: the load ended by {signal.Signals(-process.returncode).name}")
+        if not out:
+            raise Failed(f"{what}: {err.strip()}")
+        run = json.loads(out)["runs"][0]
+        if run["errors"] > 0:
+            raise Failed(f"{what}: {run['errors']} connections broke, or were answered wrongly or not in time")
+        return run
+
+    def _measure_once(self, case, system):
+        what = f"{case.name} over {system.name}"
+        with contextlib.ExitStack() as stack:
+            cpus = self.cpus
+            if case.one_cpu:
+                cpus = stack.enter_context(on_one_cpu([self.server, *system.programs], min(self.cpus)))
+            peak = Peak(system) if "memory" in case.figures else None
+            used, children = system.cpu_seconds(), children_cpu_seconds()
+            watch = Watch(lambda: system.cpu_seconds() + self.server.cpu_seconds() + children_cpu_seconds())
+            other = self._launch(system, case.beside, cpus) if case.beside else None
+            try:
+                result = self._result_of(self._launch(system, case.words, cpus), what)
+            finally:
+                if other is not None:
+                    self._result_of(other, f"{what}, the load beside it")
+            result["gatewayCpuSeconds"] = system.cpu_seconds() - used
+            result["loadCpuSeconds"] = children_cpu_seconds() - children
+            result["foreignShare"] = round(watch.foreign_share(), 3)
+            if peak is not None:
+                result["gatewayMemoryBytes"] = peak.end()
+        return result
+
+    def measure(self, case, system):
+        for _ in range(TRIES):
+            result = self._measure_once(case, system)
+            if result["foreignShare"] <= FOREIGN_SHARE_MAX:
+                break
+            self.repeated += 1
+        return result
+
+    def measure_far(self, case, name):
+        """With a relay between the halves that holds everything for half of the round trip, each way. None: missing."""
+        relays = []
+
+        def by_relay(port):
+            relay = Program([self.arguments.relay, f"{LOCAL}:0", f"{LOCAL}:{port}", str(case.round_trip_ms / 2)],
+                            self.folder / f"relay-{self.folders}.log", self.cpus)
+            relays.append(relay)
+            wait_until("the relay", lambda: relay.log.read_text().endswith("\n"), [relay.log])
+            return int(relay.log.read_text().split()[-1])
+        try:
+            system = self.start_system(name, by_relay)
+            if system is None:
+                return None
+            try:
+                return self.measure(case, system)
+            finally:
+                system.end()
+        finally:
+            for relay in relays:
+                relay.end()
