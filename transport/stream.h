@@ -78,6 +78,7 @@ class Stream final
   void keep_opening(Opening& opening, LoadShare load) noexcept;
   // What the client sent to a destination that failed.
   void replay(SliceQueue& sent, bool finished) noexcept;
+
   // So many bytes of what will be granted were granted before.
   void owe(std::uint64_t bytes) noexcept { granted_before_ += bytes; }
 

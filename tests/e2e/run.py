@@ -25,6 +25,7 @@ import sites
 # Imported because each registers its scenarios.
 import admin
 import applications
+import bench
 import command_line
 import edges
 import faults
@@ -39,7 +40,7 @@ import trust
 import ways
 
 GROUPS = [module.GROUP for module in (applications, flows, edges, ways, admin, life, live, trust, faults, command_line,
-                                         mesh, renewal, tokens, operations)]
+                                         mesh, renewal, tokens, operations, bench)]
 
 
 class Group:

@@ -43,6 +43,7 @@ class PolledHttp {
 
   // What to wait for.
   void add_to(std::vector<pollfd>& fds) const;
+
   // Then serve() has to come again within a second or so, whatever happens.
   bool waiting() const noexcept { return !clients_.empty() || listening_.paused(); }
 

@@ -12,6 +12,7 @@
 #include <utility>
 #include <vector>
 
+#include "version.h"
 #include <fmt/format.h>
 #include <poll.h>
 #include <sched.h>
@@ -27,9 +28,9 @@
 #include "router/site/metrics.h"
 #include "router/site/site_loader.h"
 #include "router/site/status_writer.h"
-#include "tools/fairlead/commands.h"
 #include "tools/fairlead/admin_api.h"
 #include "tools/fairlead/admin_socket.h"
+#include "tools/fairlead/commands.h"
 #include "tools/fairlead/file_watch.h"
 #include "tools/fairlead/live_site.h"
 #include "tools/fairlead/live_tokens.h"
@@ -38,7 +39,6 @@
 #include "tools/fairlead/report.h"
 #include "tools/fairlead/service_notify.h"
 #include "transport/base/fd.h"
-#include "version.h"
 
 namespace fairlead {
 

@@ -56,6 +56,7 @@ class Connects {
     kWaiting,  // for the answer
     kEnding,   // answered; the server is to close
   };
+
   struct Attempt {
     Fd fd;
     State state = State::kConnecting;
