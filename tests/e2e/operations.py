@@ -236,6 +236,8 @@ def the_service_manager_is_told(context):
     heard.bind(str(context.path("notify")))
     heard.settimeout(30)
     site = Site(context, context.network.west, "west")
+    for i in range(200):
+        site.add_connector(f"one-of-many-{i}", port=1)  # to write their status takes a while
     environment = {**site.environment(), "NOTIFY_SOCKET": str(context.path("notify")), "WATCHDOG_USEC": "600000"}
     site.process = context.start("west", [context.binary, "run"], host=site.host, env=environment)
     said = []
@@ -247,7 +249,8 @@ def the_service_manager_is_told(context):
             said.append(heard.recv(4096).decode())
 
     wait_for("READY=1")
-    expect((site.root / "runtime" / "status.json").exists(), "READY before the status was written")
+    written = len(list((site.root / "runtime" / "resources").glob("Connector-*")))
+    expect(written == 200 and (site.root / "runtime" / "status.json").exists(), "READY before the status was written")
     wait_for("STATUS=site west: 0 of 0 links up, 0 connections")
     wait_for("WATCHDOG=1")
     said.clear()
