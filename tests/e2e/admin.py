@@ -16,6 +16,7 @@ from traffic import Server
 
 GROUP = "admin"
 SIZE = 3_000_000
+GREETING = b"Whoever you are: welcome."
 
 
 def ask(context, site, path, *options, ok=True, user=None):
@@ -122,9 +123,14 @@ def metrics_are_true(context):
     pair = context.group.pair()
     service = Service("figures", pair.west, pair.east)
     pair.west.wait_matched(service.key)
-    server = Server(context, service.server, service.server_port, traffic.echo)
+
+    def greet(connection):
+        connection.sendall(GREETING)  # so that not as much goes one way as the other
+        traffic.echo(connection)
+    server = Server(context, service.server, service.server_port, greet)
     for _ in range(3):
         with service.connect() as client:
+            traffic.read_exactly(client, len(GREETING))
             traffic.exchange(SIZE)(client)
     server.check(3)
     server.close()
@@ -135,14 +141,18 @@ def metrics_are_true(context):
     def all_of(site, side):
         text = metrics_of(context, site)
         labels = {"routing_key": service.key, "side": side}
-        known = f'routing_key="{service.key}"' in text
-        return text if known and value(text, "key_received_bytes_total", **labels) >= 3 * SIZE else None
+        if f'routing_key="{service.key}"' not in text:
+            return None
+        counted = sum(value(text, f"key_{way}_bytes_total", **labels) for way in ("received", "sent"))
+        return text if counted >= to_server + to_client else None
+    to_server, to_client = 3 * SIZE, 3 * (SIZE + len(GREETING))
     west = wait_until("west to tell", lambda: all_of(pair.west, "listener"))
     east = wait_until("east to tell", lambda: all_of(pair.east, "connector"))
-    for text, side in ((west, "listener"), (east, "connector")):
+    for text, side, received, sent in ((west, "listener", to_server, to_client),
+                                       (east, "connector", to_client, to_server)):
         labels = {"routing_key": service.key, "side": side}
-        expect_equal(value(text, "key_received_bytes_total", **labels), 3 * SIZE, f"bytes received at the {side}")
-        expect_equal(value(text, "key_sent_bytes_total", **labels), 3 * SIZE, f"bytes sent at the {side}")
+        expect_equal(value(text, "key_received_bytes_total", **labels), received, f"bytes received at the {side}")
+        expect_equal(value(text, "key_sent_bytes_total", **labels), sent, f"bytes sent at the {side}")
     wait_until("the failure to be told", lambda: "connection refused by the server" in metrics_of(context, pair.west))
     west = metrics_of(context, pair.west)
     expect_equal(value(west, "key_failed_total", routing_key=service.key, side="listener",

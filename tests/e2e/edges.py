@@ -116,6 +116,23 @@ def exchange_tls(connection):
     expect_equal(took.digest(), source.digest(), "checksum of what came back")
 
 
+def hasty_echo(plain, tls, message):
+    """Sends the end of the handshake and the message at once, and takes the echo."""
+    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+    client = tls.wrap_bio(incoming, outgoing, server_hostname="front.test")
+
+    def do(work, *arguments):
+        while True:
+            try:
+                return work(*arguments)
+            except ssl.SSLWantReadError:
+                plain.sendall(outgoing.read())
+                incoming.write(plain.recv(65536))
+    do(client.do_handshake)
+    client.write(message)
+    expect_equal(do(client.read, len(message)), message, "echo")
+
+
 def echo_until_end(connection):
     """The same, and how it ended."""
     try:
@@ -140,6 +157,8 @@ def tls_from_clients(context):
         client.unwrap()  # close_notify there and, once the server has seen the end, back
     server.check(1)
     expect_equal(server.results, ["close"], "what the server saw")
+    with edge.service.client.connect(edge.service.port) as plain:
+        hasty_echo(plain, tls_context(trust=edge.authority.certificate), b"here at once")
     server.close()
     ending = edge.server(lambda connection: connection.sendall(b"the end"))
     with edge.client() as client:

@@ -8,6 +8,7 @@ import re
 import socket
 import stat
 import struct
+import threading
 import time
 
 import traffic
@@ -382,6 +383,22 @@ def idle_connections_end(context):
         traffic.echo_once(lively, b"still here")
     wait_until("the server to see both ends", lambda: sorted(server.results) == ["end", "reset"])
     pair.west.wait_until("it to be counted", lambda: pair.west.counter("edges_idle") >= 1)
+    server.close()
+
+    pair.west.command("listener", "update", service.key, "--idle-timeout", "0s", "--half-closed-timeout", "1s")
+    over = threading.Event()
+    context.defer(over.set)
+    server = Server(context, service.server, service.server_port, lambda connection: (
+        connection.sendall(traffic.read_exactly(connection, 5)), over.wait(60)))
+    with service.connect() as idle, service.connect() as half_closed:
+        for client in (idle, half_closed):
+            traffic.echo_once(client, b"hello")
+        half_closed.shutdown(socket.SHUT_WR)
+        traffic.expect_reset(half_closed, "a client that has said its last word")
+        idle.settimeout(0.5)
+        with contextlib.suppress(TimeoutError):
+            raise AssertionError(f"a connection that may be idle ended: {idle.recv(1)}")
+        over.set()
     server.close()
 
 

@@ -163,6 +163,14 @@ TEST_F(LinkTestSimTest, ALinkThatIsLostMeanwhileIsToldSo) {
 }
 
 TEST_F(LinkTestSimTest, AStopEndsATest) {
+  const auto stopped = begin(west(), name_of_link());
+  ASSERT_TRUE(stopped);
+  world_.run_for(Duration::milliseconds(500));
+  for (const auto& shard : west().shards())
+    shard->meters().stop();
+  const auto report = result_of(west(), *stopped);
+  ASSERT_TRUE(report->findings.error) << "the link is still there";
+  EXPECT_NE(report->findings.error->message.find("leaves"), std::string::npos) << report->findings.error->message;
   ASSERT_TRUE(begin(west(), name_of_link()));
   ASSERT_TRUE(begin(east(), name_of_west()));
   world_.run_for(Duration::milliseconds(1'500));

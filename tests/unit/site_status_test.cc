@@ -290,6 +290,15 @@ TEST_F(StatusTest, TheWriterWritesWhatChangedAndTakesAwayWhatIsOld) {
   ASSERT_TRUE(writer.write(gateway_, 1767607202));
   EXPECT_NE(read_text(link_file).find("active: false"), std::string::npos);
 
+  // One that could not be written is tried again, though nothing has changed since.
+  std::filesystem::rename(paths.runtime_resources(), root.path() / "away");
+  link().state = LinkPhase::kUp;
+  for (int i = 0; i < 3; ++i)
+    EXPECT_FALSE(writer.write(gateway_, 1767607202));
+  std::filesystem::rename(root.path() / "away", paths.runtime_resources());
+  ASSERT_TRUE(writer.write(gateway_, 1767607202));
+  EXPECT_NE(read_text(link_file).find("active: true"), std::string::npos);
+
   // Other resources: what is gone has no file any more.
   Resources fewer = resources_;
   fewer.connectors.clear();
