@@ -95,7 +95,8 @@ Result<std::uint64_t> Transport::begin_link_test(const std::string& name, const 
   for (const auto& link : incoming_)
     consider(link->record);
   const std::vector<const LinkRecord*>& found = up.empty() ? down : up;
-  if (found.empty()) return fail(ErrorCode::kNotFound, "there is no link " + name + ", and none to a site of that name");
+  if (found.empty())
+    return fail(ErrorCode::kNotFound, "there is no link " + name + ", and none to a site of that name");
   if (found.size() == 1) return link_tests_.begin(*found.front(), plan);
   std::string links;
   for (const LinkRecord* record : found) {

@@ -102,7 +102,7 @@ class Bench:
         folder = self.folder / f"{self.folders}"
         folder.mkdir()
         setting = Setting(self.arguments.binary, folder, self.server_port, self.cpus, self.arguments.threads, way,
-                          self.arguments.skupper_router)
+                          self.arguments.skupper_router, self.arguments.before)
         try:
             return STARTS[name](setting)
         except Missing as missing:

@@ -143,7 +143,7 @@ def run(argv, **options):
 class Setting:
     """What every system is started with. `way` leads from the near half to the far one's port, perhaps by a detour."""
 
-    def __init__(self, binary, folder, server_port, cpus, threads, way=lambda port: port, router=None):
+    def __init__(self, binary, folder, server_port, cpus, threads, way=lambda port: port, router=None, before=None):
         self.binary = binary
         self.folder = folder
         self.server_port = server_port
@@ -151,6 +151,7 @@ class Setting:
         self.threads = threads
         self.way = way
         self.router = router  # path of a skupper-router, if there is one
+        self.before = before  # path of another fairlead, likewise
 
     def own_folder(self, name):
         folder = self.folder / name
@@ -217,6 +218,13 @@ def start_fairlead(setting, name="fairlead", transit=0, protection="auto"):
         system.end()
         raise
     return system
+
+
+def start_before(setting):
+    if setting.before is None:
+        raise Missing("no path to another fairlead was given (--before)")
+    setting.binary = setting.before
+    return start_fairlead(setting, "before", protection="user")
 
 
 def start_kernel(setting):
@@ -290,7 +298,8 @@ HAPROXY_NEAR = HAPROXY_CONFIG.format(
 
 def start_haproxy(setting):
     haproxy = find_program("haproxy", "haproxy")
-    return start_pair(setting, "haproxy", lambda config: [haproxy, "-db", "-q", "-f", config], HAPROXY_NEAR, HAPROXY_FAR)
+    return start_pair(setting, "haproxy", lambda config: [haproxy, "-db", "-q", "-f", config], HAPROXY_NEAR,
+                      HAPROXY_FAR)
 
 
 NGINX_CONFIG = """
@@ -353,7 +362,8 @@ socket = r:TCP_NODELAY=1
 {0}
 """
 STUNNEL_FAR = STUNNEL_CONFIG.format("accept = {local}:{tls_port}\nconnect = {local}:{server}")
-STUNNEL_NEAR = STUNNEL_CONFIG.format("client = yes\naccept = {local}:{port}\nconnect = {local}:{way}\ncheckHost = far.test")
+STUNNEL_NEAR = STUNNEL_CONFIG.format(
+    "client = yes\naccept = {local}:{port}\nconnect = {local}:{way}\ncheckHost = far.test")
 
 
 def start_stunnel(setting):
@@ -399,13 +409,15 @@ tcpListener {{ name: load
 def start_router(setting):
     if setting.router is None:
         raise Missing("no path to a skupper-router was given (--skupper-router)")
-    return start_pair(setting, "skupper-router", lambda config: [setting.router, "-c", config], ROUTER_NEAR, ROUTER_FAR)
+    return start_pair(setting, "skupper-router", lambda config: [setting.router, "-c", config], ROUTER_NEAR,
+                      ROUTER_FAR)
 
 
 STARTS = {
     "direct": lambda setting: System("direct", setting.server_port),
     "fairlead": lambda setting: start_fairlead(setting, protection="user"),
     "kernel": start_kernel,
+    "before": start_before,
     "transit": lambda setting: start_fairlead(setting, "transit", transit=1),
     "haproxy": start_haproxy,
     "nginx": start_nginx,

@@ -26,7 +26,7 @@ def bench(site, target, *words, ok=True):
 
 @scenario(GROUP)
 def bench_over_the_way_of_a_key(context):
-    """Requests, bulk each way and connections, between two sites: all answered, and as many bytes as the link carried."""
+    """Requests, bulk each way and connections, between two sites: all answered, and bytes as the link counts them."""
     pair = context.group.pair()
     service = Service("measured", pair.west, pair.east)
     pair.west.wait_matched(service.key)

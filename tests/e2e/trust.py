@@ -313,7 +313,7 @@ def link_test_explains_the_handshake(context):
     unknown = west.command("link", "test", "nowhere", ok=False)
     expect(unknown.returncode == 1 and b"no Link nowhere" in unknown.stderr, f"it says: {unknown}")
     west.write("wrong.yaml", "kind: Listener\nmetadata: {name: x}\nspec: {}\n")
-    expect_equal(west.command("link", "test", "to-east", ok=False).returncode, 2, "exit code with resources that are wrong")
+    expect_equal(west.command("link", "test", "to-east", ok=False).returncode, 2, "exit code of bad resources")
     west.remove("wrong.yaml")
     web = Server(context, east.host, east.access_port, lambda connection: connection.sendall(b"HTTP/1.1 400 No\r\n"),
                  address=context.network.east.address)

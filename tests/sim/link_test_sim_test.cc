@@ -170,7 +170,7 @@ TEST_F(LinkTestSimTest, AStopEndsATest) {
     shard->meters().stop();
   const auto report = result_of(west(), *stopped);
   ASSERT_TRUE(report->findings.error) << "the link is still there";
-  EXPECT_NE(report->findings.error->message.find("leaves"), std::string::npos) << report->findings.error->message;
+  EXPECT_NE(report->findings.error->message.find("was ended"), std::string::npos) << report->findings.error->message;
   ASSERT_TRUE(begin(west(), name_of_link()));
   ASSERT_TRUE(begin(east(), name_of_west()));
   world_.run_for(Duration::milliseconds(1'500));
@@ -219,7 +219,8 @@ class Listening final : public MeterEnd {
 
   void deliver(Slice bytes) noexcept override {
     received += bytes.size();
-    zeros = zeros && std::all_of(bytes.data(), bytes.data() + bytes.size(), [](std::uint8_t byte) { return byte == 0; });
+    zeros =
+        zeros && std::all_of(bytes.data(), bytes.data() + bytes.size(), [](std::uint8_t byte) { return byte == 0; });
     took(bytes.size());
   }
 

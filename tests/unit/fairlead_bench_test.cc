@@ -18,8 +18,8 @@ TEST(EndpointTest, IsWhatUsersWrite) {
   EXPECT_EQ(found("db.example:5432"), (HostPort{"db.example", 5432}));
   EXPECT_EQ(found("[::1]:80"), (HostPort{"::1", 80}));
   EXPECT_EQ(found("unix:/run/db.sock"), (HostPort{"unix:/run/db.sock", 0}));
-  for (const char* wrong : {"", "db", "db:", ":80", "::1:80", "[::1:80", "::1]:80", "[]:80", "db:x", "db:70000", "db:-1",
-                            "db:80x", "db: 80"}) {
+  for (const char* wrong : {"", "db", "db:", ":80", "::1:80", "[::1:80", "::1]:80", "[]:80", "db:x", "db:70000",
+                            "db:-1", "db:80x", "db: 80"}) {
     EXPECT_FALSE(parse_host_port(wrong)) << wrong;
   }
 }

@@ -265,7 +265,7 @@ void CommandLine::add_bench() {
     return parse_host_port(text) ? std::string() : fmt::format("found '{}'; needed is HOST:PORT", text);
   };
   CLI::Option* target = bench_command->add_option(
-      "TARGET", bench.target, "Routing key of a listener of this site, or HOST:PORT; the server there is one of --serve");
+      "TARGET", bench.target, "Routing key of a listener of this site, or HOST:PORT; the server is one of --serve");
   bench_command
       ->add_option("--serve", bench.serve,
                    "Be the server, until ended: echoes, takes or sends, as each client wants; to others a plain echo")
@@ -274,7 +274,7 @@ void CommandLine::add_bench() {
       ->type_name("HOST:PORT");
   add_choice(*bench_command, "--mode", bench.mode, kBenchModes,
              "Requests on connections that stay, as much as goes through, or a connection for each request (requests)");
-  bench_command->add_option("--streams", bench.streams, "Connections at a time; 1,10,100: one run after the other")
+  bench_command->add_option("--streams", bench.streams, "Connections at a time; 1,10,100: one run after another")
       ->delimiter(',')
       ->check(CLI::Range(1U, 20'000U))
       ->type_name("N,...");
@@ -284,7 +284,7 @@ void CommandLine::add_bench() {
       ->type_name("BYTES");
   bench_command
       ->add_option("--rate", bench.rate,
-                   "Requests a second, of all connections together; a latency then counts from when the request was due")
+                   "Requests a second, of all connections together; a latency then counts from when one was due")
       ->check(CLI::Range(0.0, 10e6))
       ->type_name("N");
   add_choice(*bench_command, "--direction", bench.direction, kDirections, "Where bulk goes (up)");

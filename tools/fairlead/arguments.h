@@ -184,11 +184,11 @@ struct VersionArguments {};
 
 using CommandArguments =
     std::variant<RunArguments, CheckArguments, LinkGenerateArguments, LinkStatusArguments, LinkTestArguments,
-                 BenchArguments, NetworkStatusArguments, RouteArguments, TraceArguments, TokenIssueArguments, TokenRedeemArguments,
-                 ResourceStatusArguments, ResourceChangeArguments, SystemApplyArguments, SystemBundleArguments,
-                 SystemStartArguments, SystemStopArguments, SystemStatusArguments, SystemInstallArguments,
-                 SystemUninstallArguments, SystemLogLevelArguments, SystemReloadArguments, DebugCheckArguments,
-                 DebugDumpArguments, VersionArguments>;
+                 BenchArguments, NetworkStatusArguments, RouteArguments, TraceArguments, TokenIssueArguments,
+                 TokenRedeemArguments, ResourceStatusArguments, ResourceChangeArguments, SystemApplyArguments,
+                 SystemBundleArguments, SystemStartArguments, SystemStopArguments, SystemStatusArguments,
+                 SystemInstallArguments, SystemUninstallArguments, SystemLogLevelArguments, SystemReloadArguments,
+                 DebugCheckArguments, DebugDumpArguments, VersionArguments>;
 
 struct Arguments {
   CommonArguments common;

@@ -53,8 +53,8 @@ Result<HostPort> find_listener(const NamespacePaths& paths, const std::string& k
     }
     const bool listening = resource.at("status").value("listening", false);
     if (!listening) {
-      return fail(ErrorCode::kUnreachable, fmt::format("Listener {} is not open: {}", name,
-                                                       text_at(resource, "/status/message")));
+      return fail(ErrorCode::kUnreachable,
+                  fmt::format("Listener {} is not open: {}", name, text_at(resource, "/status/message")));
     }
     std::string host = text_at(resource, "/spec/host");
     if (host.empty() || host == "0.0.0.0") host = "127.0.0.1";
@@ -69,10 +69,11 @@ Result<HostPort> find_listener(const NamespacePaths& paths, const std::string& k
 Result<HostPort> find_target(const NamespacePaths& paths, const std::string& target) {
   if (auto endpoint = parse_host_port(target)) return std::move(*endpoint);
   if (is_gateway_running(paths.lock())) return find_listener(paths, target);
-  return fail(ErrorCode::kUnreachable,
-              fmt::format("'{}' is no HOST:PORT, and as a routing key it needs the gateway of namespace '{}', which does "
-                          "not run; start it with: fairlead system start -n {}",
-                          target, paths.name(), paths.name()));
+  return fail(
+      ErrorCode::kUnreachable,
+      fmt::format("'{}' is no HOST:PORT, and as a routing key it needs the gateway of namespace '{}', which does "
+                  "not run; start it with: fairlead system start -n {}",
+                  target, paths.name(), paths.name()));
 }
 
 // ---- what came of it
@@ -213,13 +214,13 @@ LoadResult run_plan(const LoadPlan& plan, BenchMode mode) {
 
 std::vector<BenchRun> run_all(const BenchArguments& arguments, const Address& server) {
   ProgressLine progress;
-  LoadPlan plan{.server = server,
-                .request_bytes = arguments.size,
-                .rate_per_s = arguments.rate,
-                .direction = arguments.direction,
-                .plain = arguments.plain,
-                .duration = std::chrono::duration_cast<load::Clock::duration>(
-                    std::chrono::duration<double>(arguments.seconds))};
+  LoadPlan plan{
+      .server = server,
+      .request_bytes = arguments.size,
+      .rate_per_s = arguments.rate,
+      .direction = arguments.direction,
+      .plain = arguments.plain,
+      .duration = std::chrono::duration_cast<load::Clock::duration>(std::chrono::duration<double>(arguments.seconds))};
   std::vector<BenchRun> runs;
   for (const unsigned streams : arguments.streams) {
     plan.streams = streams;

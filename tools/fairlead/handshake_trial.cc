@@ -142,7 +142,8 @@ class Trial {
         auto piece = receive("the verdict of " + found_.address);
         if (!piece) return std::unexpected(piece.error());
         if (piece->empty()) {
-          return fail(ErrorCode::kReset, found_.address + " closed without a word on our certificate; its log says why");
+          return fail(ErrorCode::kReset,
+                      found_.address + " closed without a word on our certificate; its log says why");
         }
         received.insert(received.end(), piece->begin(), piece->end());
         continue;

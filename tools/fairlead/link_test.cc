@@ -70,9 +70,7 @@ Json to_json(const CertificateInfo& info) {
 }
 
 Json to_json(const HandshakeTrial& trial) {
-  Json json = {{"endpoint", to_string(trial.endpoint)},
-               {"addresses", trial.addresses},
-               {"step", name_of(trial.step)}};
+  Json json = {{"endpoint", to_string(trial.endpoint)}, {"addresses", trial.addresses}, {"step", name_of(trial.step)}};
   if (trial.step > TrialStep::kResolve) json["resolveMicroseconds"] = trial.resolve.count();
   if (trial.step > TrialStep::kConnect) {
     json["address"] = trial.address;
@@ -171,8 +169,9 @@ TableRow transfer_row(const std::string& label, const Json& transfer) {
 // What there is: a test that failed has less.
 void print_measured(const Json& measured) {
   std::vector<TableRow> round_trips = {{"BESIDE", "SAMPLES", "MIN", "P50", "P90", "P99", "MAX"}};
-  for (const auto& [phase, label] : {std::pair("idle", "nothing of the test"), std::pair("upload", "a full link to there"),
-                                     std::pair("download", "a full link from there")}) {
+  for (const auto& [phase, label] :
+       {std::pair("idle", "nothing of the test"), std::pair("upload", "a full link to there"),
+        std::pair("download", "a full link from there")}) {
     if (measured.at("roundTrips").contains(phase)) {
       round_trips.push_back(round_trip_row(label, measured["roundTrips"][phase]));
     }
@@ -220,9 +219,10 @@ class LinkTest {
       passed = measure(link.has_value()) && passed;
     } else {
       if (!link) note_error(fmt::format("there is no Link {} in namespace '{}'", arguments_.name, paths_.name()));
-      note_error(fmt::format("the gateway, which measures round trips and throughput, is not running; start it with: "
-                             "fairlead system start -n {}",
-                             paths_.name()));
+      note_error(
+          fmt::format("the gateway, which measures round trips and throughput, is not running; start it with: "
+                      "fairlead system start -n {}",
+                      paths_.name()));
       passed = false;
     }
     if (!table()) {

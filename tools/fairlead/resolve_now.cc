@@ -28,7 +28,8 @@ std::optional<HostPort> parse_host_port(std::string_view text) {
 }
 
 Result<std::vector<Address>> resolve_now(const HostPort& endpoint) {
-  if (const Address literal = parse_literal(endpoint.host, endpoint.port); literal.size > 0) return std::vector{literal};
+  if (const Address literal = parse_literal(endpoint.host, endpoint.port); literal.size > 0)
+    return std::vector{literal};
   addrinfo hints{};
   hints.ai_family = AF_UNSPEC;
   hints.ai_socktype = SOCK_STREAM;

@@ -53,8 +53,8 @@ class Connects {
  private:
   enum class State {
     kConnecting,  // or sending its request
-    kWaiting,  // for the answer
-    kEnding,   // answered; the server is to close
+    kWaiting,     // for the answer
+    kEnding,      // answered; the server is to close
   };
 
   struct Attempt {

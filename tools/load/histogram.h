@@ -14,7 +14,9 @@ class Histogram {
 
   std::uint64_t count() const noexcept { return count_; }
 
-  double mean_us() const noexcept { return count_ == 0 ? 0 : static_cast<double>(sum_ns_) / static_cast<double>(count_) / 1e3; }
+  double mean_us() const noexcept {
+    return count_ == 0 ? 0 : static_cast<double>(sum_ns_) / static_cast<double>(count_) / 1e3;
+  }
 
   double max_us() const noexcept { return static_cast<double>(max_ns_) / 1e3; }
 

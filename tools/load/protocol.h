@@ -1,5 +1,5 @@
-// What the two ends of a load say to each other, beyond plain echoes. A client of ours begins with a preamble: kMagic and
-// a byte that chooses; to whatever else begins otherwise the server is a plain echo.
+// What the two ends of a load say to each other, beyond plain echoes. A client of ours begins with a preamble: kMagic
+// and a byte that chooses; to whatever else begins otherwise the server is a plain echo.
 //
 //   'U'  the client sends until it closes its direction; the server answers with the number of bytes behind the
 //        preamble (8 bytes, little-endian) and closes

@@ -22,8 +22,8 @@ struct Connection {
   std::deque<Clock::time_point> due;  // requests whose answer is not here yet, or that are not sent yet; oldest first
   std::size_t sent_bytes = 0;         // of the oldest
   std::size_t answered_bytes = 0;
-  bool asking = false;    // the oldest is being sent, or is
-  bool blocked = false;   // it waits for room
+  bool asking = false;   // the oldest is being sent, or is
+  bool blocked = false;  // it waits for room
 };
 
 class Requests {

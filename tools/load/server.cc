@@ -48,12 +48,12 @@ class Server::Clients {
  private:
   struct Client {
     Fd fd;
-    std::string opening;              // until it is known what is wanted
-    char mode = 0;                    // 0: not known yet
-    bool sized = false;               // one request: its size is known
-    std::uint32_t wanted = 0;         // and this
-    std::uint64_t bytes = 0;          // behind the preamble
-    std::vector<char> owed;           // to be sent back as soon as there is room
+    std::string opening;       // until it is known what is wanted
+    char mode = 0;             // 0: not known yet
+    bool sized = false;        // one request: its size is known
+    std::uint32_t wanted = 0;  // and this
+    std::uint64_t bytes = 0;   // behind the preamble
+    std::vector<char> owed;    // to be sent back as soon as there is room
     std::uint32_t events = EPOLLIN;
   };
 

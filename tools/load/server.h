@@ -1,5 +1,5 @@
-// The server's end of a load: accepts, and does what each connection asks for (protocol.h); a plain echo to whoever asks
-// for nothing. One thread.
+// The server's end of a load: accepts, and does what each connection asks for (protocol.h); a plain echo to whoever
+// asks for nothing. One thread.
 #pragma once
 
 #include "transport/base/fd.h"
