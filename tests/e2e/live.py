@@ -11,7 +11,7 @@ import time
 import traffic
 from harness import Skip, expect, expect_equal, need_program, scenario, wait_until
 from network import PORT_LAST
-from sites import Pair, Service
+from sites import Pair, Service, Site
 from traffic import Background, Server, scaled
 
 GROUP = "live"
@@ -284,6 +284,30 @@ def wrong_input_changes_nothing(context):
     expect(out.startswith("Nothing changed. The last change, ") and "Listener other: added" in out, out)
     found = json.loads(west.command("system", "reload", "-o", "json").stdout)
     expect_equal(found["changes"], [], "changes as JSON")
+
+
+@scenario(GROUP)
+def an_unwritable_runtime_folder(context):
+    """A gateway that cannot write what it has to says which folder and why, and does not run; neither do commands."""
+    mount = need_program("mount")
+    site = Site(context, context.network.west, "west")
+    site.add_access()
+    folder = site.root / "runtime"
+    folder.mkdir()
+    done = subprocess.run([mount, "-t", "tmpfs", "-o", "ro", "tmpfs", str(folder)], capture_output=True, check=False)
+    if done.returncode != 0:
+        raise Skip(f"no file system can be mounted here: {done.stderr.decode().strip()}")
+    context.defer(subprocess.run, ["umount", str(folder)])
+    process = site.start(wait=False).process
+    expect(process.wait() == 1, lambda: f"it ended with {process.wait()}: {site.log()}")
+    said = site.log()
+    expect("Read-only file system" in said and str(folder) in said, f"it says: {said}")
+    context.note(said.splitlines()[-1].split(" ", 1)[1].strip())
+    done = site.command("link", "generate", ok=False)
+    expect(done.returncode == 1 and str(folder) in done.stderr.decode(), f"link generate says: {done}")
+    subprocess.run([mount, "-o", "remount,rw", str(folder)], check=True)
+    site.start()
+    expect(site.command("link", "generate").stdout, "no link once the folder can be written to")
 
 
 @scenario(GROUP)

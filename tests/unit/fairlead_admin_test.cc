@@ -14,6 +14,7 @@
 #include <sys/un.h>
 
 #include "tests/unit/fairlead_fixtures.h"
+#include "transport/base/prng.h"
 
 namespace fairlead {
 namespace {
@@ -173,6 +174,47 @@ TEST_F(AdminTest, BadRequestsAreToldSoAndCostNobodyElse) {
   for (int i = 0; i < 40; ++i)
     many.push_back(connect());
   EXPECT_EQ(ask("GET", "/v1/health").status, 200U);
+}
+
+// Requests as they should be, with bytes changed, left out, doubled and cut off at will.
+TEST_F(AdminTest, SurvivesWhateverIsSent) {
+  const std::array<std::string, 6> proper = {
+      "GET /v1/status HTTP/1.1\r\nHost: gateway\r\n\r\n",
+      "GET /v1/resources/Connector/db HTTP/1.1\r\nConnection: close\r\n\r\n",
+      "PUT /v1/log-level HTTP/1.1\r\nContent-Length: 17\r\n\r\n{\"level\": \"info\"}",
+      "POST /v1/trace HTTP/1.1\r\nContent-Length: 20\r\n\r\n{\"routingKey\": \"db\"}",
+      "POST /v1/link-test HTTP/1.1\r\nContent-Length: 26\r\n\r\n{\"name\": \"x\", \"seconds\": 1}",
+      "POST /v1/reload HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n"};
+  Prng prng(20261130);
+  for (int round = 0; round < 1'000; ++round) {
+    std::string request = proper[prng.below(proper.size())];
+    for (std::uint64_t changes = 1 + prng.below(6); changes > 0 && !request.empty(); --changes) {
+      const std::size_t at = prng.below(request.size());
+      switch (prng.below(5)) {
+        case 0:
+          request[at] = static_cast<char>(prng.below(256));
+          break;
+        case 1:
+          request.erase(at, 1 + prng.below(8));
+          break;
+        case 2:
+          request.insert(at, request.substr(at, 1 + prng.below(40)));
+          break;
+        case 3:
+          request.resize(at);
+          break;
+        case 4:
+          request += proper[prng.below(proper.size())];
+          break;
+      }
+    }
+    const Fd fd = connect();
+    static_cast<void>(::send(fd.get(), request.data(), request.size(), MSG_NOSIGNAL));
+    if (round % 20 == 0) {
+      ASSERT_EQ(ask("GET", "/v1/health").status, 200U) << "after " << testing::PrintToString(request);
+    }
+  }
+  ASSERT_EQ(ask("GET", "/v1/health").status, 200U) << gateway_->error();
 }
 
 }  // namespace
