@@ -1,23 +1,74 @@
 #include <cstring>
 #include <string>
+#include <tuple>
 #include <vector>
 
 #include <gtest/gtest.h>
 
 #include "tests/unit/tls_fixtures.h"
+#include "transport/base/prng.h"
 #include "transport/tls/cipher.h"
+#include "transport/tls/vaes_gcm.h"
 
 namespace fairlead {
 namespace {
 
-class AeadOfEverySuite : public testing::TestWithParam<CipherSuite> {};
+using Implementation = Aead::Implementation;
 
-INSTANTIATE_TEST_SUITE_P(Tls, AeadOfEverySuite, testing::ValuesIn(kDefaultSuites),
-                         [](const auto& suite) { return std::string(name_of(suite.param)); });
+// By our own code, where this processor can run it, and by wolfCrypt's.
+class AeadOfEverySuite : public testing::TestWithParam<std::tuple<CipherSuite, Implementation>> {
+ protected:
+  static CipherSuite suite() { return std::get<0>(GetParam()); }
 
-TEST_P(AeadOfEverySuite, HasANameAndANumber) {
-  EXPECT_EQ(cipher_suite_named(name_of(GetParam())), GetParam());
-  EXPECT_EQ(cipher_suite_with_id(static_cast<std::uint16_t>(GetParam())), GetParam());
+  static Bytes key(std::uint8_t first) { return numbered_bytes(key_size(suite()), first); }
+
+  static Aead make(std::uint8_t first_of_key = 1) { return Aead(suite(), key(first_of_key), std::get<1>(GetParam())); }
+};
+
+INSTANTIATE_TEST_SUITE_P(Tls, AeadOfEverySuite,
+                         testing::Combine(testing::ValuesIn(kDefaultSuites),
+                                          testing::Values(Implementation::kBest, Implementation::kWolfCrypt)),
+                         [](const auto& param) {
+                           const bool best = std::get<1>(param.param) == Implementation::kBest;
+                           return std::string(name_of(std::get<0>(param.param))) + (best ? "Best" : "WolfCrypt");
+                         });
+
+TEST(CipherSuite, HasANameAndANumber) {
+  for (const CipherSuite suite : kDefaultSuites) {
+    EXPECT_EQ(cipher_suite_named(name_of(suite)), suite);
+    EXPECT_EQ(cipher_suite_with_id(static_cast<std::uint16_t>(suite)), suite);
+  }
+}
+
+// Everything that TLS may ask for, and more: whatever one seals the other opens, and they seal alike.
+TEST(Aead, BothImplementationsAreTheSame) {
+  if (!vaes_gcm_usable()) GTEST_SKIP() << "this processor has no VAES, or FAIRLEAD_VAES=off";
+  Prng prng(20261130);
+  const auto some = [&](std::size_t size) {
+    Bytes bytes(size);
+    for (std::uint8_t& byte : bytes)
+      byte = static_cast<std::uint8_t>(prng.next());
+    return bytes;
+  };
+  for (const CipherSuite suite : {CipherSuite::kAes128Gcm, CipherSuite::kAes256Gcm}) {
+    for (int round = 0; round < 3'000; ++round) {
+      const std::size_t most = round % 10 == 0 ? 20'000 : round % 3 == 0 ? 1'200 : 300;
+      const std::size_t size = prng.below(most);
+      const Bytes key = some(key_size(suite)), nonce = some(kNonceSize), aad = some(1 + prng.below(70));
+      Bytes text = some(size + 1);
+      Aead ours(suite, key);
+      Aead theirs(suite, key, Implementation::kWolfCrypt);
+      Bytes by_us(size + kTagSize), by_them(size + kTagSize), opened(size + 1);
+      ours.seal(nonce.data(), aad, text.data(), size, by_us.data(), by_us.data() + size);
+      theirs.seal(nonce.data(), aad, text.data(), size, by_them.data(), by_them.data() + size);
+      ASSERT_EQ(by_us, by_them) << size << " bytes, " << aad.size() << " besides";
+      ASSERT_TRUE(ours.open(nonce.data(), aad, by_them.data(), size, by_them.data() + size, opened.data())) << size;
+      text.back() = opened.back();
+      ASSERT_EQ(opened, text) << size;
+      by_them[prng.below(by_them.size())] ^= static_cast<std::uint8_t>(1U << prng.below(8));
+      ASSERT_FALSE(ours.open(nonce.data(), aad, by_them.data(), size, by_them.data() + size, opened.data())) << size;
+    }
+  }
 }
 
 TEST(CipherSuite, UnknownNamesAndNumbersAreNone) {
@@ -60,10 +111,9 @@ TEST(Aead, SealsChaCha20Poly1305AsRfc8439Section282) {
 // wolfCrypt does not document that input and output may be the same memory, and its assembly takes different ways for
 // different sizes: so each size is tried.
 TEST_P(AeadOfEverySuite, WorksInPlaceAtEverySize) {
-  const Bytes key = numbered_bytes(key_size(GetParam()), 1);
   const Bytes nonce = numbered_bytes(kNonceSize, 2);
   const Bytes aad = numbered_bytes(5, 3);
-  Aead aead(GetParam(), key);
+  Aead aead = make();
   std::vector<std::size_t> sizes;
   for (std::size_t size = 0; size <= 600; ++size)
     sizes.push_back(size);
@@ -94,7 +144,7 @@ TEST_P(AeadOfEverySuite, WorksInPlaceAtEverySize) {
 
 // Records begin at any address, so the assembly must not count on alignment.
 TEST_P(AeadOfEverySuite, WorksAtEveryAlignment) {
-  Aead aead(GetParam(), numbered_bytes(key_size(GetParam()), 1));
+  Aead aead = make();
   const Bytes nonce = numbered_bytes(kNonceSize, 2);
   const Bytes aad = numbered_bytes(5, 3);
   constexpr std::size_t kSize = 1000;
@@ -113,7 +163,7 @@ TEST_P(AeadOfEverySuite, WorksAtEveryAlignment) {
 }
 
 TEST_P(AeadOfEverySuite, RefusesEveryFlippedBit) {
-  Aead aead(GetParam(), numbered_bytes(key_size(GetParam()), 1));
+  Aead aead = make();
   const Bytes nonce = numbered_bytes(kNonceSize, 2);
   Bytes aad = numbered_bytes(5, 3);
   const Bytes text = numbered_bytes(40, 4);
@@ -135,13 +185,13 @@ TEST_P(AeadOfEverySuite, RefusesEveryFlippedBit) {
 }
 
 TEST_P(AeadOfEverySuite, ANewKeyTakesThePlaceOfTheOld) {
-  Aead aead(GetParam(), numbered_bytes(key_size(GetParam()), 1));
-  Aead other(GetParam(), numbered_bytes(key_size(GetParam()), 9));
+  Aead aead = make();
+  Aead other = make(9);
   const Bytes nonce = numbered_bytes(kNonceSize, 2);
   const Bytes text = numbered_bytes(40, 4);
   Bytes sealed(text.size());
   Bytes tag(kTagSize);
-  aead.set_key(numbered_bytes(key_size(GetParam()), 9));
+  aead.set_key(key(9));
   aead.seal(nonce.data(), nonce, text.data(), text.size(), sealed.data(), tag.data());
   Bytes opened(text.size());
   EXPECT_TRUE(other.open(nonce.data(), nonce, sealed.data(), sealed.size(), tag.data(), opened.data()));

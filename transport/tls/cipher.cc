@@ -5,6 +5,7 @@
 
 #include "transport/base/check.h"
 #include "transport/tls/secret.h"
+#include "transport/tls/vaes_gcm.h"
 #include "transport/tls/wolfssl.h"
 
 namespace fairlead {
@@ -25,13 +26,24 @@ const byte* as_key(const std::byte* state) noexcept {
   return reinterpret_cast<const byte*>(state);
 }
 
+VaesGcmKey& as_vaes(std::byte* state) noexcept {
+  return *std::launder(reinterpret_cast<VaesGcmKey*>(state));
+}
+
+bool by_vaes(CipherSuite suite, Aead::Implementation implementation) noexcept {
+  return suite != CipherSuite::kChaCha20Poly1305 && implementation == Aead::Implementation::kBest && vaes_gcm_usable();
+}
+
 }  // namespace
 
 std::string_view name_of(CipherSuite suite) noexcept {
   switch (suite) {
-    case CipherSuite::kAes128Gcm: return "TLS_AES_128_GCM_SHA256";
-    case CipherSuite::kAes256Gcm: return "TLS_AES_256_GCM_SHA384";
-    case CipherSuite::kChaCha20Poly1305: return "TLS_CHACHA20_POLY1305_SHA256";
+    case CipherSuite::kAes128Gcm:
+      return "TLS_AES_128_GCM_SHA256";
+    case CipherSuite::kAes256Gcm:
+      return "TLS_AES_256_GCM_SHA384";
+    case CipherSuite::kChaCha20Poly1305:
+      return "TLS_CHACHA20_POLY1305_SHA256";
   }
   UNREACHABLE();
 }
@@ -50,22 +62,29 @@ std::optional<CipherSuite> cipher_suite_with_id(std::uint16_t id) noexcept {
   return std::nullopt;
 }
 
-Aead::Aead(CipherSuite suite, std::span<const std::uint8_t> key) noexcept : suite_(suite) {
+Aead::Aead(CipherSuite suite, std::span<const std::uint8_t> key, Implementation implementation) noexcept
+    : suite_(suite), vaes_(by_vaes(suite, implementation)) {
   static_assert(sizeof(Aes) <= kStateSize && alignof(Aes) <= 64);
+  static_assert(sizeof(VaesGcmKey) <= kStateSize && alignof(VaesGcmKey) <= 64);
   static_assert(kTagSize == AES_BLOCK_SIZE && kTagSize == CHACHA20_POLY1305_AEAD_AUTHTAG_SIZE);
   static_assert(kNonceSize == GCM_NONCE_MID_SZ && kNonceSize == CHACHA20_POLY1305_AEAD_IV_SIZE);
   ensure_wolfssl();
-  if (suite_ != CipherSuite::kChaCha20Poly1305) CHECK(wc_AesInit(new (state_) Aes, nullptr, INVALID_DEVID) == 0);
+  if (vaes_) {
+    new (state_) VaesGcmKey;
+  } else if (suite_ != CipherSuite::kChaCha20Poly1305) {
+    CHECK(wc_AesInit(new (state_) Aes, nullptr, INVALID_DEVID) == 0);
+  }
   set_key(key);
 }
 
 Aead::~Aead() {
-  if (suite_ != CipherSuite::kChaCha20Poly1305) wc_AesFree(as_aes(state_));
+  if (!vaes_ && suite_ != CipherSuite::kChaCha20Poly1305) wc_AesFree(as_aes(state_));
   wipe(state_, sizeof state_);
 }
 
 void Aead::set_key(std::span<const std::uint8_t> key) noexcept {
   CHECK(key.size() == key_size(suite_));
+  if (vaes_) return vaes_gcm_set_key(as_vaes(state_), key.data(), key.size());
   if (suite_ == CipherSuite::kChaCha20Poly1305) {
     std::memcpy(state_, key.data(), key.size());
   } else {
@@ -75,6 +94,7 @@ void Aead::set_key(std::span<const std::uint8_t> key) noexcept {
 
 void Aead::seal(const std::uint8_t* nonce, std::span<const std::uint8_t> aad, const std::uint8_t* in, std::size_t size,
                 std::uint8_t* out, std::uint8_t* tag) noexcept {
+  if (vaes_) return vaes_gcm_seal(as_vaes(state_), nonce, aad.data(), aad.size(), in, size, out, tag);
   const int result = suite_ == CipherSuite::kChaCha20Poly1305
                          ? wc_ChaCha20Poly1305_Encrypt(as_key(state_), nonce, aad.data(), word_size(aad.size()), in,
                                                        word_size(size), out, tag)
@@ -86,6 +106,7 @@ void Aead::seal(const std::uint8_t* nonce, std::span<const std::uint8_t> aad, co
 
 bool Aead::open(const std::uint8_t* nonce, std::span<const std::uint8_t> aad, const std::uint8_t* in, std::size_t size,
                 const std::uint8_t* tag, std::uint8_t* out) noexcept {
+  if (vaes_) return vaes_gcm_open(as_vaes(state_), nonce, aad.data(), aad.size(), in, size, tag, out);
   const int result = suite_ == CipherSuite::kChaCha20Poly1305
                          ? wc_ChaCha20Poly1305_Decrypt(as_key(state_), nonce, aad.data(), word_size(aad.size()), in,
                                                        word_size(size), tag, out)

@@ -46,8 +46,13 @@ constexpr std::size_t hash_size(CipherSuite suite) noexcept {
 
 class Aead {
  public:
+  // Whose code protects records: wolfCrypt's, or ours (vaes_gcm.h), which is faster where the processor can do it.
+  // kBest looks, and at FAIRLEAD_VAES=off in the environment.
+  enum class Implementation : std::uint8_t { kBest, kWolfCrypt };
+
   // `key` has key_size(suite) bytes.
-  Aead(CipherSuite suite, std::span<const std::uint8_t> key) noexcept;
+  Aead(CipherSuite suite, std::span<const std::uint8_t> key, Implementation implementation = Implementation::kBest)
+      noexcept;
   ~Aead();
   Aead(const Aead&) = delete;
   Aead& operator=(const Aead&) = delete;
@@ -70,7 +75,8 @@ class Aead {
   static constexpr std::size_t kStateSize = 1024;
 
   CipherSuite suite_;
-  alignas(64) std::byte state_[kStateSize];  // AES: wolfCrypt's Aes; ChaCha20: the key itself
+  const bool vaes_;                          // AES: by vaes_gcm.h
+  alignas(64) std::byte state_[kStateSize];  // AES: a VaesGcmKey, or wolfCrypt's Aes; ChaCha20: the key itself
 };
 
 }  // namespace fairlead
