@@ -192,6 +192,7 @@ bool Transport::control_turn(Duration wait_max) noexcept {
   drop_superseded_connectors();
   drop_superseded_links();
   events_.settled();
+  forget_removed_connectors();
   std::erase_if(links_, [](const auto& link) { return link->closed(); });
   std::erase_if(accesses_, [](const auto& access) { return access->removed() && access->closed(); });
   std::erase_if(ended_probes_, [](const auto& probe) { return probe->closed(); });

@@ -273,6 +273,7 @@ class Transport {
   void resolve_connector(ConnectorEntry& entry);
   void connector_tried(const ConnectorEntry& entry);
   void drop_superseded_connectors();
+  void forget_removed_connectors();
   ConnectorEntry* find_connector(std::uint32_t id) noexcept;
   void follow_reachability();
   Result<std::uint16_t> try_port(const ListenerConfig& config);
@@ -345,6 +346,7 @@ class Transport {
   std::vector<std::unique_ptr<HealthProbe>> ended_probes_;
   std::vector<std::string> succeeded_connectors_;  // names of those that can take over: at the end of the turn
   std::vector<std::string> succeeded_links_;
+  std::vector<std::uint32_t> removed_connectors_;          // that the router knows of and shards not yet
   std::vector<ShardReport> reports_;                      // newest of each shard
   std::map<std::pair<KeySide, std::string>, std::vector<KeyFigures>> key_figures_;  // by shard
   std::shared_ptr<const std::vector<KeyStatus>> key_statuses_;  // null: other ones than before

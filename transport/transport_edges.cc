@@ -206,11 +206,17 @@ void Transport::drop_superseded_connectors() {
         entry.probe->close();
         ended_probes_.push_back(std::move(entry.probe));
       }
-      post_to_shards([id = entry.id](Shard& shard) { shard.remove_connector(id); });
+      removed_connectors_.push_back(entry.id);
       status_changed_ = true;
     }
     std::erase_if(connectors_, superseded);
   }
+}
+
+// Once shards have the table that leads nobody there any more: tasks are done in the order that they are posted in.
+void Transport::forget_removed_connectors() {
+  for (const std::uint32_t id : std::exchange(removed_connectors_, {}))
+    post_to_shards([id](Shard& shard) { shard.remove_connector(id); });
 }
 
 Transport::ConnectorEntry* Transport::find_connector(std::uint32_t id) noexcept {
