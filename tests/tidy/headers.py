@@ -12,8 +12,13 @@ import subprocess
 import sys
 
 
+def places(flags):
+    return sum(flag.startswith(('-I', '-isystem')) for flag in flags)
+
+
 def flags_by_folder(root, build):
-    """{folder: compiler and flags}: those of any source of that folder, without its own input and output."""
+    """{folder: compiler and flags}: those of the source of that folder that is given the most folders to include from,
+    without its own input and output."""
     flags = {}
     for entry in json.loads((build / 'compile_commands.json').read_text()):
         source = pathlib.Path(os.path.normpath(os.path.join(entry['directory'], entry['file'])))
@@ -26,7 +31,8 @@ def flags_by_folder(root, build):
                 words.pop(0)
             elif word not in ('-c', '-MD', '-MMD', entry['file']):
                 kept.append(word)
-        flags.setdefault(source.parent, kept)
+        if places(kept) > places(flags.get(source.parent, [])):
+            flags[source.parent] = kept
     return flags
 
 
