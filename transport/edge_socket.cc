@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cerrno>
 
+#include "transport/base/tracepoint.h"
 #include "transport/opening.h"
 #include "transport/shard.h"
 
@@ -186,6 +187,8 @@ void EdgeSocket::on_receive(Completion done) noexcept {
   if (done.res > 0) {
     wait_first_ = !done.socket_nonempty();
     received_at_ = shard_.now();
+    shard_.loop().edge_receives.add(done.bytes());
+    TRACEPOINT(edge_received, static_cast<Channel*>(this), done.bytes());
     if (tls_ == nullptr) {
       shard_.buffers().collect(done, [this](Slice bytes) { take_received(std::move(bytes)); });
     } else {
@@ -281,6 +284,10 @@ void EdgeSocket::flush() noexcept {
 }
 
 void EdgeSocket::on_send(Completion done) noexcept {
+  if (done.res > 0) {
+    shard_.loop().edge_sends.add(done.bytes());
+    TRACEPOINT(edge_sent, static_cast<Channel*>(this), done.bytes());
+  }
   if (tls_ != nullptr) return tls_sent(done);
   if (done.res > 0) {
     std::uint32_t payload = done.bytes();

@@ -7,6 +7,7 @@
 #include <string>
 
 #include "transport/base/duration_histogram.h"
+#include "transport/uring/kernel.h"
 #include "transport/wire/frame.h"
 
 namespace fairlead {
@@ -68,6 +69,31 @@ struct KeyStatus {
   std::string routing_key;
   KeySide side = KeySide::kClients;
   KeyFigures figures;
+};
+
+// System calls of one sort that moved something, and how much they moved.
+struct Transfers {
+  std::uint64_t count = 0;
+  std::uint64_t bytes = 0;
+
+  void add(std::uint32_t moved) noexcept {
+    ++count;
+    bytes += moved;
+  }
+
+  friend bool operator==(const Transfers&, const Transfers&) = default;
+};
+
+// What a shard's loop did since it began. How many turns it made, and how long each took, is in their histogram.
+struct LoopFigures {
+  Transfers link_sends;
+  Transfers link_receives;
+  Transfers edge_sends;  // to applications
+  Transfers edge_receives;
+  std::uint64_t completions = 0;
+  ThreadUsage thread;
+
+  friend bool operator==(const LoopFigures&, const LoopFigures&) = default;
 };
 
 // What of a shard is in use now.

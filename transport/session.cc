@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cerrno>
 
+#include "transport/base/tracepoint.h"
 #include "transport/shard.h"
 
 namespace fairlead {
@@ -61,7 +62,6 @@ Session::Session(Shard& shard, const SessionSeed& seed)
       link_(seed.link),
       peer_initial_window_bytes_(seed.peer_initial_window_bytes),
       last_heard_(shard.now()) {
-  free_slots_.reserve(ours_.streams.size());
 }
 
 Session::~Session() {
@@ -85,27 +85,18 @@ Stream* Session::make_stream(StreamId id, const StreamName& name) noexcept {
 
 Stream* Session::open_stream(const OpenFrame& open, std::uint8_t flags) noexcept {
   if (!takes_streams()) return nullptr;
-  std::uint32_t slot = 0;
-  if (!free_slots_.empty()) {
-    slot = free_slots_.back();
-  } else if (next_fresh_slot_ < ours_.streams.size()) {
-    slot = next_fresh_slot_;
-  } else {
+  const std::uint32_t slot = ours_.free_slot();
+  if (slot == 0) {
     ++shard_.counters().streams_exhausted;
     return nullptr;
   }
   const std::uint16_t generation =
-      static_cast<std::uint16_t>((ours_.generations[slot] + 1) & StreamId::kGenerationMask);
+      static_cast<std::uint16_t>((ours_.generation(slot) + 1) & StreamId::kGenerationMask);
   const StreamId id = StreamId::make(dialled_ ? 0 : 1, slot, generation);
   Stream* stream = make_stream(id, open.name);
   if (stream == nullptr) return nullptr;
-  ours_.generations[slot] = generation;
-  ours_.put(slot, *stream);
-  if (!free_slots_.empty()) {
-    free_slots_.pop_back();
-  } else {
-    ++next_fresh_slot_;
-  }
+  ours_.generation(slot) = generation;
+  ours_.take(slot, *stream);
   std::uint8_t payload[OpenFrame::kEncodedMax];
   open.encode(payload);
   put_frame(FrameType::kOpen, flags, id.value, {payload, open.encoded_size()});
@@ -114,20 +105,16 @@ Stream* Session::open_stream(const OpenFrame& open, std::uint8_t flags) noexcept
 }
 
 Stream* Session::find(StreamId id) noexcept {
-  Table& table = (id.side() == 0) == dialled_ ? ours_ : theirs_;
-  const std::uint32_t slot = id.slot();
-  if (slot == 0 || slot >= table.streams.size()) return nullptr;
-  Stream* stream = table.streams[slot];
+  StreamTable& table = (id.side() == 0) == dialled_ ? ours_ : theirs_;
+  Stream* stream = table.at(id.slot());
   return stream != nullptr && stream->id() == id ? stream : nullptr;
 }
 
 void Session::forget(Stream& stream) noexcept {
   const StreamId id = stream.id();
   const bool is_ours = (id.side() == 0) == dialled_;
-  Table& table = is_ours ? ours_ : theirs_;
-  DCHECK(table.streams[id.slot()] == &stream);
-  table.streams[id.slot()] = nullptr;
-  if (is_ours) free_slots_.push_back(id.slot());  // within the capacity reserved at the start
+  DCHECK(find(id) == &stream);
+  is_ours ? ours_.give_back(id.slot()) : theirs_.remove(id.slot());
   scheduler_.remove(stream);
   stream.unlink_credit();
   shard_.return_window_budget(stream.window_growth());
@@ -188,7 +175,7 @@ void Session::reopen(Opening& opening, Channel& client, SliceQueue& sent, bool f
 }
 
 void Session::relieve_streams() noexcept {
-  for (Table* table : {&ours_, &theirs_}) {
+  for (StreamTable* table : {&ours_, &theirs_}) {
     for (Stream* stream : table->seen()) {
       if (stream != nullptr) stream->relieve(shard_);
     }
@@ -197,7 +184,7 @@ void Session::relieve_streams() noexcept {
 
 Stream* Session::stillest_holder() noexcept {
   Stream* stillest = nullptr;
-  for (Table* table : {&ours_, &theirs_}) {
+  for (StreamTable* table : {&ours_, &theirs_}) {
     for (Stream* stream : table->seen()) {
       if (stream == nullptr || stream->queued_bytes() == 0) continue;
       if (stillest == nullptr || stream->moved_at() < stillest->moved_at()) stillest = stream;
@@ -312,7 +299,9 @@ void Session::put_streams() noexcept {
     const std::uint32_t sent = stream.pull(sender, more);
     figures_.bytes_out += sent;
     if (sent > 0) {
-      figures_.queueing.record(shard_.now() - stream.moved_at());
+      const Duration waited = shard_.now() - stream.moved_at();
+      figures_.queueing.record(waited);
+      TRACEPOINT(frame_put, id_, stream.id().value, sent, waited.ns);
       stream.note_moved(shard_.now());
     }
     if (sent > 0 && sent <= kInteractiveBytes && !more) last_interactive_ = shard_.now();
@@ -426,7 +415,7 @@ void Session::fail_silent(Duration silence) noexcept {
 void Session::close() noexcept {
   if (state_ != State::kUp) return;
   state_ = State::kClosing;
-  for (Table* table : {&ours_, &theirs_}) {
+  for (StreamTable* table : {&ours_, &theirs_}) {
     for (Stream* stream : table->seen()) {
       if (stream != nullptr) reset_stream(*stream, ResetCode::kClosing);
     }
@@ -445,7 +434,7 @@ void Session::end() noexcept {
   state_ = State::kEnding;
   probe_.cancel();
   next_seed_.reset();
-  for (Table* table : {&ours_, &theirs_}) {
+  for (StreamTable* table : {&ours_, &theirs_}) {
     for (Stream* stream : table->seen()) {
       if (stream != nullptr) stream->lose_session(ResetCode::kLinkLost);
     }

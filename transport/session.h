@@ -9,7 +9,6 @@
 //    └──────────────(any error)─────────────────────────────┘
 #pragma once
 
-#include <algorithm>
 #include <cstdint>
 #include <memory>
 #include <span>
@@ -23,6 +22,7 @@
 #include "transport/record_io.h"
 #include "transport/scheduler.h"
 #include "transport/stream.h"
+#include "transport/stream_table.h"
 #include "transport/tls_connection.h"
 #include "transport/uring/slice_queue.h"
 #include "transport/uring/socket.h"
@@ -155,23 +155,6 @@ class Session final
   // Router messages that wait to be sent, and those of the peer that the control thread has not come to yet.
   static constexpr std::uint64_t kRouterBytesMax = 16 * 1024 * 1024;
 
-  // One side's streams by slot. Slot 0 is not used.
-  struct Table {
-    explicit Table(std::uint32_t slots) : streams(slots + 1), generations(slots + 1) {}
-
-    void put(std::uint32_t slot, Stream& stream) noexcept {
-      streams[slot] = &stream;
-      used = std::max(used, slot + 1);
-    }
-
-    // The slots that ever had a stream: walking through all would take longer than there are streams.
-    std::span<Stream* const> seen() const noexcept { return std::span(streams).first(used); }
-
-    std::vector<Stream*> streams;
-    std::vector<std::uint16_t> generations;
-    std::uint32_t used = 0;
-  };
-
   Session(Shard& shard, const SessionSeed& seed);
 
   void on_probe(Instant now) noexcept;
@@ -251,10 +234,8 @@ class Session final
   SliceQueue control_;          // control frames, whole ones in each slice
   SliceQueue router_messages_;  // CONTROL frames: behind the others, and with a limit of their own
   CreditList credits_;
-  Table ours_;                             // streams that we opened
-  Table theirs_;                           // streams that the peer opened
-  std::vector<std::uint32_t> free_slots_;  // of ours_
-  std::uint32_t next_fresh_slot_ = 1;
+  StreamTable ours_;    // streams that we opened
+  StreamTable theirs_;  // streams that the peer opened
 
   State state_ = State::kUp;
   bool dialled_;

@@ -174,11 +174,11 @@ bool Session::process_open(const FrameHeader& header, std::span<const std::uint8
     protocol_error("an OPEN with a stream id of the wrong side");
     return false;
   }
-  if (id.slot() >= theirs_.streams.size()) {
+  if (!theirs_.has(id.slot())) {
     protocol_error("an OPEN beyond the limit of streams");
     return false;
   }
-  if (theirs_.streams[id.slot()] != nullptr) {
+  if (theirs_.at(id.slot()) != nullptr) {
     protocol_error("an OPEN for a stream id that is in use");
     return false;
   }

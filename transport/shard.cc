@@ -6,6 +6,7 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 
+#include "transport/base/tracepoint.h"
 #include "transport/link_test.h"
 #include "transport/resolver.h"
 #include "transport/transport.h"
@@ -88,7 +89,8 @@ bool Shard::turn(Duration wait_max) noexcept {
                          (!starved_edges_.empty() && buffers_->lent() > 0) || meters_.ready();
   ring_->enter(work_left ? Duration{} : std::min(wait_max, timers_.until_next(now_)));
   now_ = kernel_.now();
-  ring_->handle_completions();
+  TRACEPOINT(turn_begin, index_);
+  [[maybe_unused]] const unsigned completions = ring_->handle_completions();
   if (ring_->all_submitted()) {
     vectors_used_ = 0;
     messages_used_ = 0;
@@ -101,7 +103,9 @@ bool Shard::turn(Duration wait_max) noexcept {
   relieve_pressure();
   resume_starved();
   reap_dead();
-  turns_.record(kernel_.now() - now_);
+  const Duration took = kernel_.now() - now_;
+  turns_.record(took);
+  TRACEPOINT(turn_end, index_, completions, took.ns);
   return !finished();
 }
 
@@ -548,6 +552,9 @@ void Shard::on_report(Instant now) noexcept {
   report_keys(report);
   report.usage = usage();
   report.turns = turns_;
+  report.loop = loop_;
+  report.loop.completions = ring_->counters().completions;
+  report.loop.thread = kernel_.thread_usage();
   report.ring = ring_->counters();
   report.edges_open = edges_.in_use();
   report.streams_open = streams_.in_use() - static_cast<std::uint32_t>(meters_.count());

@@ -105,6 +105,7 @@ struct ShardReport {
   std::vector<KeyStatus> keys;  // those whose figures are other ones than in the report before
   ShardUsage usage;
   DurationHistogram turns;
+  LoopFigures loop;
   ShardCounters counters;
   Ring::Counters ring;
   std::uint32_t edges_open = 0;
@@ -188,6 +189,8 @@ class Shard {
   const TransportOptions& options() const noexcept { return options_; }
 
   ShardCounters& counters() noexcept { return counters_; }
+
+  LoopFigures& loop() noexcept { return loop_; }
 
   BufferRing& buffers() noexcept { return *buffers_; }
 
@@ -386,7 +389,8 @@ class Shard {
   Instant edges_fed_{};
   bool stopping_ = false;
   ShardCounters counters_;
-  DurationHistogram turns_;  // without the wait
+  DurationHistogram turns_;  // without the time in the kernel
+  LoopFigures loop_;
 
   OpOf<&Shard::on_event> event_read_{*this};
   TimerOf<&Shard::on_report> report_{*this};

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "transport/base/tracepoint.h"
 #include "transport/opening.h"
 #include "transport/record_io.h"
 #include "transport/session.h"
@@ -14,6 +15,7 @@ namespace fairlead {
 void Stream::deliver(Slice bytes) noexcept {
   if (!state_.can_send()) return;
   if (out_.empty()) moved_at_ = session_->now();
+  TRACEPOINT(stream_queued, session_->id(), id_.value, bytes.size(), peer_);
   if (!session_->append(out_, std::move(bytes))) [[unlikely]] {
     if (opening_ != nullptr) established();  // these bytes are lost, so no other destination can have them all
     return session_->reset_stream(*this, ResetCode::kLimit);
@@ -84,6 +86,7 @@ void Stream::update_allowance() noexcept {
 bool Stream::receive_data(Slice bytes, bool fin) noexcept {
   if (!state_.can_receive() || !receive_.receive(bytes.size())) return false;
   if (opening_ != nullptr) established();
+  TRACEPOINT(frame_received, session_->id(), id_.value, bytes.size(), peer_);
   if (!bytes.empty()) {
     if (peer_ != nullptr) peer_->deliver(std::move(bytes));
   }

@@ -3,6 +3,7 @@
 #include <cerrno>
 #include <utility>
 
+#include "transport/base/tracepoint.h"
 #include "transport/record_protection.h"
 #include "transport/session.h"
 #include "transport/shard.h"
@@ -36,6 +37,7 @@ TlsConnection::TlsConnection(Session& session, Shard& shard, Socket socket, std:
 
 void TlsConnection::send() noexcept {
   if (sending() || write_shut_ || sender_->pending_bytes() == 0) return;
+  TRACEPOINT(link_send, session_.id(), sender_->pending_bytes());
   shard_.ring().submit(send_, [&](io_uring_sqe* sqe) { sender_->prepare_send(sqe, socket_.fd()); });
 }
 
@@ -63,6 +65,8 @@ void TlsConnection::on_send(Completion done) noexcept {
 bool TlsConnection::received(Completion done) noexcept {
   if (done.res > 0) {
     wait_first_ = !done.socket_nonempty();
+    shard_.loop().link_receives.add(done.bytes());
+    TRACEPOINT(link_received, session_.id(), done.bytes());
     receiver_->received(done.bytes());
     return true;
   }
@@ -71,6 +75,10 @@ bool TlsConnection::received(Completion done) noexcept {
 }
 
 bool TlsConnection::sent(Completion done, int& error) noexcept {
+  if (done.res > 0) {
+    shard_.loop().link_sends.add(done.bytes());
+    TRACEPOINT(link_sent, session_.id(), done.bytes());
+  }
   error = done.res > 0 ? -sender_->sent(done.bytes()) : is_passing(-done.res) ? 0 : -done.res;
   if (error != 0) return false;
   if (close_notify_put_ && sender_->pending_bytes() == 0 && !write_shut_) {

@@ -146,8 +146,10 @@ std::shared_ptr<const GatewayStatus> Transport::make_status() {
   status->alive_at = now_;
   for (const ShardReport& report : reports_) {
     ShardStatus& shard = status->shard_statuses.emplace_back();
+    shard.at = report.at;
     shard.usage = report.usage;
     shard.turns = report.turns;
+    shard.loop = report.loop;
     shard.counters = describe(report.counters, report.ring);
     for (const NamedCount& counter : shard.counters)
       add(status->counters, counter.name, counter.value);

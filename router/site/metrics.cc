@@ -312,10 +312,11 @@ class Metrics {
 
   void add_shards() {
     text_.family(Kind::kHistogram, "shard_turn_seconds",
-                 "How long a turn of a shard's loop took, without the wait for something to do.");
+                 "How long a turn of a shard's loop took, without the time in the kernel.");
     each_shard([&](std::string_view shard, const ShardStatus& status) {
       text_.histogram({{"shard", shard}}, status.turns);
     });
+    add_loops();
     of_shards("shard_connections", "Application connections on a shard.",
               [](const ShardUsage& usage) { return usage.edges; });
     of_shards("shard_streams", "Streams on a shard.", [](const ShardUsage& usage) { return usage.streams; });
@@ -341,6 +342,44 @@ class Metrics {
       for (const NamedCount& counter : status.counters) {
         if (!is_bytes(counter)) text_.sample({{"shard", shard}, {"event", counter.name}}, counter.value);
       }
+    });
+  }
+
+  template <class Value>
+  void of_loops(std::string_view name, std::string_view help, Value value) {
+    text_.family(Kind::kCounter, name, help);
+    each_shard([&](std::string_view shard, const ShardStatus& status) {
+      text_.sample({{"shard", shard}}, value(status.loop.thread));
+    });
+  }
+
+  void add_loops() {
+    text_.family(Kind::kCounter, "shard_cpu_seconds_total", "CPU time of a shard's thread.");
+    each_shard([&](std::string_view shard, const ShardStatus& status) {
+      text_.sample({{"shard", shard}, {"mode", "user"}}, seconds(status.loop.thread.user));
+      text_.sample({{"shard", shard}, {"mode", "system"}}, seconds(status.loop.thread.system));
+    });
+    of_loops("shard_wake_ups_total", "How often a shard's thread slept for something to do, and was woken.",
+             [](const ThreadUsage& usage) { return usage.wake_ups; });
+    of_loops("shard_preemptions_total",
+             "How often the processor was taken from a shard's thread while it had something to do.",
+             [](const ThreadUsage& usage) { return usage.preemptions; });
+    add_transfers("shard_transfers_total", "Sends and receives that moved bytes.", &Transfers::count);
+    add_transfers("shard_transferred_bytes_total",
+                  "Bytes that they moved, on links with what TLS adds: by their number, how much each took.",
+                  &Transfers::bytes);
+  }
+
+  void add_transfers(std::string_view name, std::string_view help, std::uint64_t Transfers::* value) {
+    text_.family(Kind::kCounter, name, help);
+    each_shard([&](std::string_view shard, const ShardStatus& status) {
+      const auto add = [&](std::string_view with, std::string_view direction, const Transfers& transfers) {
+        text_.sample({{"shard", shard}, {"with", with}, {"direction", direction}}, transfers.*value);
+      };
+      add("link", "sent", status.loop.link_sends);
+      add("link", "received", status.loop.link_receives);
+      add("application", "sent", status.loop.edge_sends);
+      add("application", "received", status.loop.edge_receives);
     });
   }
 

@@ -26,20 +26,6 @@ const T* find_named(const std::vector<T>* list, const std::string& name) {
   return found == list->end() ? nullptr : &*found;
 }
 
-std::string state_name(LinkPhase state) {
-  switch (state) {
-    case LinkPhase::kConnecting:
-      return "connecting";
-    case LinkPhase::kWaiting:
-      return "waiting";
-    case LinkPhase::kUp:
-      return "up";
-    case LinkPhase::kClosing:
-      return "closing";
-  }
-  return "connecting";
-}
-
 Json error_json(const LastError& error) {
   Json json;
   json["reason"] = name_of(error.code);
@@ -163,7 +149,7 @@ void Builder::add_link_details(Json& status, const LinkStatus& link) const {
   status["direction"] = link.incoming ? "incoming" : "outgoing";
   status["configured"] = true;
   status["active"] = up;
-  status["state"] = state_name(link.state);
+  status["state"] = name_of(link.state);
   status["since"] = format_time(link.since_unix_s);
   status["url"] = link.url;
   status["site"] = link.remote_site_name;
@@ -542,6 +528,20 @@ StatusDocuments Builder::build() {
 }
 
 }  // namespace
+
+std::string_view name_of(LinkPhase state) {
+  switch (state) {
+    case LinkPhase::kConnecting:
+      return "connecting";
+    case LinkPhase::kWaiting:
+      return "waiting";
+    case LinkPhase::kUp:
+      return "up";
+    case LinkPhase::kClosing:
+      return "closing";
+  }
+  return "connecting";
+}
 
 StatusDocuments::StatusDocuments() = default;
 StatusDocuments::StatusDocuments(StatusDocuments&&) noexcept = default;

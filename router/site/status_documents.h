@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include <nlohmann/json_fwd.hpp>
@@ -37,6 +38,9 @@ struct StatusDocuments {
   std::vector<nlohmann::ordered_json> grants;     // objects of kind AccessGrant, which hold codes: not for everybody
   std::vector<nlohmann::ordered_json> incoming_links;  // objects of kind IncomingLink, which no file describes
 };
+
+// "up".
+std::string_view name_of(LinkPhase state);
 
 StatusDocuments make_status_documents(const StatusInput& input, TransitionTimes& times);
 

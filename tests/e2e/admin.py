@@ -4,10 +4,13 @@ import contextlib
 import json
 import os
 import pathlib
+import pty
 import re
 import shutil
 import stat
 import subprocess
+import termios
+import threading
 
 import traffic
 from harness import Skip, expect, expect_equal, need_program, scenario, wait_until
@@ -97,6 +100,66 @@ def the_api_is_not_for_everybody(context):
     finally:
         for path, mode in opened:
             path.chmod(mode)
+
+
+@scenario(GROUP)
+def top_tells_what_happens(context):
+    """Rates of the very traffic, for programs and for people; and a screen that a key ends."""
+    pair = context.group.pair()
+    west = pair.west
+    service = pair.service()
+    server = Server(context, service.server, service.server_port, traffic.echo)
+    stop = threading.Event()
+
+    def load():
+        with service.connect() as client:
+            while not stop.is_set():
+                traffic.echo_once(client, bytes(1000))
+    loader = traffic.Background(load)
+    try:
+        lines = west.command("top", "--interval", "0.6", "--count", "2", "-o", "json").stdout.decode().splitlines()
+        table = west.command("top", "--interval", "0.6").stdout.decode()
+        screen = screen_of_top(west)
+    finally:
+        stop.set()
+        loader.join()
+    expect_equal(len(lines), 2, "lines of JSON")
+    rates = json.loads(lines[1])
+    key = next(key for key in rates["keys"] if (key["routingKey"], key["side"]) == (service.key, "listener"))
+    expect(key["inBitsPerSecond"] > 0 and key["outBitsPerSecond"] > 0 and key["connections"] == 1, key)
+    link = next(link for link in rates["links"] if link["siteName"] == "east")
+    # What is measured a moment apart differs a little.
+    expect(0.5 < link["outBitsPerSecond"] / key["inBitsPerSecond"] < 2, (link, key))
+    expect(any(shard["turnsPerSecond"] > 0 and shard["completionsPerTurn"] > 0 and shard["linkOut"]["bytesPerCall"] > 0
+               and shard["wakeUpsPerSecond"] + shard["preemptionsPerSecond"] > 0 for shard in rates["shards"]),
+           rates["shards"])
+    for words in ("site west", "WAKE-UPS/S", "QUEUED-P99", service.key):
+        expect(words in table, table)
+        expect(words in screen, screen)
+    server.close()
+
+
+def screen_of_top(site):
+    """What it draws on a terminal of its own until it has drawn rates, and then is told to end by q."""
+    keys, terminal = pty.openpty()
+    termios.tcsetwinsize(terminal, (50, 200))
+    argv = [site.context.binary, "top", "--interval", "0.5"]
+    process = subprocess.Popen(argv, stdin=terminal, stdout=terminal, stderr=terminal,
+                               env={**site.environment(), "TERM": "xterm"}, start_new_session=True)
+    os.close(terminal)
+    drawn = b""
+    try:
+        while b"QUEUED-P99" not in drawn or site.name.encode() not in drawn:
+            drawn += os.read(keys, 65536)
+        os.write(keys, b"q")
+        with contextlib.suppress(OSError):  # its other end is closed
+            while data := os.read(keys, 65536):
+                drawn += data
+        expect_equal(process.wait(20), 0, "exit code of top")
+    finally:
+        process.kill()
+        os.close(keys)
+    return drawn.decode(errors="replace")
 
 
 def metrics_of(context, site):

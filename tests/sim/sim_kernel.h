@@ -108,6 +108,8 @@ class SimKernel final : public Kernel {
   Instant now() noexcept override { return world_.now(); }
 
   std::int64_t unix_seconds() noexcept override;
+
+  ThreadUsage thread_usage() noexcept override { return {}; }  // its threads are none
   void random(std::span<std::uint8_t> bytes) noexcept override;
 
  private:

@@ -27,6 +27,14 @@ TEST(Table, Bytes) {
   EXPECT_EQ(format_bytes(18446744073709551615ULL), "16.0 EiB");
 }
 
+TEST(Table, Durations) {
+  EXPECT_EQ(format_microseconds(0), "0 µs");
+  EXPECT_EQ(format_microseconds(64), "64 µs");
+  EXPECT_EQ(format_microseconds(999.7), "1 ms");
+  EXPECT_EQ(format_microseconds(32'768), "32.8 ms");
+  EXPECT_EQ(format_microseconds(33'554'432), "33.6 s");
+}
+
 TEST(Table, Ages) {
   EXPECT_EQ(format_age(-5), "0s");
   EXPECT_EQ(format_age(59), "59s");

@@ -88,6 +88,10 @@ GatewayStatus make_gateway() {
   shard.usage.edge_blocks = 11;
   shard.usage.streams = 12;
   shard.counters = {{"ring_turns", 5}};
+  shard.loop.link_sends.add(70'000);
+  shard.loop.link_sends.add(30'000);
+  shard.loop.edge_receives.add(500);
+  shard.loop.thread = {Duration::milliseconds(1500), Duration::milliseconds(2250), 40, 3};
   gateway.shard_statuses = {shard};
   gateway.counters = {{"edge_bytes_in", 1000}, {"edge_bytes_out", 2000}, {"keys_updated", 6}};
   return gateway;
@@ -167,6 +171,15 @@ TEST(Metrics, RoutingKeysAndShardsHaveFiguresOfTheirOwn) {
            std::string(R"(fairlead_shard_streams{shard="0"} 12)"),
            std::string(R"(fairlead_shard_events_total{shard="0",event="ring_turns"} 5)"),
            std::string(R"(fairlead_shard_turn_seconds_count{shard="0"} 0)"),
+           std::string(R"(fairlead_shard_cpu_seconds_total{shard="0",mode="user"} 1.5)"),
+           std::string(R"(fairlead_shard_cpu_seconds_total{shard="0",mode="system"} 2.25)"),
+           std::string(R"(fairlead_shard_wake_ups_total{shard="0"} 40)"),
+           std::string(R"(fairlead_shard_preemptions_total{shard="0"} 3)"),
+           std::string(R"(fairlead_shard_transfers_total{shard="0",with="link",direction="sent"} 2)"),
+           std::string(R"(fairlead_shard_transferred_bytes_total{shard="0",with="link",direction="sent"} 100000)"),
+           std::string(R"(fairlead_shard_transfers_total{shard="0",with="application",direction="received"} 1)"),
+           std::string(
+               R"(fairlead_shard_transferred_bytes_total{shard="0",with="application",direction="received"} 500)"),
        }) {
     EXPECT_TRUE(has_line(text, line)) << line << "\n\nis not in\n\n" << text;
   }

@@ -11,6 +11,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include "router/site/figures_document.h"
 #include "router/site/metrics.h"
 #include "tools/fairlead/log_sink.h"
 #include "transport/base/log.h"
@@ -49,6 +50,7 @@ constexpr std::array kEndpoints = std::to_array<Endpoint>({
     {"/v1/resources/", "GET, HEAD"},
     {"/v1/network", "GET, HEAD"},
     {"/v1/metrics", "GET, HEAD"},
+    {"/v1/figures", "GET, HEAD"},
     {"/v1/log-level", "GET, HEAD, PUT"},
     {"/v1/grants/", "GET, HEAD"},
     {"/v1/reload", "POST"},
@@ -306,6 +308,7 @@ HttpAnswer AdminApi::answer_get(const std::string& path) {
   if (path == "/v1/metrics") {
     return HttpResponse{200, format_metrics(*gateway_.status(), FAIRLEAD_VERSION), kMetricsContentType};
   }
+  if (path == "/v1/figures") return json_response(make_figures_document(*gateway_.status()));
   if (path == "/v1/log-level") return json_response({{"level", name_of(log_level())}});
   if (path.starts_with(kGrants)) {
     const Json grant = actions_.describe_grant(path.substr(kGrants.size()));

@@ -10,6 +10,7 @@
 //   GET  /v1/resources/KIND/NAME   the resource
 //   GET  /v1/network               sites, links with cost, what is served
 //   GET  /v1/metrics               for Prometheus
+//   GET  /v1/figures               what was counted since the start (router/site/figures_document.h): twice, for rates
 //   GET  /v1/log-level             {"level"}
 //   PUT  /v1/log-level             {"level": "debug"}, until the gateway ends
 //   POST /v1/reload                reads the input anew: {"changes": […], "warnings": […], "errors": […],

@@ -83,6 +83,7 @@ struct CommandLine {
   RouteArguments route;
   TraceArguments trace;
   BenchArguments bench;
+  TopArguments top;
   TokenIssueArguments token_issue;
   TokenRedeemArguments token_redeem;
   std::vector<std::unique_ptr<ResourceStatusArguments>> resource_status;  // of each kind
@@ -113,6 +114,7 @@ struct CommandLine {
   CLI::App* route_command = nullptr;
   CLI::App* trace_command = nullptr;
   CLI::App* bench_command = nullptr;
+  CLI::App* top_command = nullptr;
   CLI::App* token_issue_command = nullptr;
   CLI::App* token_redeem_command = nullptr;
   std::vector<CLI::App*> resource_status_commands;  // in the same order
@@ -139,6 +141,7 @@ struct CommandLine {
   void add_link();
   void add_network();
   void add_bench();
+  void add_top();
   void add_token(CLI::App& token);
   CLI::App* add_resource(StatusOf what, const std::string& word, const std::string& description);
   void add_system();
@@ -172,6 +175,7 @@ CommandLine::CommandLine() {
   resource_options.add(*token, AccessGrant::kKind);
   add_network();
   add_bench();
+  add_top();
   add_system();
   CLI::App* const debug = app.add_subcommand("debug", "Find out what is wrong");
   debug->require_subcommand(1);
@@ -294,6 +298,20 @@ void CommandLine::add_bench() {
       ->type_name("SECONDS");
   bench_command->add_flag("--plain", bench.plain, "The server is any that echoes (requests), or takes (bulk)");
   add_choice(*bench_command, "-o,--output", bench.format, kBenchFormats, "How to print it (table)");
+}
+
+void CommandLine::add_top() {
+  top_command = app.add_subcommand("top", "Watch what the running gateway does: shards, links and routing keys");
+  top_command->add_option("--interval", top.interval_s, "Between two looks")
+      ->capture_default_str()
+      ->check(CLI::Range(0.3, 3600.0))
+      ->type_name("SECONDS");
+  top_command
+      ->add_option("--count", top.count, "Print so many times and end, instead of a screen that is drawn until q")
+      ->check(CLI::Range(1U, 1'000'000U))
+      ->type_name("N");
+  add_choice(*top_command, "-o,--output", top.format, kOutputFormats,
+             "How to print it (table); in JSON a line each time");
 }
 
 void CommandLine::add_token(CLI::App& token) {
@@ -502,6 +520,7 @@ CommandArguments selected(CommandLine& line) {
   if (line.route_command->parsed()) return std::move(line.route);
   if (line.trace_command->parsed()) return std::move(line.trace);
   if (line.bench_command->parsed()) return std::move(line.bench);
+  if (line.top_command->parsed()) return line.top;
   if (line.token_issue_command->parsed()) return std::move(line.token_issue);
   if (line.token_redeem_command->parsed()) return std::move(line.token_redeem);
   for (std::size_t i = 0; i < line.resource_status_commands.size(); ++i) {

@@ -90,6 +90,12 @@ struct TraceArguments {
   OutputFormat format = OutputFormat::kTable;
 };
 
+struct TopArguments {
+  double interval_s = 2;
+  unsigned count = 0;  // 0: until ended on a terminal, else once
+  OutputFormat format = OutputFormat::kTable;
+};
+
 struct TokenIssueArguments {
   std::string file;  // that the token is written to; -: the standard output
   std::string name;  // of the grant; empty: SITE and some digits
@@ -184,7 +190,7 @@ struct VersionArguments {};
 
 using CommandArguments =
     std::variant<RunArguments, CheckArguments, LinkGenerateArguments, LinkStatusArguments, LinkTestArguments,
-                 BenchArguments, NetworkStatusArguments, RouteArguments, TraceArguments, TokenIssueArguments,
+                 BenchArguments, TopArguments, NetworkStatusArguments, RouteArguments, TraceArguments, TokenIssueArguments,
                  TokenRedeemArguments, ResourceStatusArguments, ResourceChangeArguments, SystemApplyArguments,
                  SystemBundleArguments, SystemStartArguments, SystemStopArguments, SystemStatusArguments,
                  SystemInstallArguments, SystemUninstallArguments, SystemLogLevelArguments, SystemReloadArguments,

@@ -30,6 +30,7 @@ int reload_gateway(const CommonArguments& common, const SystemReloadArguments& a
 int check_system(const CommonArguments& common, const DebugCheckArguments& arguments);
 int generate_bundle(const CommonArguments& common, const SystemBundleArguments& arguments);
 int dump_system(const CommonArguments& common, const DebugDumpArguments& arguments);
+int show_top(const CommonArguments& common, const TopArguments& arguments);
 int print_version();
 
 // A part of two of them: puts the resources of a file into the input, or takes them out, and says so.

@@ -35,6 +35,7 @@ int run_command(const std::variant<fairlead::Arguments, int>& parsed) {
         }
         if constexpr (std::is_same_v<Command, RouteArguments>) return print_route(arguments.common, command);
         if constexpr (std::is_same_v<Command, BenchArguments>) return run_bench(arguments.common, command);
+        if constexpr (std::is_same_v<Command, TopArguments>) return show_top(arguments.common, command);
         if constexpr (std::is_same_v<Command, TraceArguments>) return print_trace(arguments.common, command);
         if constexpr (std::is_same_v<Command, TokenIssueArguments>) return issue_token(arguments.common, command);
         if constexpr (std::is_same_v<Command, TokenRedeemArguments>) return redeem_token(arguments.common, command);

@@ -68,6 +68,15 @@ std::string format_rate(double bits_per_second) {
   return fmt::format("{:.3g} {}", bits_per_second, kUnits[unit]);
 }
 
+std::string format_microseconds(double microseconds) {
+  constexpr double kStep = 1000;
+  constexpr const char* kUnits[] = {"µs", "ms", "s"};
+  std::size_t unit = 0;
+  for (; microseconds >= kStep - 0.5 && unit + 1 < std::size(kUnits); ++unit)
+    microseconds /= kStep;
+  return fmt::format("{:.3g} {}", microseconds, kUnits[unit]);
+}
+
 std::string format_age(std::int64_t seconds) {
   constexpr std::int64_t kMinute = 60;
   constexpr std::int64_t kHour = 60 * kMinute;

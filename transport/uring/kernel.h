@@ -39,6 +39,16 @@ struct TlsEngines {
   TlsEngine receive = TlsEngine::kUnknown;
 };
 
+// What a thread has used since it began, as the kernel counts it (getrusage).
+struct ThreadUsage {
+  Duration user{};
+  Duration system{};
+  std::uint64_t wake_ups = 0;     // times it slept for something to do, and was woken
+  std::uint64_t preemptions = 0;  // times the processor was taken from it while it had something to do
+
+  friend bool operator==(const ThreadUsage&, const ThreadUsage&) = default;
+};
+
 class Kernel {
  public:
   virtual ~Kernel() = default;
@@ -92,6 +102,8 @@ class Kernel {
 
   virtual Instant now() noexcept = 0;
   virtual std::int64_t unix_seconds() noexcept = 0;
+  // Of the calling thread.
+  virtual ThreadUsage thread_usage() noexcept = 0;
   virtual void random(std::span<std::uint8_t> bytes) noexcept = 0;
 };
 

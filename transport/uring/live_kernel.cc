@@ -8,6 +8,7 @@
 #include <netinet/tcp.h>
 #include <sys/eventfd.h>
 #include <sys/random.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/un.h>
@@ -154,6 +155,18 @@ class LiveKernel final : public Kernel {
     timespec t;
     ::clock_gettime(CLOCK_REALTIME, &t);
     return t.tv_sec;
+  }
+
+  ThreadUsage thread_usage() noexcept override {
+    rusage usage{};
+    if (::getrusage(RUSAGE_THREAD, &usage) < 0) return {};
+    const auto duration = [](const timeval& t) {
+      return Duration::seconds(t.tv_sec) + Duration::microseconds(t.tv_usec);
+    };
+    return {.user = duration(usage.ru_utime),
+            .system = duration(usage.ru_stime),
+            .wake_ups = static_cast<std::uint64_t>(usage.ru_nvcsw),
+            .preemptions = static_cast<std::uint64_t>(usage.ru_nivcsw)};
   }
 
   void random(std::span<std::uint8_t> bytes) noexcept override {
