@@ -7,6 +7,7 @@
 #pragma once
 
 #if __has_include(<sys/sdt.h>)
+#define SDT_USE_VARIADIC
 #include <sys/sdt.h>
 // A macro, because a tracepoint is the place in the code where it stands.
 #define TRACEPOINT(name, ...) STAP_PROBEV(fairlead, name, __VA_ARGS__)
