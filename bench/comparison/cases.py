@@ -1,6 +1,9 @@
 """The loads, and the figures that follow from what `fairlead bench` says of them."""
 
+from systems import OURS
+
 GB = 1e9
+PORTS = 20_000  # connections that one address can have to another one's port, and some
 
 
 class Figure:
@@ -29,6 +32,7 @@ FIGURES = {
     "p50": Figure("p50 µs", 0, latency("p50")),
     "p99": Figure("p99 µs", 0, latency("p99")),
     "p999": Figure("p99.9 µs", 0, latency("p99.9")),
+    "gap": Figure("ms", 0, lambda m: m["gapSeconds"] * 1000),
     "memory": Figure("KiB each", 2, lambda m: m["gatewayMemoryBytes"] / 1024 / m["streams"], of_gateways=True),
 }
 BULK = ["throughput", "cpu_per_gb"]
@@ -37,7 +41,8 @@ PACED = ["cpu_per_request", "p50", "p99", "p999"]
 
 
 class Case:
-    def __init__(self, name, title, words, figures, one_cpu=False, beside=None, round_trip_ms=0, quick=False):
+    def __init__(self, name, title, words, figures, one_cpu=False, beside=None, round_trip_ms=0, quick=False,
+                 connections=0, failure=None):
         self.name = name
         self.title = title
         self.words = words  # for `fairlead bench`
@@ -46,6 +51,19 @@ class Case:
         self.beside = beside    # words of another load that runs meanwhile
         self.round_trip_ms = round_trip_ms  # between the halves, added by a relay
         self.quick = quick      # part of --quick
+        self.connections = connections  # if it takes many: a gateway, the server and the load need a descriptor each
+        self.failure = failure  # of the link that carries what there is, while another one stands by
+
+    @property
+    def apart(self):
+        """Whether a system is started for this case alone."""
+        return self.round_trip_ms > 0 or self.connections > PORTS or self.failure is not None
+
+    def suits(self, name):
+        """Whether the system called `name` can have it."""
+        if self.failure or self.connections > PORTS:
+            return name in OURS and name != "transit"
+        return name != "direct" or not self.round_trip_ms
 
 
 def bulk(streams, direction, **more):
@@ -67,7 +85,17 @@ def delayed(ms):
 
 def idle(streams):
     return Case(f"idle-{streams}", f"memory of {streams:,} connections that carry next to nothing",
-                ["--streams", str(streams), "--rate", "100"], ["memory"])
+                ["--streams", str(streams), "--rate", "100"], ["memory"], connections=streams)
+
+
+def paced(streams):
+    return Case(f"paced-{streams}", f"requests of 64 B on {streams:,} connections, 5,000 a second",
+                ["--streams", str(streams), "--rate", "5000"], PACED, connections=streams)
+
+
+def failover(failure, title):
+    return Case(f"failover-{failure}", f"no new connection is served for so long after the cheaper of two links {title}",
+                [], ["gap"], failure=failure)
 
 
 CASES = [
@@ -77,15 +105,18 @@ CASES = [
     bulk(16, "down"),
     bulk(16, "both"),
     requests(1, 64),
+    requests(1, 1024),
+    requests(1, 16384),
+    requests(1, 65536),
     requests(64, 64, quick=True),
     requests(64, 1024),
     requests(64, 16384),
     requests(64, 65536),
     requests(1000, 64),
+    requests(1000, 16384),
     Case("paced-1", "requests of 64 B on one connection, 1,000 a second, everything on one CPU",
          ["--streams", "1", "--rate", "1000"], PACED, one_cpu=True, quick=True),
-    Case("paced-64", "requests of 64 B on 64 connections, 5,000 a second", ["--streams", "64", "--rate", "5000"],
-         PACED),
+    *(paced(streams) for streams in (64, 1000, 10000)),
     Case("connects", "a connection for each request of 64 B, 8 at a time", ["--mode", "connects", "--streams", "8"],
          REQUESTS, quick=True),
     Case("beside-none", "requests of 64 B on one connection, 100 a second, beside nothing",
@@ -93,5 +124,7 @@ CASES = [
     Case("beside-bulk", "the same beside 16 bulk streams", ["--streams", "1", "--rate", "100"], ["p50", "p99"],
          beside=["--mode", "bulk", "--streams", "16"]),
     *(delayed(ms) for ms in (1, 10, 50, 100)),
-    *(idle(streams) for streams in (1000, 10000)),
+    *(idle(streams) for streams in (1000, 10000, 100000)),
+    failover("cut", "was reset"),
+    failover("silent", "fell silent"),
 ]

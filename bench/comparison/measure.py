@@ -6,14 +6,21 @@ import json
 import os
 import resource
 import signal
+import socket
 import subprocess
 import threading
+import time
 
+from cases import PORTS
 from machine import Watch
 from systems import LOCAL, STARTS, Failed, Missing, Program, Setting, wait_until
 
 # Beyond its seconds a load only waits for what is under way, and gives up by itself after 20 s.
 GRACE_SECONDS = 60
+DESCRIPTORS_BESIDE = 500  # that a gateway, or the load, has besides those of its connections
+ATTEMPT_SECONDS = 0.1
+SERVED_AGAIN = 50
+PREAMBLE_BYTES = 9  # tools/load/protocol.h
 FOREIGN_SHARE_MAX = 0.1
 DESCRIPTORS = 65_536
 TRIES = 3
@@ -80,7 +87,8 @@ class Bench:
         self.stack = contextlib.ExitStack()
         self.folders = 0
         self.server, self.server_port = self._start_server()
-        self.missing = {}
+        self.missing = {}   # systems, and why
+        self.left_out = {}  # cases, likewise
         self.repeated = 0
 
     def close(self):
@@ -92,17 +100,17 @@ class Bench:
         return program
 
     def _start_server(self):
-        server = self._start([self.arguments.binary, "bench", "--serve", f"{LOCAL}:0"], "server")
+        server = self._start([self.arguments.binary, "bench", "--serve", "0.0.0.0:0"], "server")
         wait_until("the load's server", lambda: server.log.read_text().endswith("\n"), [server.log])
         return server, int(server.log.read_text().split(":")[-1])
 
-    def start_system(self, name, way=lambda port: port):
+    def start_system(self, name, way=lambda port: port, links=1, servers=1):
         """None if this machine has not got it; why is in `missing`."""
         self.folders += 1
         folder = self.folder / f"{self.folders}"
         folder.mkdir()
         setting = Setting(self.arguments.binary, folder, self.server_port, self.cpus, self.arguments.threads, way,
-                          self.arguments.skupper_router, self.arguments.before)
+                          self.arguments.skupper_router, self.arguments.before, links, servers)
         try:
             return STARTS[name](setting)
         except Missing as missing:
@@ -165,24 +173,57 @@ class Bench:
             self.repeated += 1
         return result
 
-    def measure_far(self, case, name):
-        """With a relay between the halves that holds everything for half of the round trip, each way. None: missing."""
+    def has_descriptors(self, case):
+        """Else the case is left out."""
+        limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+        enough = case.connections + DESCRIPTORS_BESIDE <= limit
+        if not enough:
+            self.left_out[case.name] = f"a process may have {limit:,} descriptors here (ulimit -n)"
+        return enough
+
+    def measure_apart(self, case, name):
+        """With a system for this case alone, whose links go by relays if it needs them. None: missing."""
         relays = []
 
         def by_relay(port):
+            """It holds everything for half of the round trip, each way."""
             relay = Program([self.arguments.relay, f"{LOCAL}:0", f"{LOCAL}:{port}", str(case.round_trip_ms / 2)],
-                            self.folder / f"relay-{self.folders}.log", self.cpus)
+                            self.folder / f"relay-{self.folders}-{len(relays)}.log", self.cpus)
             relays.append(relay)
             wait_until("the relay", lambda: relay.log.read_text().endswith("\n"), [relay.log])
             return int(relay.log.read_text().split()[-1])
+        relayed = case.round_trip_ms or case.failure
         try:
-            system = self.start_system(name, by_relay)
+            system = self.start_system(name, by_relay if relayed else lambda port: port,
+                                       links=2 if case.failure else 1, servers=-(-case.connections // PORTS) or 1)
             if system is None:
                 return None
             try:
-                return self.measure(case, system)
+                return self._fail_over(case, system, relays[0]) if case.failure else self.measure(case, system)
             finally:
                 system.end()
         finally:
             for relay in relays:
                 relay.end()
+
+    def _fail_over(self, case, system, relay):
+        """From when the link fails until a new connection is answered, and those behind it."""
+        def served():
+            with contextlib.suppress(OSError), socket.create_connection((LOCAL, system.port), ATTEMPT_SECONDS) as client:
+                client.settimeout(ATTEMPT_SECONDS)
+                client.sendall(b"x" * PREAMBLE_BYTES)  # to what is none of its own the server is a plain echo
+                return client.recv(1) == b"x"
+            return False
+        wait_until("a connection over the cheaper link", served)
+        failed = time.monotonic()
+        os.kill(relay.pid, signal.SIGKILL if case.failure == "cut" else signal.SIGSTOP)
+        gap, good = 0, 0
+        while good < SERVED_AGAIN:
+            began = time.monotonic()
+            if served():
+                good += 1
+                continue
+            good, gap = 0, time.monotonic() - failed
+            if began - failed > GRACE_SECONDS:
+                raise Failed(f"{case.name} over {system.name}: nothing was served for {GRACE_SECONDS} s")
+        return {"gapSeconds": gap, "foreignShare": 0}

@@ -143,7 +143,8 @@ def run(argv, **options):
 class Setting:
     """What every system is started with. `way` leads from the near half to the far one's port, perhaps by a detour."""
 
-    def __init__(self, binary, folder, server_port, cpus, threads, way=lambda port: port, router=None, before=None):
+    def __init__(self, binary, folder, server_port, cpus, threads, way=lambda port: port, router=None, before=None,
+                 links=1, servers=1):
         self.binary = binary
         self.folder = folder
         self.server_port = server_port
@@ -152,6 +153,8 @@ class Setting:
         self.way = way
         self.router = router  # path of a skupper-router, if there is one
         self.before = before  # path of another fairlead, likewise
+        self.links = links      # of ours, from each site to the next: each costs more than the one before
+        self.servers = servers  # addresses at which the server is reached: each has ports of its own
 
     def own_folder(self, name):
         folder = self.folder / name
@@ -178,7 +181,9 @@ def write_sites(setting, homes, protection):
     already when their links are written down, for a detour has to know where they are."""
     port = free_port()
     write_resource(homes[0], "Listener", "load", {"routingKey": "load", "host": LOCAL, "port": port})
-    write_resource(homes[-1], "Connector", "load", {"routingKey": "load", "host": LOCAL, "port": setting.server_port})
+    for number in range(setting.servers):
+        write_resource(homes[-1], "Connector", f"load-{number}",
+                       {"routingKey": "load", "host": f"127.0.0.{1 + number}", "port": setting.server_port})
     for home in homes:
         write_resource(home, "Site", home.name, {"recordProtection": protection})
     for home, following in zip(homes, homes[1:]):
@@ -186,9 +191,11 @@ def write_sites(setting, homes, protection):
         write_resource(following, "RouterAccess", "links", {
             "bindHost": LOCAL, "subjectAlternativeNames": [LOCAL],
             "roles": [{"name": "inter-router", "port": link_port}]})
-        link = run([setting.binary, "link", "generate", "--host", LOCAL], env=environment(following))
-        link = link.replace(f"port: {link_port}", f"port: {setting.way(link_port)}")
-        (home / "namespaces" / "default" / "input" / "resources" / "link.yaml").write_text(link)
+        for number in range(setting.links):
+            link = run([setting.binary, "link", "generate", "--host", LOCAL, "--name", f"link-{number}", "--cost",
+                        1 + number], env=environment(following))
+            link = link.replace(f"port: {link_port}", f"port: {setting.way(link_port)}")
+            (home / "namespaces" / "default" / "input" / "resources" / f"link-{number}.yaml").write_text(link)
     return port
 
 
@@ -209,10 +216,11 @@ def start_fairlead(setting, name="fairlead", transit=0, protection="auto"):
             if not status.exists() or not all(program.alive() for program in system.programs):
                 return False
             resources = json.loads(status.read_text())["resources"]
-            states = {resource["kind"]: resource["status"] for resource in resources}
-            sessions = states["Link"]["sessions"] if "Link" in states else {"up": 0, "wanted": 0}
-            return (sessions["up"] == sessions["wanted"] and states.get("Link", {}).get("active", True)
-                    and states.get("Listener", {}).get("hasMatchingConnector", True))
+            def states(kind):
+                return [resource["status"] for resource in resources if resource["kind"] == kind]
+            return (all(link["active"] and link["sessions"]["up"] == link["sessions"]["wanted"]
+                        for link in states("Link"))
+                    and all(listener["hasMatchingConnector"] for listener in states("Listener")))
         system.wait_until("the fairlead sites to be linked", lambda: all(linked(home) for home in homes))
     except BaseException:
         system.end()

@@ -91,7 +91,7 @@ def the_comparison_runs(context):
     need_program("haproxy", "openssl")
     script = pathlib.Path(__file__).resolve().parents[2] / "bench" / "compare"
     output = context.path("figures")
-    cases = "bulk-1-down,requests-64-64,paced-1,connects,beside-bulk,far-10,idle-1000"
+    cases = "bulk-1-down,requests-64-64,paced-1,connects,beside-bulk,far-10,idle-1000,failover-cut,failover-silent"
     done = subprocess.run([script, "--binary", context.binary, "--relay", relay, "--rounds", "1", "--seconds", "0.3",
                            "--systems", "direct,fairlead,haproxy", "--cases", cases, "--output", output],
                           capture_output=True, text=True, timeout=600, check=False)
@@ -99,7 +99,8 @@ def the_comparison_runs(context):
     found = json.loads(output.with_suffix(".json").read_text())["figures"]
     expect_equal(sorted(found), sorted(cases.split(",")), "cases")
     for case, systems in found.items():
-        wanted = ["direct", "fairlead", "haproxy"] if not case.startswith("far") else ["fairlead", "haproxy"]
+        wanted = (["fairlead"] if case.startswith("failover") else ["fairlead", "haproxy"] if case.startswith("far")
+                  else ["direct", "fairlead", "haproxy"])
         expect_equal(sorted(systems), wanted, f"systems of {case}")
     for line in ("fairlead/haproxy", "CPU s/GB", "KiB each", "Linux"):
         expect(line in done.stdout, lambda line=line: f"'{line}' is missing in: {done.stdout}")

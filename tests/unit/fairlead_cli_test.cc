@@ -45,7 +45,7 @@ TEST_F(CliTest, UsageErrorsEndWithTwoAndSayWhatWasMeant) {
   EXPECT_EQ(run({}), 2);
   EXPECT_TRUE(
       said("a command is missing; commands are "
-           "run, check, link, site, listener, connector, token, network, route, trace, bench, system, debug, "
+           "run, check, link, site, listener, connector, token, network, route, trace, bench, top, system, debug, "
            "completion, manual, version"))
       << error_;
   EXPECT_EQ(run({"lnik", "status"}), 2);

@@ -280,7 +280,7 @@ void CommandLine::add_bench() {
              "Requests on connections that stay, as much as goes through, or a connection for each request (requests)");
   bench_command->add_option("--streams", bench.streams, "Connections at a time; 1,10,100: one run after another")
       ->delimiter(',')
-      ->check(CLI::Range(1U, 20'000U))
+      ->check(CLI::Range(1U, load::kStreamsMax))
       ->type_name("N,...");
   bench_command->add_option("--size", bench.size, "Bytes of a request, and of its answer")
       ->capture_default_str()

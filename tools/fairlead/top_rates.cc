@@ -149,7 +149,7 @@ void put_busiest_first(Json& list) {
   const auto traffic = [](const Json& item) {
     return number(item, "inBitsPerSecond") + number(item, "outBitsPerSecond");
   };
-  std::ranges::stable_sort(list, [&](const Json& a, const Json& b) { return traffic(a) > traffic(b); });
+  std::stable_sort(list.begin(), list.end(), [&](const Json& a, const Json& b) { return traffic(a) > traffic(b); });
 }
 
 const Json& list_at(const Json& document, const char* name) {

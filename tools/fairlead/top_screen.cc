@@ -92,7 +92,7 @@ void TopScreen::draw() {
   refresh();
 }
 
-void TopScreen::scroll(int lines) {
+void TopScreen::scroll_by(int lines) {
   first_ += lines;
   draw();
 }
@@ -113,19 +113,19 @@ TopScreen::Key TopScreen::wait(std::chrono::milliseconds at_most) {
       case ' ':
         return Key::kPause;
       case KEY_UP:
-        scroll(-1);
+        scroll_by(-1);
         break;
       case KEY_DOWN:
-        scroll(1);
+        scroll_by(1);
         break;
       case KEY_PPAGE:
-        scroll(-page);
+        scroll_by(-page);
         break;
       case KEY_NPAGE:
-        scroll(page);
+        scroll_by(page);
         break;
       case KEY_HOME:
-        scroll(-first_);
+        scroll_by(-first_);
         break;
       case KEY_RESIZE:
         draw();

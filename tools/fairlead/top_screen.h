@@ -33,7 +33,7 @@ class TopScreen {
   TopScreen() = default;
 
   void draw();
-  void scroll(int lines);
+  void scroll_by(int lines);
 
   std::string summary_;
   std::vector<std::string> lines_;  // those with a title before them are in bold

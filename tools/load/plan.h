@@ -44,6 +44,7 @@ struct LoadPlan {
 };
 
 inline constexpr std::uint32_t kRequestBytesMax = 1024 * 1024;
+inline constexpr unsigned kStreamsMax = 200'000;
 
 // Calls on_progress when it is time to.
 class Progress {

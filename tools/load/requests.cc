@@ -30,8 +30,8 @@ class Requests {
  public:
   explicit Requests(const LoadPlan& plan)
       : plan_(plan), request_(plan.request_bytes, 'r'), answer_(plan.request_bytes), connections_(plan.streams) {
-    for (Connection& connection : connections_) {
-      connection.fd = open_stream(plan, kEcho);
+    for (std::size_t number = 0; Connection& connection : connections_) {
+      connection.fd = open_stream(plan, kEcho, number++);
       epoll_.add(connection.fd, EPOLLIN, &connection);
     }
   }

@@ -20,6 +20,8 @@ void throw_errno(const std::string& what) {
 
 namespace {
 
+constexpr std::size_t kPortsOfAnAddress = 20'000;  // fewer than there are by default: 32768 to 60999
+
 Fd open_socket(const Address& address) {
   Fd fd(::socket(address.family(), SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
   if (!fd) throw_errno("socket");
@@ -29,6 +31,23 @@ Fd open_socket(const Address& address) {
 void set_option(const Fd& fd, int level, int name) {
   const int on = 1;
   if (::setsockopt(fd.get(), level, name, &on, sizeof on) != 0) throw_errno("setsockopt");
+}
+
+const sockaddr_in& ipv4(const Address& address) {
+  return *reinterpret_cast<const sockaddr_in*>(&address.storage);
+}
+
+bool is_loopback(const Address& address) {
+  return address.family() == AF_INET && (ntohl(ipv4(address).sin_addr.s_addr) >> IN_CLASSA_NSHIFT) == IN_LOOPBACKNET;
+}
+
+// To 127.0.0.1 and so many behind it; the port is chosen when it connects.
+void bind_to_another(const Fd& fd, std::size_t behind) {
+  sockaddr_in from{};
+  from.sin_family = AF_INET;
+  from.sin_addr.s_addr = htonl(INADDR_LOOPBACK + static_cast<std::uint32_t>(behind));
+  set_option(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT);
+  if (::bind(fd.get(), reinterpret_cast<const sockaddr*>(&from), sizeof from) != 0) throw_errno("bind");
 }
 
 }  // namespace
@@ -41,16 +60,17 @@ Fd listen_on(const Address& address) {
   return fd;
 }
 
-Fd start_connect(const Address& address) {
+Fd start_connect(const Address& address, std::size_t number) {
   Fd fd = open_socket(address);
   if (address.family() != AF_UNIX) set_option(fd, IPPROTO_TCP, TCP_NODELAY);
+  if (number >= kPortsOfAnAddress && is_loopback(address)) bind_to_another(fd, number / kPortsOfAnAddress);
   if (::connect(fd.get(), address.get(), address.size) != 0 && errno != EINPROGRESS) fd.reset();
   return fd;
 }
 
-Fd connect_to(const Address& address) {
+Fd connect_to(const Address& address, std::size_t number) {
   const std::string what = "cannot connect to " + to_string(address);
-  Fd fd = start_connect(address);
+  Fd fd = start_connect(address, number);
   if (!fd) throw_errno(what);
   pollfd wait_for{fd.get(), POLLOUT, 0};
   if (::poll(&wait_for, 1, 10'000) != 1) throw LoadError(what + ": no answer within ten seconds");
@@ -62,8 +82,8 @@ std::string preamble(char purpose) {
   return std::string(kMagic) + purpose;
 }
 
-Fd open_stream(const LoadPlan& plan, char purpose) {
-  Fd fd = connect_to(plan.server);
+Fd open_stream(const LoadPlan& plan, char purpose, std::size_t number) {
+  Fd fd = connect_to(plan.server, number);
   if (plan.plain || send_all(fd, preamble(purpose))) return fd;
   throw LoadError("a connection to " + to_string(plan.server) + " broke at its first byte");
 }

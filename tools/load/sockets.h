@@ -2,6 +2,7 @@
 // LoadError; what fails on a connection is the caller's to count.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <span>
 #include <string>
@@ -17,11 +18,12 @@ namespace fairlead::load {
 
 Fd listen_on(const Address& address);
 // Connected, or on its way: then writable once it is. Without a descriptor: it failed at once.
-Fd start_connect(const Address& address);
-// Waits until it is connected, at most ten seconds.
-Fd connect_to(const Address& address);
+Fd start_connect(const Address& address, std::size_t number = 0);
+// Waits until it is connected, at most ten seconds. `number` is how many there are already: an address has some 28,000
+// ports to connect from, so that more to one of 127.0.0.0/8 come from several of these.
+Fd connect_to(const Address& address, std::size_t number = 0);
 // The same, and says to our server what the connection is for, unless it is plain.
-Fd open_stream(const LoadPlan& plan, char purpose);
+Fd open_stream(const LoadPlan& plan, char purpose, std::size_t number = 0);
 std::string preamble(char purpose);
 // 0, or the errno that a connect ended with.
 int connect_error(const Fd& fd);
