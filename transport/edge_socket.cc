@@ -273,7 +273,6 @@ void EdgeSocket::flush() noexcept {
   }
   const std::span<iovec> vectors = shard_.gather(out_, kSendBytesMax);
   if (vectors.empty()) return mark_dirty();  // this turn's vectors are used up: the next turn sends
-  if (out_.bytes() <= Shard::kDoneAtOnceBytes && !finish_wanted_) shard_.expect_done();
   if (vectors.size() == 1) {
     return shard_.ring().submit(send_, [&](io_uring_sqe* sqe) {
       io_uring_prep_send(sqe, socket_.fd(), vectors[0].iov_base, vectors[0].iov_len, MSG_NOSIGNAL);

@@ -25,16 +25,11 @@ class ScheduleEntry
 class Scheduler {
  public:
   static constexpr std::int32_t kQuantumBytes = 16 * 1024;
-  // Where there is nothing but bulk: what the far end sends to an application at a time is what comes in a row here.
-  static constexpr std::int32_t kQuantumBytesLong = 64 * 1024;
-
-  // From the next turn of each entry on.
-  void set_quantum(std::int32_t bytes) noexcept { quantum_bytes_ = bytes; }
 
   // The entry has something to send. Nothing happens if it was active already.
   void activate(ScheduleEntry& entry) noexcept {
     if (entry.is_linked()) return;
-    entry.deficit_bytes_ = quantum_bytes_;
+    entry.deficit_bytes_ = kQuantumBytes;
     fresh_.push_back(entry);
     ++count_;
   }
@@ -55,7 +50,7 @@ class Scheduler {
       if (list.empty()) return nullptr;
       ScheduleEntry& entry = list.front();
       if (entry.deficit_bytes_ > 0) return &entry;
-      entry.deficit_bytes_ += quantum_bytes_;
+      entry.deficit_bytes_ += kQuantumBytes;
       list.pop_front();
       old_.push_back(entry);
     }
@@ -84,7 +79,6 @@ class Scheduler {
   List fresh_;
   List old_;
   std::uint32_t count_ = 0;
-  std::int32_t quantum_bytes_ = kQuantumBytes;
 };
 
 }  // namespace fairlead

@@ -291,7 +291,6 @@ void Session::put_streams() noexcept {
   RecordSender& sender = sends_->sender();
   const bool interactive = shard_.now() - last_interactive_ < kInteractiveMemory && scheduler_.count() > 1;
   const std::uint32_t batch_bytes = interactive ? kBatchBytesShort : kBatchBytesLong;
-  scheduler_.set_quantum(interactive ? Scheduler::kQuantumBytes : Scheduler::kQuantumBytesLong);
   while (sender.room() && sender.pending_bytes() < batch_bytes) {
     ScheduleEntry* entry = scheduler_.next();
     if (entry == nullptr) return;
@@ -329,13 +328,8 @@ void Session::renew_key() noexcept {
 
 void Session::flush() noexcept {
   if (!alive() || sends_->sending() || sends_->write_shut()) return;
-  const bool whole = sends_->sender().pending_bytes() == 0;
-  if (whole) fill_batch();
-  if (!alive()) return;
-  const bool all = state_ == State::kUp && scheduler_.empty() && control_.empty() && router_messages_.empty();
-  const std::uint32_t bytes = sends_->sender().pending_bytes();
-  if (whole && all && bytes > 0 && bytes <= Shard::kDoneAtOnceBytes) shard_.expect_done();
-  sends_->send();
+  if (sends_->sender().pending_bytes() == 0) fill_batch();
+  if (alive()) sends_->send();
 }
 
 void Session::fill_batch() noexcept {

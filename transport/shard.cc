@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <utility>
 
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -25,7 +24,6 @@ constexpr std::size_t kVectorsPerTurn = 16 * 1024;
 constexpr std::size_t kMessagesPerTurn = 2048;
 constexpr std::size_t kVectorsPerSend = 64;
 constexpr Duration kReportInterval = Duration::milliseconds(250);
-constexpr Duration kExpectedWait = Duration::milliseconds(1);
 // How long a closing session may take to get its close_notify out.
 constexpr Duration kStopDeadline = Duration::milliseconds(500);
 
@@ -89,10 +87,7 @@ bool Shard::turn(Duration wait_max) noexcept {
   }
   const bool work_left = !dirty_edges_.empty() || !dirty_sessions_.empty() || !waiting_handshakes_.empty() ||
                          (!starved_edges_.empty() && buffers_->lent() > 0) || meters_.ready();
-  Duration wait = work_left ? Duration{} : std::min(wait_max, timers_.until_next(now_));
-  // Should one not be done, whatever else happens meanwhile waits so long.
-  if (expected_ > 0) wait = std::min(wait, kExpectedWait);
-  ring_->enter(wait, 1 + std::exchange(expected_, 0));
+  ring_->enter(work_left ? Duration{} : std::min(wait_max, timers_.until_next(now_)));
   now_ = kernel_.now();
   TRACEPOINT(turn_begin, index_);
   [[maybe_unused]] const unsigned completions = ring_->handle_completions();

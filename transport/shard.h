@@ -243,12 +243,6 @@ class Shard {
   bool holds_large_blocks(SliceQueue& queue) const noexcept;
   // The front of a queue as vectors for one send, valid until the end of the turn; empty when the turn's are used up.
   std::span<iovec> gather(SliceQueue& queue, std::uint32_t bytes_max) noexcept;
-  // A send that this turn queued will be done at once, and nothing waits for it: it is no reason to come back from the
-  // kernel. That saves every second turn of requests and their answers.
-  void expect_done() noexcept { ++expected_; }
-
-  // What may be expected to be done at once: a socket's buffer has room for so little, if all before it was taken.
-  static constexpr std::uint32_t kDoneAtOnceBytes = 2048;
   const msghdr* message(std::span<iovec> vectors) noexcept;
 
   std::uint32_t take_window_budget(std::uint32_t bytes) noexcept;
@@ -386,7 +380,6 @@ class Shard {
   std::vector<msghdr> messages_;
   std::size_t vectors_used_ = 0;
   std::size_t messages_used_ = 0;
-  unsigned expected_ = 0;  // sends of this turn
 
   Mailbox<Shard> mailbox_;
   Socket event_;

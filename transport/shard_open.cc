@@ -17,18 +17,16 @@
 namespace fairlead {
 namespace {
 
-ClientAddresses addresses_of(Kernel& kernel, Socket& socket) noexcept {
+ClientAddresses addresses_of(Kernel& kernel, const Socket& socket) noexcept {
   Address peer, local;
   if (kernel.peer_address(socket.fd(), peer) != 0 || kernel.local_address(socket.fd(), local) != 0) return {};
-  if (is_loopback(peer)) socket.leave_unpaced();
   return client_addresses(peer, local);
 }
 
 void tune_for_server(Socket& socket, const Address& address, const ConnectionLimits& limits) noexcept {
   if (address.family() == AF_UNIX) return;
   socket.set_option(IPPROTO_TCP, TCP_NODELAY, 1);
-  if (is_loopback(address)) return socket.leave_unpaced();  // nor does such a peer vanish without a word
-  watch_peer(socket, limits);
+  if (!is_loopback(address)) watch_peer(socket, limits);  // a peer on this machine does not vanish without a word
 }
 
 }  // namespace

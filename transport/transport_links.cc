@@ -8,7 +8,6 @@
 #include <netinet/tcp.h>
 
 #include "transport/base/log.h"
-#include "transport/client_addresses.h"
 #include "transport/listening_socket.h"
 #include "transport/record_protection.h"
 #include "transport/tls/credentials.h"
@@ -219,8 +218,6 @@ Result<void> Transport::adopt(LinkRecord& record, PendingSession& pending, const
   seed.peer_moves = (pending.peer_hello().features & Hello::kFeatureMove) != 0;
   seed.socket.set_option(IPPROTO_TCP, TCP_NODELAY, 1);
   seed.socket.set_option(IPPROTO_TCP, TCP_NOTSENT_LOWAT, kNotSentLowWater);
-  Address peer;
-  if (kernel_.peer_address(seed.socket.fd(), peer) == 0 && is_loopback(peer)) seed.socket.leave_unpaced();
   auto protection = protect_records(kernel_, kernel_tls_, adoption.protection, seed);
   if (!protection) return std::unexpected(protection.error());
   record.status.send_protection = std::move(protection->send);

@@ -81,7 +81,7 @@ class SimKernel final : public Kernel {
   int setup_ring(io_uring& ring, unsigned entries, io_uring_params& params) noexcept override;
   int enable_ring(io_uring& ring) noexcept override;
   void close_ring(io_uring& ring) noexcept override;
-  int enter(io_uring& ring, Duration wait, unsigned completions) noexcept override;
+  int enter(io_uring& ring, Duration wait) noexcept override;
 
   // A harness steps every loop anyway.
   int register_event(io_uring&, int) noexcept override { return 0; }
@@ -99,7 +99,6 @@ class SimKernel final : public Kernel {
   int peer_address(int fd, Address& address) noexcept override;
   int milliseconds_since_data(int fd) noexcept override;
   TlsEngines tls_engines(int fd) noexcept override;
-  void leave_unpaced(int) noexcept override {}
   int shutdown(int fd, int how) noexcept override;
   void close(int fd) noexcept override;
   void close_with_reset(int fd) noexcept override;

@@ -71,13 +71,12 @@ SimRing::~SimRing() {
 
 // ---- submission
 
-int SimRing::enter(Duration wait, unsigned completions) {
+int SimRing::enter(Duration wait) {
   if (!enabled_) return -EBADFD;
   world_.spend(SimWorld::kEnterCost);
   if (wait.ns <= 0 || cq_head_ != cq_head_seen_) world_.note_progress();
   cq_head_seen_ = cq_head_;
   deliver_overflow();
-  deliver_kept();
   for (const io_uring_cqe& entry : std::exchange(late_, {}))
     queue(entry);
   const unsigned taken = take_submissions();
@@ -85,26 +84,8 @@ int SimRing::enter(Duration wait, unsigned completions) {
   run_ready();
   wake_at_ = wait.ns <= 0 ? world_.now() : Instant::max();
   if (wait.ns > 0 && wait.ns < Instant::max().ns - world_.now().ns) wake_at_ = world_.now() + wait;
-  if (completions > 1 && wake_at_ > world_.now()) keep(completions);
-  if (!kept_.empty()) wake_at_ = std::min(wake_at_, kept_until_);
   if (taken == 0 && sq_head_ != sq_tail_) return -EAGAIN;
   return static_cast<int>(taken);
-}
-
-// A thread that waits for several completions sees none before they are there. Here it goes on meanwhile, with nothing.
-void SimRing::keep(unsigned completions) {
-  if (cq_tail_ - cq_head_ >= completions) return;
-  while (cq_tail_ != cq_head_)
-    kept_.push_front(cqes_[--cq_tail_ & cq_mask_]);
-  kept_until_ = wake_at_;
-  kept_for_ = completions;
-}
-
-void SimRing::deliver_kept() {
-  if (kept_.empty()) return;
-  if (kept_.size() + (cq_tail_ - cq_head_) < kept_for_ && world_.now() < kept_until_) return;
-  for (const io_uring_cqe& entry : std::exchange(kept_, {}))
-    queue(entry);
 }
 
 unsigned SimRing::take_submissions() {

@@ -63,7 +63,7 @@ class SimRing {
 
   void enable() noexcept { enabled_ = true; }
 
-  int enter(Duration wait, unsigned completions);
+  int enter(Duration wait);
   int register_buffers(const io_uring_buf_reg& registration);
   int unregister_buffers(int group);
 
@@ -99,8 +99,6 @@ class SimRing {
   void queue(const io_uring_cqe& entry);
   void put(const io_uring_cqe& entry);
   void deliver_overflow();
-  void deliver_kept();
-  void keep(unsigned completions);
   bool queue_full() const noexcept;
 
   Tried attempt(SimRequest& request);
@@ -142,9 +140,6 @@ class SimRing {
   std::vector<std::uint64_t> ready_;
   std::deque<io_uring_cqe> overflow_;
   std::deque<io_uring_cqe> late_;  // for the next enter()
-  std::deque<io_uring_cqe> kept_;  // until there are as many as were asked for, or the time is over
-  Instant kept_until_{};
-  unsigned kept_for_ = 0;
   std::map<unsigned, BufferGroup> groups_;
   Instant wake_at_ = Instant::max();
   // Expires with the ring, so that events about its requests are dropped.

@@ -25,7 +25,7 @@ class RefusingKernel final : public Kernel {
   int setup_ring(io_uring&, unsigned, io_uring_params&) noexcept override { return -error_; }
   int enable_ring(io_uring&) noexcept override { return -ENOSYS; }
   void close_ring(io_uring&) noexcept override {}
-  int enter(io_uring&, Duration, unsigned) noexcept override { return -ENOSYS; }
+  int enter(io_uring&, Duration) noexcept override { return -ENOSYS; }
   int register_event(io_uring&, int) noexcept override { return -ENOSYS; }
   int register_buffer_ring(io_uring&, io_uring_buf_reg&) noexcept override { return -ENOSYS; }
   int unregister_buffer_ring(io_uring&, int) noexcept override { return -ENOSYS; }
@@ -39,7 +39,6 @@ class RefusingKernel final : public Kernel {
   int milliseconds_since_data(int) noexcept override { return -ENOSYS; }
 
   TlsEngines tls_engines(int) noexcept override { return {}; }
-  void leave_unpaced(int) noexcept override {}
   int shutdown(int, int) noexcept override { return -ENOSYS; }
   void close(int) noexcept override {}
   void close_with_reset(int) noexcept override {}
@@ -47,7 +46,6 @@ class RefusingKernel final : public Kernel {
   void signal_event(int) noexcept override {}
   Instant now() noexcept override { return {}; }
   std::int64_t unix_seconds() noexcept override { return 0; }
-  ThreadUsage thread_usage() noexcept override { return {}; }
   void random(std::span<std::uint8_t>) noexcept override {}
 
  private:

@@ -59,9 +59,9 @@ class Kernel {
   virtual int enable_ring(io_uring& ring) noexcept = 0;
   virtual void close_ring(io_uring& ring) noexcept = 0;
 
-  // Submits everything queued; with wait > 0 returns once so many completions are there or the time is over (which is
-  // no error), with 0 at once. -EINTR, -EAGAIN and -EBUSY are normal life: the caller goes on with its turn.
-  virtual int enter(io_uring& ring, Duration wait, unsigned completions = 1) noexcept = 0;
+  // Submits everything queued; with wait > 0 returns once a completion is there or the time is over (which is no
+  // error), with 0 at once. -EINTR, -EAGAIN and -EBUSY are normal life: the caller goes on with its turn.
+  virtual int enter(io_uring& ring, Duration wait) noexcept = 0;
 
   // Has the kernel signal a descriptor (an eventfd) whenever there is something for enter() to do: a thread that waits
   // for other things as well cannot poll the ring itself, which with DEFER_TASKRUN says nothing before it is entered.
@@ -86,8 +86,6 @@ class Kernel {
   virtual int milliseconds_since_data(int fd) noexcept = 0;
   // Unknown where a direction has no key yet, or the process may not ask (CAP_NET_ADMIN).
   virtual TlsEngines tls_engines(int fd) noexcept = 0;
-  // Its peer is on this machine, where a congestion control that sends by a timer (BBR) only costs: it gets another one.
-  virtual void leave_unpaced(int fd) noexcept = 0;
   virtual int shutdown(int fd, int how) noexcept = 0;
   virtual void close(int fd) noexcept = 0;
   // Closes with a reset (RST) instead of an orderly end, so that the other side cannot take a cut stream for a whole

@@ -2,8 +2,6 @@
 #include <cerrno>
 #include <cstdint>
 #include <ctime>
-#include <span>
-#include <string_view>
 
 #include <fcntl.h>
 #include <netinet/in.h>
@@ -41,23 +39,6 @@ bool left_behind(const Address& address) noexcept {
   return refused;
 }
 
-// Empty if the machine's own does not pace.
-std::string_view find_unpaced() noexcept {
-  const int fd = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  char own[16] = {};
-  socklen_t size = sizeof own - 1;
-  std::string_view found;
-  if (::getsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, own, &size) == 0 && std::string_view(own).starts_with("bbr")) {
-    for (const std::string_view other : {"cubic", "reno"}) {  // reno is always there
-      if (::setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, other.data(), static_cast<socklen_t>(other.size())) < 0) continue;
-      found = other;
-      break;
-    }
-  }
-  if (fd >= 0) ::close(fd);
-  return found;
-}
-
 class LiveKernel final : public Kernel {
  public:
   int setup_ring(io_uring& ring, unsigned entries, io_uring_params& params) noexcept override {
@@ -76,13 +57,12 @@ class LiveKernel final : public Kernel {
 
   void close_ring(io_uring& ring) noexcept override { io_uring_queue_exit(&ring); }
 
-  int enter(io_uring& ring, Duration wait, unsigned completions) noexcept override {
+  int enter(io_uring& ring, Duration wait) noexcept override {
     if (wait.ns <= 0) return io_uring_submit_and_get_events(&ring);
     io_uring_cqe* first = nullptr;
     __kernel_timespec timeout{wait.ns / 1'000'000'000, wait.ns % 1'000'000'000};
     const int done =
-        io_uring_submit_and_wait_timeout(&ring, &first, completions,
-                                                      wait == Duration::max() ? nullptr : &timeout, nullptr);
+        io_uring_submit_and_wait_timeout(&ring, &first, 1, wait == Duration::max() ? nullptr : &timeout, nullptr);
     return done == -ETIME ? 0 : done;
   }
 
@@ -147,11 +127,6 @@ class LiveKernel final : public Kernel {
     return ask_tls_engines(local, peer);
   }
 
-  void leave_unpaced(int fd) noexcept override {
-    if (unpaced_.empty()) return;
-    static_cast<void>(set_option(fd, IPPROTO_TCP, TCP_CONGESTION, std::as_bytes(std::span(unpaced_))));
-  }
-
   int shutdown(int fd, int how) noexcept override { return result_of(::shutdown(fd, how)); }
 
   void close(int fd) noexcept override { ::close(fd); }
@@ -201,9 +176,6 @@ class LiveKernel final : public Kernel {
       if (n > 0) done += static_cast<std::size_t>(n);
     }
   }
-
- private:
-  const std::string_view unpaced_ = find_unpaced();
 };
 
 }  // namespace

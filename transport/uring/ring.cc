@@ -74,14 +74,14 @@ void Ring::submit_parked() noexcept {
   std::memmove(parked_, parked_ + moved, parked_count_ * sizeof *parked_);
 }
 
-void Ring::enter(Duration wait, unsigned completions) noexcept {
+void Ring::enter(Duration wait) noexcept {
   ++counters_.turns;
   ++counters_.enters;
   if (parked_count_ > 0) [[unlikely]]
     submit_parked();
   // Every errno of enter() leaves the requests queued or in flight; completions that are there are handled all the
   // same.
-  kernel_.enter(ring_, parked_count_ > 0 ? Duration{} : wait, completions);
+  kernel_.enter(ring_, parked_count_ > 0 ? Duration{} : wait);
   if (io_uring_cq_has_overflow(&ring_)) [[unlikely]]
     ++counters_.completion_overflows;
 }

@@ -52,9 +52,10 @@ class Ring {
   // Asks the kernel to end a request. Its completion still comes (with -ECANCELED, or with what it had done by then).
   void cancel(Op& op) noexcept;
 
-  // One turn: submits, and waits at most `wait` for so many completions (0: not at all); then handles what there is, and
-  // returns how many. Apart for whoever reads the clock in between: handlers should not go by a time before the wait.
-  void enter(Duration wait, unsigned completions = 1) noexcept;
+  // One turn: submits, and waits at most `wait` for the first completion (0: not at all); then handles what there is,
+  // and returns how many. Apart for whoever reads the clock in between: handlers should not go by a time before the
+  // wait.
+  void enter(Duration wait) noexcept;
   unsigned handle_completions() noexcept;
 
   unsigned turn(Duration wait) noexcept {

@@ -44,8 +44,6 @@ class Socket {
 
   int shutdown(int how) noexcept { return fd_ >= 0 ? kernel_->shutdown(fd_, how) : 0; }
 
-  void leave_unpaced() noexcept { kernel_->leave_unpaced(fd_); }
-
   int milliseconds_since_data() const noexcept { return kernel_->milliseconds_since_data(fd_); }
 
   int set_option(int level, int name, int value) noexcept { return kernel_->set_option(fd_, level, name, value); }
