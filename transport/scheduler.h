@@ -25,11 +25,16 @@ class ScheduleEntry
 class Scheduler {
  public:
   static constexpr std::int32_t kQuantumBytes = 16 * 1024;
+  // Where there is nothing but bulk: what comes in a row is what the far end can give to an application in one send.
+  static constexpr std::int32_t kQuantumBytesLong = 64 * 1024;
+
+  // From the next turn of each entry on.
+  void set_quantum(std::int32_t bytes) noexcept { quantum_bytes_ = bytes; }
 
   // The entry has something to send. Nothing happens if it was active already.
   void activate(ScheduleEntry& entry) noexcept {
     if (entry.is_linked()) return;
-    entry.deficit_bytes_ = kQuantumBytes;
+    entry.deficit_bytes_ = quantum_bytes_;
     fresh_.push_back(entry);
     ++count_;
   }
@@ -50,7 +55,7 @@ class Scheduler {
       if (list.empty()) return nullptr;
       ScheduleEntry& entry = list.front();
       if (entry.deficit_bytes_ > 0) return &entry;
-      entry.deficit_bytes_ += kQuantumBytes;
+      entry.deficit_bytes_ += quantum_bytes_;
       list.pop_front();
       old_.push_back(entry);
     }
@@ -79,6 +84,7 @@ class Scheduler {
   List fresh_;
   List old_;
   std::uint32_t count_ = 0;
+  std::int32_t quantum_bytes_ = kQuantumBytes;
 };
 
 }  // namespace fairlead

@@ -291,6 +291,7 @@ void Session::put_streams() noexcept {
   RecordSender& sender = sends_->sender();
   const bool interactive = shard_.now() - last_interactive_ < kInteractiveMemory && scheduler_.count() > 1;
   const std::uint32_t batch_bytes = interactive ? kBatchBytesShort : kBatchBytesLong;
+  scheduler_.set_quantum(interactive ? Scheduler::kQuantumBytes : Scheduler::kQuantumBytesLong);
   while (sender.room() && sender.pending_bytes() < batch_bytes) {
     ScheduleEntry* entry = scheduler_.next();
     if (entry == nullptr) return;
