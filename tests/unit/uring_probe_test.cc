@@ -46,6 +46,7 @@ class RefusingKernel final : public Kernel {
   void signal_event(int) noexcept override {}
   Instant now() noexcept override { return {}; }
   std::int64_t unix_seconds() noexcept override { return 0; }
+  ThreadUsage thread_usage() noexcept override { return {}; }
   void random(std::span<std::uint8_t>) noexcept override {}
 
  private:
