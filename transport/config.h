@@ -71,6 +71,7 @@ struct TransportOptions {
   std::uint64_t records_per_key = kRecordsPerKey;  // of a session and direction; then the key is replaced
   RecordProtection record_protection = RecordProtection::kAuto;
   std::vector<CipherSuite> cipher_suites = default_suites();  // of links, the most wanted first; never empty
+  Duration spin{};  // how long a shard that has nothing to do looks for it before it sleeps (`latency: low`)
   bool pin_threads = true;
   bool edge = false;  // an edge site: dials interior sites, accepts no links, carries nothing through
 
@@ -83,6 +84,7 @@ struct TransportOptions {
     records_per_key = newer.records_per_key;
     record_protection = newer.record_protection;
     cipher_suites = newer.cipher_suites;
+    spin = newer.spin;
   }
 };
 

@@ -87,7 +87,7 @@ bool Shard::turn(Duration wait_max) noexcept {
   }
   const bool work_left = !dirty_edges_.empty() || !dirty_sessions_.empty() || !waiting_handshakes_.empty() ||
                          (!starved_edges_.empty() && buffers_->lent() > 0) || meters_.ready();
-  ring_->enter(work_left ? Duration{} : std::min(wait_max, timers_.until_next(now_)));
+  ring_->enter(work_left ? Duration{} : std::min(wait_max, timers_.until_next(now_)), options_.spin);
   now_ = kernel_.now();
   TRACEPOINT(turn_begin, index_);
   [[maybe_unused]] const unsigned completions = ring_->handle_completions();

@@ -118,7 +118,7 @@ class Application {
     change_all(changes_.links);
     remove_left(changes_.accesses);
     remove_left(changes_.listeners);
-    if (changes_.link_options) gateway_.set_options(make_transport_options(after));
+    if (changes_.link_options || changes_.latency) gateway_.set_options(make_transport_options(after));
     return {};
   }
 

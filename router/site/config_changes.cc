@@ -165,7 +165,7 @@ void describe_items(std::string_view kind, const ChangedItems<Config>& changes, 
 
 bool ConfigChanges::empty() const {
   return accesses.empty() && listeners.empty() && connectors.empty() && links.empty() && !link_options &&
-         !certificate_warning && !metrics;
+         !latency && !certificate_warning && !metrics;
 }
 
 ConfigChanges compare(const GatewayConfig& before, const GatewayConfig& after) {
@@ -178,6 +178,7 @@ ConfigChanges compare(const GatewayConfig& before, const GatewayConfig& after) {
                          before.record_protection != after.record_protection ||
                          before.records_per_key != after.records_per_key ||
                          before.cipher_suites != after.cipher_suites;
+  changes.latency = before.low_latency != after.low_latency;
   changes.certificate_warning = before.certificate_warning != after.certificate_warning;
   changes.metrics = before.metrics != after.metrics;
   if (before.site_name != after.site_name) {
@@ -193,6 +194,7 @@ std::vector<std::string> describe(const ConfigChanges& changes) {
   describe_items("Connector", changes.connectors, lines);
   describe_items("Link", changes.links, lines);
   if (changes.link_options) lines.emplace_back("Site: how links are watched and protected changed");
+  if (changes.latency) lines.emplace_back("Site: latency changed");
   if (changes.certificate_warning) lines.emplace_back("Site: certificateWarning changed");
   if (changes.metrics) lines.emplace_back("Site: metrics changed");
   for (const std::string& sentence : changes.at_start)

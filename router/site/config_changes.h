@@ -29,6 +29,7 @@ struct ConfigChanges {
   ChangedItems<ConnectorConfig> connectors;
   ChangedItems<LinkConfig> links;
   bool link_options = false;         // how links are watched and protected
+  bool latency = false;
   bool certificate_warning = false;
   bool metrics = false;
   std::vector<std::string> at_start;  // what a gateway can only take when it starts: sentences

@@ -52,6 +52,9 @@ std::shared_ptr<const Credentials> in_use(const std::vector<Config>& list, const
 }
 
 // As validated.
+// Longer than an answer of the same rack takes, and little beside what a sleep and its end take.
+constexpr Duration kSpin = Duration::microseconds(50);
+
 RecordProtection record_protection(const std::string& name) {
   if (name == "kernel") return RecordProtection::kKernel;
   return name == "user" ? RecordProtection::kUser : RecordProtection::kAuto;
@@ -185,6 +188,7 @@ Result<GatewayConfig> make_gateway_config(const Resources& resources, Credential
   config.link_timeout = resources.site()->link_timeout;
   config.certificate_warning = resources.site()->certificate_warning;
   config.record_protection = record_protection(resources.site()->record_protection);
+  config.low_latency = resources.site()->low_latency;
   config.records_per_key = resources.site()->records_per_key.value_or(kRecordsPerKey);
   config.cipher_suites = resources.site()->cipher_suites;
   config.metrics = resources.site()->metrics;
@@ -202,6 +206,7 @@ TransportOptions make_transport_options(const GatewayConfig& config) {
   options.edge = config.edge;
   options.silent_limit = config.link_timeout;
   options.record_protection = config.record_protection;
+  if (config.low_latency) options.spin = kSpin;
   options.records_per_key = config.records_per_key;
   options.cipher_suites = config.cipher_suites;
   return options;

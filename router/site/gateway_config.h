@@ -17,6 +17,7 @@ struct GatewayConfig {
   bool edge = false;
   Duration link_timeout{};
   RecordProtection record_protection = RecordProtection::kAuto;
+  bool low_latency = false;
   std::uint64_t records_per_key = kRecordsPerKey;
   std::vector<CipherSuite> cipher_suites = default_suites();
   Duration certificate_warning{};  // before a certificate expires

@@ -311,6 +311,7 @@ void read_site(DocumentContext& context, FieldReader& spec, Site& site) {
     site.certificate_warning = *warning;
   }
   site.record_protection = read_record_protection(spec).value_or("auto");
+  site.low_latency = spec.choice("latency", {"normal", "low"}).value_or("normal") == "low";
   site.records_per_key = spec.number("recordsPerKey", kRecordsPerKeyMin, kRecordsPerKey);
   read_cipher_suites(spec, site.cipher_suites);
   read_metrics(context, spec, site);

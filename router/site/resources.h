@@ -64,6 +64,7 @@ struct Site {
   std::string default_issuer{kSiteCaName};
   Duration link_timeout = Duration::milliseconds(400);  // a link that is silent for longer is lost
   std::string record_protection = "auto";               // or kernel, or user
+  bool low_latency = false;                             // processors spin for a while before they sleep
   std::optional<std::uint32_t> records_per_key;
   std::vector<CipherSuite> cipher_suites = default_suites();           // of links, the most wanted first; never empty
   Duration certificate_warning = Duration::seconds(30LL * 24 * 3600);  // so long before one expires

@@ -83,6 +83,8 @@ class SimKernel final : public Kernel {
   void close_ring(io_uring& ring) noexcept override;
   int enter(io_uring& ring, Duration wait) noexcept override;
 
+  bool spin(io_uring&, Duration) noexcept override { return false; }  // time does not pass within a turn
+
   // A harness steps every loop anyway.
   int register_event(io_uring&, int) noexcept override { return 0; }
 

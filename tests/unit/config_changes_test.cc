@@ -87,6 +87,9 @@ TEST(ConfigChanges, FieldsOfTheSite) {
   after.cipher_suites.pop_back();
   EXPECT_TRUE(compare(config(), after).link_options);
   after = config();
+  after.low_latency = true;
+  EXPECT_EQ(lines_of(after), Lines{"Site: latency changed"});
+  after = config();
   after.certificate_warning = Duration::seconds(1);
   EXPECT_EQ(lines_of(after), Lines{"Site: certificateWarning changed"});
   after = config();

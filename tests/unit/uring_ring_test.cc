@@ -63,6 +63,18 @@ TEST_F(RingTest, OneTurnIsOneEnterHoweverManyRequests) {
   EXPECT_EQ(ring->counters().enters, 1U);
 }
 
+// What is there at once is not waited for.
+TEST_F(RingTest, ATurnThatMaySpinSubmitsFirst) {
+  const auto ring = open_ring(8);
+  Nop nop;
+  submit_nop(*ring, nop.op);
+  ring->enter(Duration::seconds(1), Duration::microseconds(50));
+  EXPECT_EQ(ring->counters().enters, 1U);
+  EXPECT_EQ(ring->handle_completions(), 1U);
+  ring->enter(Duration::milliseconds(1), Duration::microseconds(50));
+  EXPECT_EQ(ring->counters().enters, 3U);
+}
+
 TEST_F(RingTest, AFullSubmissionQueueIsSubmittedAtOnce) {
   const auto ring = open_ring(4);
   std::deque<Nop> nops(10);

@@ -63,6 +63,10 @@ class Kernel {
   // error), with 0 at once. -EINTR, -EAGAIN and -EBUSY are normal life: the caller goes on with its turn.
   virtual int enter(io_uring& ring, Duration wait) noexcept = 0;
 
+  // Looks for so long, without sleeping, whether enter() has something to do that was submitted before. To wake a
+  // processor that sleeps takes longer than most answers do.
+  virtual bool spin(io_uring& ring, Duration at_most) noexcept = 0;
+
   // Has the kernel signal a descriptor (an eventfd) whenever there is something for enter() to do: a thread that waits
   // for other things as well cannot poll the ring itself, which with DEFER_TASKRUN says nothing before it is entered.
   virtual int register_event(io_uring& ring, int event_fd) noexcept = 0;

@@ -20,6 +20,17 @@
 namespace fairlead {
 namespace {
 
+// Between two looks: the other thread of the core gets its turn.
+constexpr int kPauses = 8;
+
+void pause() noexcept {
+#if defined(__x86_64__)
+  __builtin_ia32_pause();
+#elif defined(__aarch64__)
+  __asm__ volatile("yield");
+#endif
+}
+
 int result_of(int value) noexcept {
   return value < 0 ? -errno : value;
 }
@@ -44,7 +55,7 @@ class LiveKernel final : public Kernel {
   int setup_ring(io_uring& ring, unsigned entries, io_uring_params& params) noexcept override {
     params = {};
     params.flags = IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_R_DISABLED |
-                   IORING_SETUP_SUBMIT_ALL | IORING_SETUP_CLAMP | IORING_SETUP_CQSIZE;
+                   IORING_SETUP_SUBMIT_ALL | IORING_SETUP_CLAMP | IORING_SETUP_CQSIZE | IORING_SETUP_TASKRUN_FLAG;
     params.cq_entries = entries * 4;
     return io_uring_queue_init_params(entries, &ring, &params);
   }
@@ -64,6 +75,18 @@ class LiveKernel final : public Kernel {
     const int done =
         io_uring_submit_and_wait_timeout(&ring, &first, 1, wait == Duration::max() ? nullptr : &timeout, nullptr);
     return done == -ETIME ? 0 : done;
+  }
+
+  bool spin(io_uring& ring, Duration at_most) noexcept override {
+    const Instant end = now() + at_most;
+    // Completions come to be when enter() runs what the kernel has put down for us to do, and says so by this flag.
+    while ((__atomic_load_n(ring.sq.kflags, __ATOMIC_RELAXED) & IORING_SQ_TASKRUN) == 0) {
+      if (io_uring_cq_ready(&ring) > 0) return true;
+      if (now() >= end) return false;
+      for (int i = 0; i < kPauses; ++i)
+        pause();
+    }
+    return true;
   }
 
   int register_event(io_uring& ring, int event_fd) noexcept override {

@@ -1,5 +1,6 @@
 #include "transport/uring/ring.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 
@@ -74,14 +75,21 @@ void Ring::submit_parked() noexcept {
   std::memmove(parked_, parked_ + moved, parked_count_ * sizeof *parked_);
 }
 
-void Ring::enter(Duration wait) noexcept {
+void Ring::enter(Duration wait, Duration spin) noexcept {
   ++counters_.turns;
-  ++counters_.enters;
   if (parked_count_ > 0) [[unlikely]]
     submit_parked();
+  if (parked_count_ > 0) wait = Duration{};
+  if (spin.ns > 0 && wait.ns > 0) {
+    ++counters_.enters;
+    kernel_.enter(ring_, Duration{});
+    if (io_uring_cq_ready(&ring_) > 0) return;
+    if (kernel_.spin(ring_, std::min(spin, wait))) wait = Duration{};
+  }
+  ++counters_.enters;
   // Every errno of enter() leaves the requests queued or in flight; completions that are there are handled all the
   // same.
-  kernel_.enter(ring_, parked_count_ > 0 ? Duration{} : wait);
+  kernel_.enter(ring_, wait);
   if (io_uring_cq_has_overflow(&ring_)) [[unlikely]]
     ++counters_.completion_overflows;
 }

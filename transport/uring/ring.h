@@ -54,8 +54,8 @@ class Ring {
 
   // One turn: submits, and waits at most `wait` for the first completion (0: not at all); then handles what there is,
   // and returns how many. Apart for whoever reads the clock in between: handlers should not go by a time before the
-  // wait.
-  void enter(Duration wait) noexcept;
+  // wait. With `spin` it does not sleep before it has looked for that long, which takes two calls.
+  void enter(Duration wait, Duration spin = {}) noexcept;
   unsigned handle_completions() noexcept;
 
   unsigned turn(Duration wait) noexcept {
