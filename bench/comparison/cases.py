@@ -42,13 +42,14 @@ PACED = ["cpu_per_request", "p50", "p99", "p999"]
 
 class Case:
     def __init__(self, name, title, words, figures, one_cpu=False, beside=None, round_trip_ms=0, quick=False,
-                 connections=0, failure=None):
+                 connections=0, failure=None, elsewhere=False):
         self.name = name
         self.title = title
         self.words = words  # for `fairlead bench`
         self.figures = figures
         self.one_cpu = one_cpu  # everything on one CPU: waking another core is what latency is made of otherwise
         self.beside = beside    # words of another load that runs meanwhile
+        self.elsewhere = elsewhere  # it does not take the way that is measured, but loads the machine
         self.round_trip_ms = round_trip_ms  # between the halves, added by a relay
         self.quick = quick      # part of --quick
         self.connections = connections  # if it takes many: a gateway, the server and the load need a descriptor each
@@ -121,6 +122,9 @@ CASES = [
          REQUESTS, quick=True),
     Case("beside-none", "requests of 64 B on one connection, 100 a second, beside nothing",
          ["--streams", "1", "--rate", "100"], ["p50", "p99"]),
+    Case("beside-elsewhere", "the same while 16 bulk streams go straight from a client to the server",
+         ["--streams", "1", "--rate", "100"], ["p50", "p99"], beside=["--mode", "bulk", "--streams", "16"],
+         elsewhere=True),
     Case("beside-bulk", "the same beside 16 bulk streams", ["--streams", "1", "--rate", "100"], ["p50", "p99"],
          beside=["--mode", "bulk", "--streams", "16"]),
     *(delayed(ms) for ms in (1, 10, 50, 100)),

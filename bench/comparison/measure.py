@@ -13,7 +13,7 @@ import time
 
 from cases import PORTS
 from machine import Watch
-from systems import LOCAL, STARTS, Failed, Missing, Program, Setting, wait_until
+from systems import LOCAL, STARTS, Failed, Missing, Program, Setting, System, wait_until
 
 # Beyond its seconds a load only waits for what is under way, and gives up by itself after 20 s.
 GRACE_SECONDS = 60
@@ -152,7 +152,8 @@ class Bench:
             peak = Peak(system) if "memory" in case.figures else None
             used, children = system.cpu_seconds(), children_cpu_seconds()
             watch = Watch(lambda: system.cpu_seconds() + self.server.cpu_seconds() + children_cpu_seconds())
-            other = self._launch(system, case.beside, cpus) if case.beside else None
+            way = System("direct", self.server_port) if case.elsewhere else system
+            other = self._launch(way, case.beside, cpus) if case.beside else None
             try:
                 result = self._result_of(self._launch(system, case.words, cpus), what)
             finally:

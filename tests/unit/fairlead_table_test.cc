@@ -33,6 +33,7 @@ TEST(Table, Durations) {
   EXPECT_EQ(format_microseconds(999.7), "1 ms");
   EXPECT_EQ(format_microseconds(32'768), "32.8 ms");
   EXPECT_EQ(format_microseconds(33'554'432), "33.6 s");
+  EXPECT_EQ(format_milliseconds(64), "0.064 ms");
 }
 
 TEST(Table, Ages) {

@@ -113,10 +113,6 @@ Json to_json(const BenchRun& run, const BenchArguments& arguments) {
   return json;
 }
 
-std::string milliseconds(double microseconds) {
-  return fmt::format("{:.3f} ms", microseconds / 1000);
-}
-
 TableRow row_of(const BenchRun& run, const BenchArguments& arguments) {
   const LoadResult& result = run.result;
   TableRow row = {std::to_string(run.streams)};
@@ -132,8 +128,8 @@ TableRow row_of(const BenchRun& run, const BenchArguments& arguments) {
   } else {
     row.push_back(fmt::format("{:.0f}", per_second(static_cast<double>(result.requests), result)));
     for (const double share : {0.5, 0.9, 0.99, 0.999})
-      row.push_back(milliseconds(result.latency.percentile_us(share)));
-    row.push_back(milliseconds(result.latency.max_us()));
+      row.push_back(format_milliseconds(result.latency.percentile_us(share)));
+    row.push_back(format_milliseconds(result.latency.max_us()));
   }
   row.push_back(std::to_string(result.errors));
   return row;
@@ -155,8 +151,8 @@ std::string benchdog_of(const std::vector<BenchRun>& runs) {
     const load::Histogram& latency = run.result.latency;
     rows.push_back({std::to_string(run.streams),
                     fmt::format("{:.1f} ops/s", per_second(static_cast<double>(run.result.requests), run.result)),
-                    milliseconds(latency.mean_us()), milliseconds(latency.percentile_us(0.5)),
-                    milliseconds(latency.percentile_us(0.99))});
+                    format_milliseconds(latency.mean_us()), format_milliseconds(latency.percentile_us(0.5)),
+                    format_milliseconds(latency.percentile_us(0.99))});
   }
   return format_table(rows);
 }
@@ -196,7 +192,7 @@ std::string progress_text(const LoadResult& result, unsigned streams, bool bulk)
   const std::string so_far =
       bulk ? format_rate(bits)
            : fmt::format("{:.0f} requests/s, p99 {}", per_second(static_cast<double>(result.requests), result),
-                         milliseconds(result.latency.percentile_us(0.99)));
+                         format_milliseconds(result.latency.percentile_us(0.99)));
   return fmt::format("{} streams, {:.1f} s: {}", streams, result.seconds, so_far);
 }
 

@@ -96,10 +96,6 @@ Json to_json(const HandshakeTrial& trial) {
 
 // ---- for people
 
-std::string milliseconds(double microseconds) {
-  return fmt::format("{:.3f} ms", microseconds / 1000);
-}
-
 std::string validity(const Json& certificate) {
   const auto days = certificate.at("daysLeft").get<std::int64_t>();
   return fmt::format("valid until {} ({} days)", text_at(certificate, "/validUntil"), days);
@@ -124,13 +120,13 @@ void print_handshake(const Json& handshake, const Json& ours, const Json& ca) {
   const std::vector<std::string> addresses = handshake.at("addresses");
   if (handshake.contains("resolveMicroseconds")) {
     rows.push_back(
-        {"resolved", milliseconds(handshake["resolveMicroseconds"]), fmt::format("{}", fmt::join(addresses, ", "))});
+        {"resolved", format_milliseconds(handshake["resolveMicroseconds"]), fmt::format("{}", fmt::join(addresses, ", "))});
   }
   if (handshake.contains("connectMicroseconds")) {
-    rows.push_back({"connected", milliseconds(handshake["connectMicroseconds"]), text_at(handshake, "/address")});
+    rows.push_back({"connected", format_milliseconds(handshake["connectMicroseconds"]), text_at(handshake, "/address")});
   }
   if (handshake.contains("tls")) {
-    rows.push_back({"handshake", milliseconds(handshake["handshakeMicroseconds"]),
+    rows.push_back({"handshake", format_milliseconds(handshake["handshakeMicroseconds"]),
                     fmt::format("{} {}, {} ({}), {}", text_at(handshake, "/tls/version"),
                                 text_at(handshake, "/tls/cipher"), text_at(handshake, "/tls/group"),
                                 text_at(handshake, "/tls/keyExchange"), text_at(handshake, "/tls/alpn"))});
@@ -156,7 +152,7 @@ TableRow round_trip_row(const char* label, const Json& summary) {
   TableRow row = {label, text_at(summary, "/samples")};
   for (const char* field :
        {"minMicroseconds", "p50Microseconds", "p90Microseconds", "p99Microseconds", "maxMicroseconds"})
-    row.push_back(summary.contains(field) ? milliseconds(summary[field]) : std::string());
+    row.push_back(summary.contains(field) ? format_milliseconds(summary[field]) : std::string());
   return row;
 }
 

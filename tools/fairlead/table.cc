@@ -77,6 +77,10 @@ std::string format_microseconds(double microseconds) {
   return fmt::format("{:.3g} {}", microseconds, kUnits[unit]);
 }
 
+std::string format_milliseconds(double microseconds) {
+  return fmt::format("{:.3f} ms", microseconds / 1000);
+}
+
 std::string format_age(std::int64_t seconds) {
   constexpr std::int64_t kMinute = 60;
   constexpr std::int64_t kHour = 60 * kMinute;

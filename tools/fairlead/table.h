@@ -19,6 +19,8 @@ std::string format_bytes(std::uint64_t bytes);
 std::string format_rate(double bits_per_second);
 // "64 µs", "1.02 ms", "33.6 s".
 std::string format_microseconds(double microseconds);
+// "1.020 ms", however long or short: figures of one table.
+std::string format_milliseconds(double microseconds);
 // "42s", "3m10s", "5h2m", "12d3h".
 std::string format_age(std::int64_t seconds);
 

@@ -13,6 +13,7 @@
 #include "tools/fairlead/commands.h"
 #include "tools/fairlead/report.h"
 #include "tools/fairlead/snapshot.h"
+#include "tools/fairlead/table.h"
 
 namespace fairlead {
 
@@ -23,18 +24,14 @@ using Json = nlohmann::ordered_json;
 // Longer than the gateway waits for the next answer.
 constexpr int kTimeoutMs = 8000;
 
-std::string milliseconds(std::uint64_t microseconds) {
-  return fmt::format("{:.3f} ms", static_cast<double>(microseconds) / 1000);
-}
-
 void print_hop(const Json& hop) {
   const std::uint64_t number = number_at(hop, "/hop");
-  const std::string time = number == 0 ? "-" : milliseconds(number_at(hop, "/time/microseconds"));
+  const std::string time = number == 0 ? "-" : format_milliseconds(number_at(hop, "/time/microseconds"));
   std::string line = fmt::format("{:<4} {:<24} {:>12}", number, text_at(hop, "/siteName"), time);
   const std::string error = text_at(hop, "/error");
   if (hop.contains("server") && error.empty()) {
     line += fmt::format("  {} answered in {}", text_at(hop, "/server/address"),
-                        milliseconds(number_at(hop, "/server/connectMicroseconds")));
+                        format_milliseconds(number_at(hop, "/server/connectMicroseconds")));
   } else if (!error.empty()) {
     line += "  " + error;
   }
