@@ -95,8 +95,8 @@ def paced(streams):
 
 
 def failover(failure, title):
-    return Case(f"failover-{failure}", f"no new connection is served for so long after the cheaper of two links {title}",
-                [], ["gap"], failure=failure)
+    return Case(f"failover-{failure}", f"until new connections are served, after the cheaper of two links {title}", [],
+                ["gap"], failure=failure)
 
 
 CASES = [

@@ -210,8 +210,8 @@ class Bench:
     def _fail_over(self, case, system, relay):
         """From when the link fails until a new connection is answered, and those behind it."""
         def served():
-            with contextlib.suppress(OSError), socket.create_connection((LOCAL, system.port), ATTEMPT_SECONDS) as client:
-                client.settimeout(ATTEMPT_SECONDS)
+            where = (LOCAL, system.port)
+            with contextlib.suppress(OSError), socket.create_connection(where, ATTEMPT_SECONDS) as client:
                 client.sendall(b"x" * PREAMBLE_BYTES)  # to what is none of its own the server is a plain echo
                 return client.recv(1) == b"x"
             return False

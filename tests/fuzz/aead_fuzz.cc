@@ -37,7 +37,8 @@ void fuzz(std::span<const std::uint8_t> input) {
   const std::size_t size = input.size();
   const Bytes text = take(input, size);
   const std::span<const std::uint8_t> key_bytes(key.data(), key_size(suite));
-  Aead ours(suite, key_bytes);
+  Aead ours(suite, key_bytes,
+            (nonce.front() & 1) != 0 ? Aead::Implementation::kBest : Aead::Implementation::kVaes256);
   Aead theirs(suite, key_bytes, Aead::Implementation::kWolfCrypt);
   Bytes by_us = text, by_them(size + 1), our_tag(kTagSize), their_tag(kTagSize), opened(size + 1);
   if ((choice & 0x40) != 0) {

@@ -27,10 +27,12 @@ class AeadOfEverySuite : public testing::TestWithParam<std::tuple<CipherSuite, I
 
 INSTANTIATE_TEST_SUITE_P(Tls, AeadOfEverySuite,
                          testing::Combine(testing::ValuesIn(kDefaultSuites),
-                                          testing::Values(Implementation::kBest, Implementation::kWolfCrypt)),
+                                          testing::Values(Implementation::kBest, Implementation::kVaes256,
+                                                          Implementation::kWolfCrypt)),
                          [](const auto& param) {
-                           const bool best = std::get<1>(param.param) == Implementation::kBest;
-                           return std::string(name_of(std::get<0>(param.param))) + (best ? "Best" : "WolfCrypt");
+                           constexpr const char* kNames[] = {"Best", "Vaes256", "WolfCrypt"};
+                           return std::string(name_of(std::get<0>(param.param))) +
+                                  kNames[static_cast<std::size_t>(std::get<1>(param.param))];
                          });
 
 TEST(CipherSuite, HasANameAndANumber) {
@@ -41,8 +43,13 @@ TEST(CipherSuite, HasANameAndANumber) {
 }
 
 // Everything that TLS may ask for, and more: whatever one seals the other opens, and they seal alike.
-TEST(Aead, BothImplementationsAreTheSame) {
-  if (!vaes_gcm_usable()) GTEST_SKIP() << "this processor has no VAES, or FAIRLEAD_VAES=off";
+class AeadOfOurs : public testing::TestWithParam<Implementation> {};
+
+INSTANTIATE_TEST_SUITE_P(Tls, AeadOfOurs, testing::Values(Implementation::kBest, Implementation::kVaes256),
+                         [](const auto& param) { return param.param == Implementation::kBest ? "Best" : "Vaes256"; });
+
+TEST_P(AeadOfOurs, IsTheSameAsWolfCrypts) {
+  if (find_vaes_gcm() == nullptr) GTEST_SKIP() << "this processor has no VAES, or FAIRLEAD_VAES=off";
   Prng prng(20261130);
   const auto some = [&](std::size_t size) {
     Bytes bytes(size);
@@ -56,7 +63,7 @@ TEST(Aead, BothImplementationsAreTheSame) {
       const std::size_t size = prng.below(most);
       const Bytes key = some(key_size(suite)), nonce = some(kNonceSize), aad = some(1 + prng.below(70));
       Bytes text = some(size + 1);
-      Aead ours(suite, key);
+      Aead ours(suite, key, GetParam());
       Aead theirs(suite, key, Implementation::kWolfCrypt);
       Bytes by_us(size + kTagSize), by_them(size + kTagSize), opened(size + 1);
       ours.seal(nonce.data(), aad, text.data(), size, by_us.data(), by_us.data() + size);

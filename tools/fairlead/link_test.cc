@@ -119,11 +119,12 @@ void print_handshake(const Json& handshake, const Json& ours, const Json& ca) {
   std::vector<TableRow> rows;
   const std::vector<std::string> addresses = handshake.at("addresses");
   if (handshake.contains("resolveMicroseconds")) {
-    rows.push_back(
-        {"resolved", format_milliseconds(handshake["resolveMicroseconds"]), fmt::format("{}", fmt::join(addresses, ", "))});
+    rows.push_back({"resolved", format_milliseconds(handshake["resolveMicroseconds"]),
+                    fmt::format("{}", fmt::join(addresses, ", "))});
   }
   if (handshake.contains("connectMicroseconds")) {
-    rows.push_back({"connected", format_milliseconds(handshake["connectMicroseconds"]), text_at(handshake, "/address")});
+    rows.push_back(
+        {"connected", format_milliseconds(handshake["connectMicroseconds"]), text_at(handshake, "/address")});
   }
   if (handshake.contains("tls")) {
     rows.push_back({"handshake", format_milliseconds(handshake["handshakeMicroseconds"]),

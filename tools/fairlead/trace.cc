@@ -26,12 +26,15 @@ constexpr int kTimeoutMs = 8000;
 
 void print_hop(const Json& hop) {
   const std::uint64_t number = number_at(hop, "/hop");
-  const std::string time = number == 0 ? "-" : format_milliseconds(static_cast<double>(number_at(hop, "/time/microseconds")));
+  const auto milliseconds_at = [&](const char* pointer) {
+    return format_milliseconds(static_cast<double>(number_at(hop, pointer)));
+  };
+  const std::string time = number == 0 ? "-" : milliseconds_at("/time/microseconds");
   std::string line = fmt::format("{:<4} {:<24} {:>12}", number, text_at(hop, "/siteName"), time);
   const std::string error = text_at(hop, "/error");
   if (hop.contains("server") && error.empty()) {
     line += fmt::format("  {} answered in {}", text_at(hop, "/server/address"),
-                        format_milliseconds(static_cast<double>(number_at(hop, "/server/connectMicroseconds"))));
+                        milliseconds_at("/server/connectMicroseconds"));
   } else if (!error.empty()) {
     line += "  " + error;
   }

@@ -1,6 +1,6 @@
-// Static tracepoints (USDT) at the stations of a frame: an instruction that does nothing until a tracer (bpftrace, perf,
-// SystemTap) puts a breakpoint there. `bpftrace -l 'usdt:PATH/fairlead:*'` lists them; transport/README.md says what
-// each passes, and bench/README.md has recipes.
+// Static tracepoints (USDT) at the stations of a frame: an instruction that does nothing until a tracer (bpftrace,
+// perf, SystemTap) puts a breakpoint there. `bpftrace -l 'usdt:PATH:fairlead:*'` lists them; transport/README.md says
+// what each passes, and bench/README.md has recipes.
 //
 // A name and its arguments stay as they are once they were released: users' scripts hang on them. Arguments are
 // integers or addresses that are at hand anyway.

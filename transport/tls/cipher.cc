@@ -30,8 +30,9 @@ VaesGcmKey& as_vaes(std::byte* state) noexcept {
   return *std::launder(reinterpret_cast<VaesGcmKey*>(state));
 }
 
-bool by_vaes(CipherSuite suite, Aead::Implementation implementation) noexcept {
-  return suite != CipherSuite::kChaCha20Poly1305 && implementation == Aead::Implementation::kBest && vaes_gcm_usable();
+const VaesGcm* by_vaes(CipherSuite suite, Aead::Implementation implementation) noexcept {
+  if (suite == CipherSuite::kChaCha20Poly1305 || implementation == Aead::Implementation::kWolfCrypt) return nullptr;
+  return find_vaes_gcm(implementation == Aead::Implementation::kVaes256 ? 256 : 512);
 }
 
 }  // namespace
@@ -69,7 +70,7 @@ Aead::Aead(CipherSuite suite, std::span<const std::uint8_t> key, Implementation 
   static_assert(kTagSize == AES_BLOCK_SIZE && kTagSize == CHACHA20_POLY1305_AEAD_AUTHTAG_SIZE);
   static_assert(kNonceSize == GCM_NONCE_MID_SZ && kNonceSize == CHACHA20_POLY1305_AEAD_IV_SIZE);
   ensure_wolfssl();
-  if (vaes_) {
+  if (vaes_ != nullptr) {
     new (state_) VaesGcmKey;
   } else if (suite_ != CipherSuite::kChaCha20Poly1305) {
     CHECK(wc_AesInit(new (state_) Aes, nullptr, INVALID_DEVID) == 0);
@@ -78,13 +79,13 @@ Aead::Aead(CipherSuite suite, std::span<const std::uint8_t> key, Implementation 
 }
 
 Aead::~Aead() {
-  if (!vaes_ && suite_ != CipherSuite::kChaCha20Poly1305) wc_AesFree(as_aes(state_));
+  if (vaes_ == nullptr && suite_ != CipherSuite::kChaCha20Poly1305) wc_AesFree(as_aes(state_));
   wipe(state_, sizeof state_);
 }
 
 void Aead::set_key(std::span<const std::uint8_t> key) noexcept {
   CHECK(key.size() == key_size(suite_));
-  if (vaes_) return vaes_gcm_set_key(as_vaes(state_), key.data(), key.size());
+  if (vaes_ != nullptr) return vaes_->set_key(as_vaes(state_), key.data(), key.size());
   if (suite_ == CipherSuite::kChaCha20Poly1305) {
     std::memcpy(state_, key.data(), key.size());
   } else {
@@ -94,7 +95,7 @@ void Aead::set_key(std::span<const std::uint8_t> key) noexcept {
 
 void Aead::seal(const std::uint8_t* nonce, std::span<const std::uint8_t> aad, const std::uint8_t* in, std::size_t size,
                 std::uint8_t* out, std::uint8_t* tag) noexcept {
-  if (vaes_) return vaes_gcm_seal(as_vaes(state_), nonce, aad.data(), aad.size(), in, size, out, tag);
+  if (vaes_ != nullptr) return vaes_->seal(as_vaes(state_), nonce, aad.data(), aad.size(), in, size, out, tag);
   const int result = suite_ == CipherSuite::kChaCha20Poly1305
                          ? wc_ChaCha20Poly1305_Encrypt(as_key(state_), nonce, aad.data(), word_size(aad.size()), in,
                                                        word_size(size), out, tag)
@@ -106,7 +107,7 @@ void Aead::seal(const std::uint8_t* nonce, std::span<const std::uint8_t> aad, co
 
 bool Aead::open(const std::uint8_t* nonce, std::span<const std::uint8_t> aad, const std::uint8_t* in, std::size_t size,
                 const std::uint8_t* tag, std::uint8_t* out) noexcept {
-  if (vaes_) return vaes_gcm_open(as_vaes(state_), nonce, aad.data(), aad.size(), in, size, tag, out);
+  if (vaes_ != nullptr) return vaes_->open(as_vaes(state_), nonce, aad.data(), aad.size(), in, size, tag, out);
   const int result = suite_ == CipherSuite::kChaCha20Poly1305
                          ? wc_ChaCha20Poly1305_Decrypt(as_key(state_), nonce, aad.data(), word_size(aad.size()), in,
                                                        word_size(size), tag, out)

@@ -44,11 +44,13 @@ constexpr std::size_t hash_size(CipherSuite suite) noexcept {
   return suite == CipherSuite::kAes256Gcm ? 48 : 32;
 }
 
+struct VaesGcm;
+
 class Aead {
  public:
   // Whose code protects records: wolfCrypt's, or ours (vaes_gcm.h), which is faster where the processor can do it.
-  // kBest looks, and at FAIRLEAD_VAES=off in the environment.
-  enum class Implementation : std::uint8_t { kBest, kWolfCrypt };
+  // kBest looks, and at FAIRLEAD_VAES in the environment; kVaes256 is wolfCrypt's, too, where there is no VAES.
+  enum class Implementation : std::uint8_t { kBest, kVaes256, kWolfCrypt };
 
   // `key` has key_size(suite) bytes.
   Aead(CipherSuite suite, std::span<const std::uint8_t> key, Implementation implementation = Implementation::kBest)
@@ -75,7 +77,7 @@ class Aead {
   static constexpr std::size_t kStateSize = 1024;
 
   CipherSuite suite_;
-  const bool vaes_;                          // AES: by vaes_gcm.h
+  const VaesGcm* const vaes_;                // AES: by this; null: by wolfCrypt
   alignas(64) std::byte state_[kStateSize];  // AES: a VaesGcmKey, or wolfCrypt's Aes; ChaCha20: the key itself
 };
 

@@ -4,6 +4,8 @@
 
 #include <immintrin.h>
 
+// This file is compiled twice: for registers of 256 bits, and for those of 512 bits (AVX-512). Both know the key alike.
+
 namespace fairlead {
 namespace {
 
@@ -12,9 +14,6 @@ namespace {
 // and are reduced by two multiplications with the constant below, as a Montgomery reduction is.
 
 constexpr std::size_t kBlock = 16;
-constexpr std::size_t kVectors = 8;  // of a step, of two blocks each
-constexpr std::size_t kStep = 2 * kVectors * kBlock;
-constexpr std::size_t kStepBlocks = 2 * kVectors;
 
 #define ALWAYS_INLINE inline __attribute__((always_inline))
 
@@ -22,28 +21,174 @@ ALWAYS_INLINE __m128i load(const std::uint8_t* at) {
   return _mm_loadu_si128(reinterpret_cast<const __m128i*>(at));
 }
 
-ALWAYS_INLINE __m256i load2(const std::uint8_t* at) {
-  return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(at));
-}
-
 ALWAYS_INLINE void store(std::uint8_t* at, __m128i value) {
   _mm_storeu_si128(reinterpret_cast<__m128i*>(at), value);
 }
 
-ALWAYS_INLINE void store2(std::uint8_t* at, __m256i value) {
-  _mm256_storeu_si256(reinterpret_cast<__m256i*>(at), value);
+ALWAYS_INLINE __m128i reversal() {
+  return _mm_set_epi8(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
 }
 
 ALWAYS_INLINE __m128i turn_over(__m128i block) {
-  return _mm_shuffle_epi8(block, _mm_set_epi8(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15));
-}
-
-ALWAYS_INLINE __m256i turn_over(__m256i blocks) {
-  return _mm256_shuffle_epi8(
-      blocks, _mm256_broadcastsi128_si256(_mm_set_epi8(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15)));
+  return _mm_shuffle_epi8(block, reversal());
 }
 
 constexpr long long kReduction = static_cast<long long>(0xc200000000000000ULL);
+
+// ---- a register of several blocks
+
+#if defined(__AVX512F__)
+
+using Vector = __m512i;
+constexpr std::size_t kLanes = 4;
+
+ALWAYS_INLINE Vector load_vector(const std::uint8_t* at) {
+  return _mm512_loadu_si512(at);
+}
+
+ALWAYS_INLINE void store_vector(std::uint8_t* at, Vector value) {
+  _mm512_storeu_si512(at, value);
+}
+
+ALWAYS_INLINE Vector zero() {
+  return _mm512_setzero_si512();
+}
+
+ALWAYS_INLINE Vector in_all_lanes(__m128i block) {
+  return _mm512_broadcast_i32x4(block);
+}
+
+ALWAYS_INLINE Vector in_first_lane(__m128i block) {
+  return _mm512_zextsi128_si512(block);
+}
+
+// `lane` is zero in `blocks`.
+ALWAYS_INLINE Vector put_into_lane(Vector blocks, std::size_t lane, __m128i block) {
+  return _mm512_mask_broadcast_i32x4(blocks, static_cast<__mmask16>(0xf << (4 * lane)), block);
+}
+
+ALWAYS_INLINE Vector plus(Vector a, Vector b) {
+  return _mm512_xor_si512(a, b);
+}
+
+ALWAYS_INLINE Vector both(Vector a, Vector b) {
+  return _mm512_and_si512(a, b);
+}
+
+ALWAYS_INLINE Vector count_up(Vector counters, Vector by) {
+  return _mm512_add_epi32(counters, by);
+}
+
+// 1 in the first lane, 2 in the next, and so on: the counters of blocks that follow one another.
+ALWAYS_INLINE Vector first_counts() {
+  return _mm512_set_epi32(0, 0, 0, 4, 0, 0, 0, 3, 0, 0, 0, 2, 0, 0, 0, 1);
+}
+
+ALWAYS_INLINE Vector turn_over(Vector blocks) {
+  return _mm512_shuffle_epi8(blocks, in_all_lanes(reversal()));
+}
+
+ALWAYS_INLINE Vector swap_halves(Vector blocks) {
+  return _mm512_shuffle_epi32(blocks, _MM_PERM_BADC);
+}
+
+ALWAYS_INLINE Vector encrypt_round(Vector blocks, Vector round_key) {
+  return _mm512_aesenc_epi128(blocks, round_key);
+}
+
+ALWAYS_INLINE Vector encrypt_last_round(Vector blocks, Vector round_key) {
+  return _mm512_aesenclast_epi128(blocks, round_key);
+}
+
+template <int halves>
+ALWAYS_INLINE Vector multiply_halves(Vector a, Vector b) {
+  return _mm512_clmulepi64_epi128(a, b, halves);
+}
+
+ALWAYS_INLINE __m128i sum_of_lanes(Vector blocks) {
+  const __m256i two = _mm256_xor_si256(_mm512_castsi512_si256(blocks), _mm512_extracti64x4_epi64(blocks, 1));
+  return _mm_xor_si128(_mm256_castsi256_si128(two), _mm256_extracti128_si256(two, 1));
+}
+
+#else
+
+using Vector = __m256i;
+constexpr std::size_t kLanes = 2;
+
+ALWAYS_INLINE Vector load_vector(const std::uint8_t* at) {
+  return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(at));
+}
+
+ALWAYS_INLINE void store_vector(std::uint8_t* at, Vector value) {
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(at), value);
+}
+
+ALWAYS_INLINE Vector zero() {
+  return _mm256_setzero_si256();
+}
+
+ALWAYS_INLINE Vector in_all_lanes(__m128i block) {
+  return _mm256_broadcastsi128_si256(block);
+}
+
+ALWAYS_INLINE Vector in_first_lane(__m128i block) {
+  return _mm256_zextsi128_si256(block);
+}
+
+// `lane` is zero in `blocks`, and so is what lies in front of it if it is the first.
+ALWAYS_INLINE Vector put_into_lane(Vector blocks, std::size_t lane, __m128i block) {
+  return lane == 0 ? in_first_lane(block) : _mm256_inserti128_si256(blocks, block, 1);
+}
+
+ALWAYS_INLINE Vector plus(Vector a, Vector b) {
+  return _mm256_xor_si256(a, b);
+}
+
+ALWAYS_INLINE Vector both(Vector a, Vector b) {
+  return _mm256_and_si256(a, b);
+}
+
+ALWAYS_INLINE Vector count_up(Vector counters, Vector by) {
+  return _mm256_add_epi32(counters, by);
+}
+
+// 1 in the first lane, 2 in the next: the counters of blocks that follow one another.
+ALWAYS_INLINE Vector first_counts() {
+  return _mm256_set_epi32(0, 0, 0, 2, 0, 0, 0, 1);
+}
+
+ALWAYS_INLINE Vector turn_over(Vector blocks) {
+  return _mm256_shuffle_epi8(blocks, in_all_lanes(reversal()));
+}
+
+ALWAYS_INLINE Vector swap_halves(Vector blocks) {
+  return _mm256_shuffle_epi32(blocks, 0x4e);
+}
+
+ALWAYS_INLINE Vector encrypt_round(Vector blocks, Vector round_key) {
+  return _mm256_aesenc_epi128(blocks, round_key);
+}
+
+ALWAYS_INLINE Vector encrypt_last_round(Vector blocks, Vector round_key) {
+  return _mm256_aesenclast_epi128(blocks, round_key);
+}
+
+template <int halves>
+ALWAYS_INLINE Vector multiply_halves(Vector a, Vector b) {
+  return _mm256_clmulepi64_epi128(a, b, halves);
+}
+
+ALWAYS_INLINE __m128i sum_of_lanes(Vector blocks) {
+  return _mm_xor_si128(_mm256_castsi256_si128(blocks), _mm256_extracti128_si256(blocks, 1));
+}
+
+#endif
+
+constexpr std::size_t kVectorBytes = kLanes * kBlock;
+constexpr std::size_t kVectors = 8;  // of a step
+constexpr std::size_t kStep = kVectors * kVectorBytes;
+constexpr std::size_t kStepBlocks = kVectors * kLanes;
+static_assert(kStepBlocks < VaesGcmKey::kPowersMax && kLanes <= VaesGcmKey::kLanesMax);
 
 // ---- one block
 
@@ -59,7 +204,7 @@ ALWAYS_INLINE __m128i multiply(__m128i a, __m128i b) {
 }
 
 ALWAYS_INLINE __m128i round_key(const VaesGcmKey& key, unsigned round) {
-  return load(key.round_keys + std::size_t{round} * 32);
+  return load(key.round_keys + std::size_t{round} * kBlock);
 }
 
 ALWAYS_INLINE __m128i encrypt_block(const VaesGcmKey& key, __m128i block) {
@@ -69,57 +214,59 @@ ALWAYS_INLINE __m128i encrypt_block(const VaesGcmKey& key, __m128i block) {
   return _mm_aesenclast_si128(block, round_key(key, key.rounds));
 }
 
-// ---- two blocks in each register
+// ---- several blocks in each register
 
 // The parts of a product that is not reduced yet.
 struct Product {
-  __m256i low = _mm256_setzero_si256();
-  __m256i middle = _mm256_setzero_si256();
-  __m256i high = _mm256_setzero_si256();
+  Vector low = zero();
+  Vector middle = zero();
+  Vector high = zero();
 };
 
-ALWAYS_INLINE void add_product(Product& sum, __m256i blocks, __m256i powers) {
-  sum.low = _mm256_xor_si256(sum.low, _mm256_clmulepi64_epi128(blocks, powers, 0x00));
-  sum.high = _mm256_xor_si256(sum.high, _mm256_clmulepi64_epi128(blocks, powers, 0x11));
-  sum.middle = _mm256_xor_si256(sum.middle, _mm256_xor_si256(_mm256_clmulepi64_epi128(blocks, powers, 0x01),
-                                                             _mm256_clmulepi64_epi128(blocks, powers, 0x10)));
+ALWAYS_INLINE void add_product(Product& sum, Vector blocks, Vector powers) {
+  sum.low = plus(sum.low, multiply_halves<0x00>(blocks, powers));
+  sum.high = plus(sum.high, multiply_halves<0x11>(blocks, powers));
+  sum.middle =
+      plus(sum.middle, plus(multiply_halves<0x01>(blocks, powers), multiply_halves<0x10>(blocks, powers)));
 }
 
 ALWAYS_INLINE __m128i reduce(Product sum) {
-  const __m256i reduction = _mm256_set_epi64x(kReduction, 1, kReduction, 1);
-  sum.middle = _mm256_xor_si256(sum.middle, _mm256_xor_si256(_mm256_shuffle_epi32(sum.low, 0x4e),
-                                                             _mm256_clmulepi64_epi128(reduction, sum.low, 0x01)));
-  sum.high = _mm256_xor_si256(sum.high, _mm256_xor_si256(_mm256_shuffle_epi32(sum.middle, 0x4e),
-                                                         _mm256_clmulepi64_epi128(reduction, sum.middle, 0x01)));
-  return _mm_xor_si128(_mm256_castsi256_si128(sum.high), _mm256_extracti128_si256(sum.high, 1));
+  const Vector reduction = in_all_lanes(_mm_set_epi64x(kReduction, 1));
+  sum.middle = plus(sum.middle, plus(swap_halves(sum.low), multiply_halves<0x01>(reduction, sum.low)));
+  sum.high = plus(sum.high, plus(swap_halves(sum.middle), multiply_halves<0x01>(reduction, sum.middle)));
+  return sum_of_lanes(sum.high);
 }
 
-// Those that blocks which are followed by `behind` others, and one more, are multiplied with.
-ALWAYS_INLINE __m256i powers_at(const VaesGcmKey& key, std::size_t behind) {
-  return load2(key.powers + (VaesGcmKey::kPowersMax - 1 - behind) * kBlock);
+ALWAYS_INLINE Vector round_keys(const VaesGcmKey& key, unsigned round) {
+  return in_all_lanes(round_key(key, round));
 }
 
-// Two blocks of a step into the hash. The first takes what was hashed before with it.
+// Those that blocks are multiplied with of which the first is followed by `behind` others.
+ALWAYS_INLINE Vector powers_at(const VaesGcmKey& key, std::size_t behind) {
+  return load_vector(key.powers + (VaesGcmKey::kPowersMax - 1 - behind) * kBlock);
+}
+
+// A vector of a step into the hash. The first takes what was hashed before with it.
 ALWAYS_INLINE void hash_vector(Product& sum, const VaesGcmKey& key, const std::uint8_t* step, std::size_t vector,
                                __m128i hash) {
-  __m256i blocks = turn_over(load2(step + vector * 2 * kBlock));
-  if (vector == 0) blocks = _mm256_xor_si256(blocks, _mm256_zextsi128_si256(hash));
-  add_product(sum, blocks, powers_at(key, kStepBlocks - 1 - 2 * vector));
+  Vector blocks = turn_over(load_vector(step + vector * kVectorBytes));
+  if (vector == 0) blocks = plus(blocks, in_first_lane(hash));
+  add_product(sum, blocks, powers_at(key, kStepBlocks - 1 - kLanes * vector));
 }
 
 // The blocks of a step's key stream, as far as they have come.
 struct Stream {
-  __m256i v0, v1, v2, v3, v4, v5, v6, v7;
+  Vector v0, v1, v2, v3, v4, v5, v6, v7;
 };
 
-ALWAYS_INLINE __m256i next_counters(__m256i& counters, __m256i first_key) {
-  const __m256i blocks = _mm256_xor_si256(turn_over(counters), first_key);
-  counters = _mm256_add_epi32(counters, _mm256_set_epi32(0, 0, 0, 2, 0, 0, 0, 2));
+ALWAYS_INLINE Vector next_counters(Vector& counters, Vector first_key) {
+  const Vector blocks = plus(turn_over(counters), first_key);
+  counters = count_up(counters, in_all_lanes(_mm_set_epi32(0, 0, 0, kLanes)));
   return blocks;
 }
 
-ALWAYS_INLINE Stream begin_stream(const VaesGcmKey& key, __m256i& counters) {
-  const __m256i first = load2(key.round_keys);
+ALWAYS_INLINE Stream begin_stream(const VaesGcmKey& key, Vector& counters) {
+  const Vector first = round_keys(key, 0);
   Stream s;
   s.v0 = next_counters(counters, first);
   s.v1 = next_counters(counters, first);
@@ -133,44 +280,31 @@ ALWAYS_INLINE Stream begin_stream(const VaesGcmKey& key, __m256i& counters) {
 }
 
 ALWAYS_INLINE void advance_stream(Stream& s, const VaesGcmKey& key, unsigned round) {
-  const __m256i round_key = load2(key.round_keys + std::size_t{round} * 32);
-  s.v0 = _mm256_aesenc_epi128(s.v0, round_key);
-  s.v1 = _mm256_aesenc_epi128(s.v1, round_key);
-  s.v2 = _mm256_aesenc_epi128(s.v2, round_key);
-  s.v3 = _mm256_aesenc_epi128(s.v3, round_key);
-  s.v4 = _mm256_aesenc_epi128(s.v4, round_key);
-  s.v5 = _mm256_aesenc_epi128(s.v5, round_key);
-  s.v6 = _mm256_aesenc_epi128(s.v6, round_key);
-  s.v7 = _mm256_aesenc_epi128(s.v7, round_key);
+  const Vector keys = round_keys(key, round);
+  s.v0 = encrypt_round(s.v0, keys);
+  s.v1 = encrypt_round(s.v1, keys);
+  s.v2 = encrypt_round(s.v2, keys);
+  s.v3 = encrypt_round(s.v3, keys);
+  s.v4 = encrypt_round(s.v4, keys);
+  s.v5 = encrypt_round(s.v5, keys);
+  s.v6 = encrypt_round(s.v6, keys);
+  s.v7 = encrypt_round(s.v7, keys);
 }
 
-ALWAYS_INLINE void finish_vector(__m256i blocks, __m256i last_key, const std::uint8_t* in, std::uint8_t* out) {
-  store2(out, _mm256_xor_si256(_mm256_aesenclast_epi128(blocks, last_key), load2(in)));
+ALWAYS_INLINE void finish_vector(Vector blocks, Vector last_keys, const std::uint8_t* in, std::uint8_t* out) {
+  store_vector(out, plus(encrypt_last_round(blocks, last_keys), load_vector(in)));
 }
 
 ALWAYS_INLINE void finish_stream(const Stream& s, const VaesGcmKey& key, const std::uint8_t* in, std::uint8_t* out) {
-  const __m256i last = load2(key.round_keys + std::size_t{key.rounds} * 32);
+  const Vector last = round_keys(key, key.rounds);
   finish_vector(s.v0, last, in, out);
-  finish_vector(s.v1, last, in + 32, out + 32);
-  finish_vector(s.v2, last, in + 64, out + 64);
-  finish_vector(s.v3, last, in + 96, out + 96);
-  finish_vector(s.v4, last, in + 128, out + 128);
-  finish_vector(s.v5, last, in + 160, out + 160);
-  finish_vector(s.v6, last, in + 192, out + 192);
-  finish_vector(s.v7, last, in + 224, out + 224);
-}
-
-// The key stream itself, for a text that is shorter.
-ALWAYS_INLINE void put_stream_out(const Stream& s, const VaesGcmKey& key, std::uint8_t* stream) {
-  const __m256i last = load2(key.round_keys + std::size_t{key.rounds} * 32);
-  store2(stream, _mm256_aesenclast_epi128(s.v0, last));
-  store2(stream + 32, _mm256_aesenclast_epi128(s.v1, last));
-  store2(stream + 64, _mm256_aesenclast_epi128(s.v2, last));
-  store2(stream + 96, _mm256_aesenclast_epi128(s.v3, last));
-  store2(stream + 128, _mm256_aesenclast_epi128(s.v4, last));
-  store2(stream + 160, _mm256_aesenclast_epi128(s.v5, last));
-  store2(stream + 192, _mm256_aesenclast_epi128(s.v6, last));
-  store2(stream + 224, _mm256_aesenclast_epi128(s.v7, last));
+  finish_vector(s.v1, last, in + kVectorBytes, out + kVectorBytes);
+  finish_vector(s.v2, last, in + 2 * kVectorBytes, out + 2 * kVectorBytes);
+  finish_vector(s.v3, last, in + 3 * kVectorBytes, out + 3 * kVectorBytes);
+  finish_vector(s.v4, last, in + 4 * kVectorBytes, out + 4 * kVectorBytes);
+  finish_vector(s.v5, last, in + 5 * kVectorBytes, out + 5 * kVectorBytes);
+  finish_vector(s.v6, last, in + 6 * kVectorBytes, out + 6 * kVectorBytes);
+  finish_vector(s.v7, last, in + 7 * kVectorBytes, out + 7 * kVectorBytes);
 }
 
 // The rounds of one step, and between them the hash of `hashed`, a step of ciphertext; null: of none.
@@ -221,87 +355,91 @@ ALWAYS_INLINE __m128i hash_aad(const VaesGcmKey& key, const std::uint8_t* aad, s
 
 enum class Way { kSeal, kOpen };
 
-// The next key stream, all of it or as much as a short text needs.
+// The next key stream, as much as a text of less than a step needs.
 template <std::size_t vectors>
-ALWAYS_INLINE void put_stream(const VaesGcmKey& key, __m256i counters, std::uint8_t* stream) {
-  __m256i blocks[vectors];
-  const __m256i first = load2(key.round_keys);
-#pragma GCC unroll 4
+ALWAYS_INLINE void put_stream(const VaesGcmKey& key, Vector counters, std::uint8_t* stream) {
+  Vector blocks[vectors];
+  const Vector first = round_keys(key, 0);
+#pragma GCC unroll 8
   for (std::size_t i = 0; i < vectors; ++i)
     blocks[i] = next_counters(counters, first);
   for (unsigned round = 1; round < key.rounds; ++round) {
-    const __m256i round_key = load2(key.round_keys + std::size_t{round} * 32);
-#pragma GCC unroll 4
+    const Vector keys = round_keys(key, round);
+#pragma GCC unroll 8
     for (std::size_t i = 0; i < vectors; ++i)
-      blocks[i] = _mm256_aesenc_epi128(blocks[i], round_key);
+      blocks[i] = encrypt_round(blocks[i], keys);
   }
-  const __m256i last = load2(key.round_keys + std::size_t{key.rounds} * 32);
-#pragma GCC unroll 4
+  const Vector last = round_keys(key, key.rounds);
+#pragma GCC unroll 8
   for (std::size_t i = 0; i < vectors; ++i)
-    store2(stream + i * 32, _mm256_aesenclast_epi128(blocks[i], last));
+    store_vector(stream + i * kVectorBytes, encrypt_last_round(blocks[i], last));
 }
 
 // A vector of text and of key stream: gives the output, and the ciphertext to hash.
 template <Way way>
-ALWAYS_INLINE __m256i process_vector(__m256i text, const std::uint8_t* stream, __m256i& output) {
-  output = _mm256_xor_si256(text, load2(stream));
+ALWAYS_INLINE Vector process_vector(Vector text, const std::uint8_t* stream, Vector& output) {
+  output = plus(text, load_vector(stream));
   return way == Way::kSeal ? output : text;
 }
 
 // The last of a text, less than a vector, filled up with zeros. No function of a library is called for so little.
 ALWAYS_INLINE void copy_few(std::uint8_t* to, const std::uint8_t* from, std::size_t size) {
-  for (std::size_t part = 16; part > 0; part /= 2) {
+  for (std::size_t part = 32; part > 0; part /= 2) {
     if ((size & part) == 0) continue;
-    __builtin_memcpy(to, from, part == 16 ? 16 : part == 8 ? 8 : part == 4 ? 4 : part == 2 ? 2 : 1);
+    __builtin_memcpy(to, from, part == 32 ? 32 : part == 16 ? 16 : part == 8 ? 8 : part == 4 ? 4 : part == 2 ? 2 : 1);
     to += part;
     from += part;
   }
+}
+
+// The last of the text, less than a vector: out, and its ciphertext for the hash.
+template <Way way>
+ALWAYS_INLINE Vector process_few(const std::uint8_t* stream, const std::uint8_t* in, std::size_t size,
+                                 std::uint8_t* out) {
+  alignas(64) std::uint8_t few[kVectorBytes] = {};
+  alignas(64) std::uint8_t taken[kVectorBytes] = {};
+  copy_few(few, in, size);
+  Vector output;
+  Vector ciphertext = process_vector<way>(load_vector(few), stream, output);
+  store_vector(few, output);
+  copy_few(out, few, size);
+  // Sealed zeros behind the end are no ciphertext.
+  for (std::size_t i = 0; i < size; ++i)
+    taken[i] = 0xff;
+  ciphertext = both(ciphertext, load_vector(taken));
+  store_vector(few, zero());
+  __asm__ volatile("" : : "r"(few) : "memory");  // nothing of the plaintext of others stays on the stack
+  return turn_over(ciphertext);
 }
 
 // What is left of the text, less than a step, and the lengths behind it: into the hash, and out.
 template <Way way>
 ALWAYS_INLINE __m128i process_rest(const VaesGcmKey& key, const std::uint8_t* stream, const std::uint8_t* in,
                                    std::size_t size, std::uint8_t* out, __m128i lengths, __m128i hash) {
-  constexpr std::size_t kVector = 2 * kBlock;
   std::size_t behind = (size + kBlock - 1) / kBlock;  // the first block: so many others follow it, the lengths' as well
   Product sum;
-  __m256i carried = _mm256_zextsi128_si256(hash);
-  for (; size >= kVector; in += kVector, out += kVector, stream += kVector, size -= kVector, behind -= 2) {
-    __m256i output;
-    const __m256i ciphertext = process_vector<way>(load2(in), stream, output);
-    store2(out, output);
-    add_product(sum, _mm256_xor_si256(turn_over(ciphertext), carried), powers_at(key, behind));
-    carried = _mm256_setzero_si256();
+  Vector carried = in_first_lane(hash);
+  for (; size >= kVectorBytes; size -= kVectorBytes, behind -= kLanes) {
+    Vector output;
+    const Vector ciphertext = process_vector<way>(load_vector(in), stream, output);
+    store_vector(out, output);
+    add_product(sum, plus(turn_over(ciphertext), carried), powers_at(key, behind));
+    carried = zero();
+    in += kVectorBytes;
+    out += kVectorBytes;
+    stream += kVectorBytes;
   }
-  alignas(32) std::uint8_t few[kVector] = {};
-  alignas(32) std::uint8_t zeros_from[2 * kVector] = {};
-  __m256i blocks = _mm256_setzero_si256();
+  Vector blocks = zero();
   if (size > 0) {
-    copy_few(few, in, size);
-    __m256i output;
-    __m256i ciphertext = process_vector<way>(load2(few), stream, output);
-    store2(few, output);
-    copy_few(out, few, size);
-    // Sealed zeros behind the end are no ciphertext.
-    for (std::size_t i = 0; i < size; ++i)
-      zeros_from[i] = 0xff;
-    ciphertext = _mm256_and_si256(ciphertext, load2(zeros_from));
-    store2(few, _mm256_setzero_si256());
-    __asm__ volatile("" : : "r"(few) : "memory");  // nothing of the plaintext of others stays on the stack
-    blocks = turn_over(ciphertext);
-    if (size > kBlock) {
-      add_product(sum, _mm256_xor_si256(blocks, carried), powers_at(key, behind));
-      carried = blocks = _mm256_setzero_si256();
-      behind -= 2;
+    blocks = process_few<way>(stream, in, size, out);
+    if (behind == kLanes) {
+      add_product(sum, plus(blocks, carried), powers_at(key, behind));
+      carried = blocks = zero();
+      behind = 0;
     }
   }
-  // The lengths: behind a block that is left, or alone.
-  if (behind == 1) {
-    blocks = _mm256_inserti128_si256(blocks, lengths, 1);
-  } else {
-    blocks = _mm256_zextsi128_si256(lengths);
-  }
-  add_product(sum, _mm256_xor_si256(blocks, carried), powers_at(key, behind));
+  blocks = put_into_lane(blocks, behind, lengths);
+  add_product(sum, plus(blocks, carried), powers_at(key, behind));
   return reduce(sum);
 }
 
@@ -314,8 +452,7 @@ __attribute__((noinline)) void process(const VaesGcmKey& key, const std::uint8_t
   __builtin_memcpy(first, nonce, 12);
   first[15] = 1;
   // Turned over, the counter is in the lowest 32 bits, where additions do not carry out of it.
-  const __m128i counter = turn_over(load(first));
-  __m256i counters = _mm256_add_epi32(_mm256_broadcastsi128_si256(counter), _mm256_set_epi32(0, 0, 0, 2, 0, 0, 0, 1));
+  Vector counters = count_up(in_all_lanes(turn_over(load(first))), first_counts());
   __m128i hash = hash_aad(key, aad, aad_size);
   const std::uint8_t* behind = nullptr;  // sealed, and not in the hash yet
   for (; size >= kStep; in += kStep, out += kStep, size -= kStep) {
@@ -325,15 +462,15 @@ __attribute__((noinline)) void process(const VaesGcmKey& key, const std::uint8_t
     behind = out;
   }
   if (way == Way::kSeal && behind != nullptr) hash = hash_step(key, behind, hash);
-  alignas(32) std::uint8_t stream[kStep];
+  alignas(64) std::uint8_t stream[kStep];
   if (size > kStep / 2) {
-    Stream blocks = begin_stream(key, counters);
-    run_rounds(blocks, key, nullptr, hash);
-    put_stream_out(blocks, key, stream);
+    put_stream<8>(key, counters, stream);
   } else if (size > kStep / 4) {
     put_stream<4>(key, counters, stream);
-  } else if (size > 0) {
+  } else if (size > kStep / 8) {
     put_stream<2>(key, counters, stream);
+  } else if (size > 0) {
+    put_stream<1>(key, counters, stream);
   }
   hash = process_rest<way>(key, stream, in, size, out, lengths, hash);
   store(tag, _mm_xor_si128(encrypt_block(key, load(first)), turn_over(hash)));
@@ -348,7 +485,7 @@ ALWAYS_INLINE __m128i spread(__m128i key) {
 }
 
 ALWAYS_INLINE void put_round_key(VaesGcmKey& key, unsigned round, __m128i value) {
-  store2(key.round_keys + std::size_t{round} * 32, _mm256_broadcastsi128_si256(value));
+  store(key.round_keys + std::size_t{round} * kBlock, value);
 }
 
 // FIPS 197 5.2. The round constant is part of the instruction.
@@ -409,9 +546,7 @@ ALWAYS_INLINE __m128i doubled(__m128i value) {
                        _mm_and_si128(carries, _mm_or_si128(reduction, _mm_set_epi64x(1, 0))));
 }
 
-}  // namespace
-
-void vaes_gcm_set_key(VaesGcmKey& key, const std::uint8_t* bytes, std::size_t size) noexcept {
+void set_key(VaesGcmKey& key, const std::uint8_t* bytes, std::size_t size) noexcept {
   if (size == 16) {
     expand_128(key, load(bytes));
   } else {
@@ -424,38 +559,21 @@ void vaes_gcm_set_key(VaesGcmKey& key, const std::uint8_t* bytes, std::size_t si
     store(key.powers + at * kBlock, power);
 }
 
-void vaes_gcm_seal(const VaesGcmKey& key, const std::uint8_t* nonce, const std::uint8_t* aad, std::size_t aad_size,
-                   const std::uint8_t* in, std::size_t size, std::uint8_t* out, std::uint8_t* tag) noexcept {
-  process<Way::kSeal>(key, nonce, aad, aad_size, in, size, out, tag);
-}
-
-bool vaes_gcm_open(const VaesGcmKey& key, const std::uint8_t* nonce, const std::uint8_t* aad, std::size_t aad_size,
-                   const std::uint8_t* in, std::size_t size, const std::uint8_t* tag, std::uint8_t* out) noexcept {
+bool open(const VaesGcmKey& key, const std::uint8_t* nonce, const std::uint8_t* aad, std::size_t aad_size,
+          const std::uint8_t* in, std::size_t size, const std::uint8_t* tag, std::uint8_t* out) noexcept {
   alignas(16) std::uint8_t computed[kBlock];
   process<Way::kOpen>(key, nonce, aad, aad_size, in, size, out, computed);
   const __m128i difference = _mm_xor_si128(load(computed), load(tag));
   return _mm_testz_si128(difference, difference) == 1;
 }
 
-}  // namespace fairlead
+}  // namespace
 
-#else  // vaes_gcm_usable() says no
-
-namespace fairlead {
-
-void vaes_gcm_set_key(VaesGcmKey&, const std::uint8_t*, std::size_t) noexcept {
-  __builtin_trap();
-}
-
-void vaes_gcm_seal(const VaesGcmKey&, const std::uint8_t*, const std::uint8_t*, std::size_t, const std::uint8_t*,
-                   std::size_t, std::uint8_t*, std::uint8_t*) noexcept {
-  __builtin_trap();
-}
-
-bool vaes_gcm_open(const VaesGcmKey&, const std::uint8_t*, const std::uint8_t*, std::size_t, const std::uint8_t*,
-                   std::size_t, const std::uint8_t*, std::uint8_t*) noexcept {
-  __builtin_trap();
-}
+#if defined(__AVX512F__)
+constinit const VaesGcm vaes_gcm_512{set_key, process<Way::kSeal>, open};
+#else
+constinit const VaesGcm vaes_gcm_256{set_key, process<Way::kSeal>, open};
+#endif
 
 }  // namespace fairlead
 
