@@ -191,10 +191,10 @@ struct VersionArguments {};
 using CommandArguments =
     std::variant<RunArguments, CheckArguments, LinkGenerateArguments, LinkStatusArguments, LinkTestArguments,
                  BenchArguments, TopArguments, NetworkStatusArguments, RouteArguments, TraceArguments,
-                 TokenIssueArguments, TokenRedeemArguments, ResourceStatusArguments, ResourceChangeArguments, SystemApplyArguments,
-                 SystemBundleArguments, SystemStartArguments, SystemStopArguments, SystemStatusArguments,
-                 SystemInstallArguments, SystemUninstallArguments, SystemLogLevelArguments, SystemReloadArguments,
-                 DebugCheckArguments, DebugDumpArguments, VersionArguments>;
+                 TokenIssueArguments, TokenRedeemArguments, ResourceStatusArguments, ResourceChangeArguments,
+                 SystemApplyArguments, SystemBundleArguments, SystemStartArguments, SystemStopArguments,
+                 SystemStatusArguments, SystemInstallArguments, SystemUninstallArguments, SystemLogLevelArguments,
+                 SystemReloadArguments, DebugCheckArguments, DebugDumpArguments, VersionArguments>;
 
 struct Arguments {
   CommonArguments common;
