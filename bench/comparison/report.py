@@ -45,6 +45,9 @@ def case_lines(case, figures):
             found = [ratios(figures[mine].get(name, []), figures[other].get(name, [])) for name in case.figures]
             if any(found):
                 lines.append(row(f"{mine}/{other}", ["×" + spread(each, 2) if each else "-" for each in found]))
+    if "fairlead" in figures and "doubled" in figures:
+        found = [ratios(figures["doubled"].get(name, []), figures["fairlead"].get(name, [])) for name in case.figures]
+        lines.append(row("doubled/fairlead", ["×" + spread(each, 2) if each else "-" for each in found]))
     return lines
 
 

@@ -199,7 +199,7 @@ def write_sites(setting, homes, protection):
     return port
 
 
-def start_fairlead(setting, name="fairlead", transit=0, protection="auto"):
+def start_fairlead(setting, name="fairlead", transit=0, protection="auto", doubled=False):
     folder = setting.own_folder(name)
     near, far = halves(setting.cpus)
     homes = [folder / "west", *(folder / f"transit-{i}" for i in range(transit)), folder / "east"]
@@ -208,8 +208,8 @@ def start_fairlead(setting, name="fairlead", transit=0, protection="auto"):
         for home in reversed(homes):
             # What passes through lives on both halves: it is not to wait for one of them.
             half = near if home is homes[0] else far if home is homes[-1] else setting.cpus
-            system.start([setting.binary, "run", "--shards", setting.threads], folder / f"fairlead-{home.name}.log",
-                         half, environment(home))
+            system.start([setting.binary, "run", "--shards", setting.threads * (1 + doubled)],
+                         folder / f"fairlead-{home.name}.log", setting.cpus if doubled else half, environment(home))
 
         def linked(home):
             status = home / "namespaces" / "default" / "runtime" / "status.json"
@@ -426,6 +426,7 @@ STARTS = {
     "fairlead": lambda setting: start_fairlead(setting, protection="user"),
     "kernel": start_kernel,
     "before": start_before,
+    "doubled": lambda setting: start_fairlead(setting, "doubled", protection="user", doubled=True),
     "transit": lambda setting: start_fairlead(setting, "transit", transit=1),
     "haproxy": start_haproxy,
     "nginx": start_nginx,
@@ -433,5 +434,5 @@ STARTS = {
     "skupper-router": start_router,
 }
 DEFAULT_SYSTEMS = ["direct", "fairlead", "kernel", "haproxy", "nginx", "stunnel", "skupper-router"]
-OURS = ["fairlead", "kernel", "transit"]
+OURS = ["fairlead", "kernel", "doubled", "transit"]
 TUNNELS = ["haproxy", "nginx", "stunnel"]
