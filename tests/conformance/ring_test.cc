@@ -93,6 +93,21 @@ TEST_P(RingTest, ABufferGroupIsRegisteredOnce) {
   EXPECT_NE(again.error().message.find("File exists"), std::string::npos) << again.error().message;
 }
 
+// Without being entered the ring tells that there is something to do, and that there is nothing.
+TEST_P(RingTest, WhoSpinsSeesThatSomethingCame) {
+  if (GetParam() == KernelKind::kSim) GTEST_SKIP() << "no time passes within a turn of a simulated world";
+  Pair pair = connect_pair();
+  std::uint8_t byte = 0;
+  Call& call = receive(pair.server, {&byte, 1});
+  settle();
+  EXPECT_FALSE(kernel().spin(ring().raw(), Duration::microseconds(200)));
+  ASSERT_EQ(::send(pair.client.fd(), "x", 1, MSG_NOSIGNAL), 1);
+  EXPECT_TRUE(kernel().spin(ring().raw(), Duration::seconds(10)));
+  EXPECT_FALSE(call.ended());
+  ring().turn(Duration{});
+  EXPECT_TRUE(call.ended());
+}
+
 // A thread that waits in poll() hears of a completion through a descriptor, whenever it comes: the ring is not entered
 // meanwhile.
 TEST_P(RingTest, ARegisteredEventTellsOfCompletionsToWhoWaitsElsewhere) {

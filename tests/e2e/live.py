@@ -423,7 +423,7 @@ def thousand_listeners(context):
 @scenario(GROUP)
 def site_changes(context):
     """Fields of the Site under an open connection: the metrics move to another address of their port, to another port,
-    and go; linkTimeout and cipherSuites change, and the running link gets the other cipher without a stream noticing; a
+    and go; latency changes; linkTimeout and cipherSuites change, and the running link gets the other cipher without a stream noticing; a
     change of edge is refused."""
     pair = Pair(context, forward=1, backward=0).start()
     service, west, east = pair.forward[0], pair.west, pair.east
@@ -450,6 +450,12 @@ def site_changes(context):
     west.add("Site", "west", {})
     reload(west)
     expect(not has_metrics(west.host.local, other), "metrics that were taken away")
+
+    for latency in ("low", "normal"):
+        west.add("Site", "west", {"latency": latency})
+        out, _, _ = reload(west)
+        expect("Site: latency changed" in out, out)
+        talk.check()
 
     suite = "TLS_CHACHA20_POLY1305_SHA256"
     before = west.link()["tls"]["cipher"]
