@@ -423,8 +423,8 @@ def thousand_listeners(context):
 @scenario(GROUP)
 def site_changes(context):
     """Fields of the Site under an open connection: the metrics move to another address of their port, to another port,
-    and go; latency changes; linkTimeout and cipherSuites change, and the running link gets the other cipher without a stream noticing; a
-    change of edge is refused."""
+    and go; latency changes; linkTimeout and cipherSuites change, and the running link gets the other cipher without a
+    stream noticing; a change of edge is refused."""
     pair = Pair(context, forward=1, backward=0).start()
     service, west, east = pair.forward[0], pair.west, pair.east
     Server(context, service.server, service.server_port, traffic.echo)
