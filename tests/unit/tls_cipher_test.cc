@@ -15,6 +15,11 @@ namespace {
 
 using Implementation = Aead::Implementation;
 
+const char* name_of(Implementation implementation) {
+  constexpr const char* kNames[] = {"Best", "Vaes256", "WolfCrypt"};
+  return kNames[static_cast<std::size_t>(implementation)];
+}
+
 // By our own code, where this processor can run it, and by wolfCrypt's.
 class AeadOfEverySuite : public testing::TestWithParam<std::tuple<CipherSuite, Implementation>> {
  protected:
@@ -30,9 +35,8 @@ INSTANTIATE_TEST_SUITE_P(Tls, AeadOfEverySuite,
                                           testing::Values(Implementation::kBest, Implementation::kVaes256,
                                                           Implementation::kWolfCrypt)),
                          [](const auto& param) {
-                           constexpr const char* kNames[] = {"Best", "Vaes256", "WolfCrypt"};
-                           return std::string(name_of(std::get<0>(param.param))) +
-                                  kNames[static_cast<std::size_t>(std::get<1>(param.param))];
+                           const auto [suite, implementation] = param.param;
+                           return std::string(name_of(suite)) + name_of(implementation);
                          });
 
 TEST(CipherSuite, HasANameAndANumber) {
@@ -46,7 +50,7 @@ TEST(CipherSuite, HasANameAndANumber) {
 class AeadOfOurs : public testing::TestWithParam<Implementation> {};
 
 INSTANTIATE_TEST_SUITE_P(Tls, AeadOfOurs, testing::Values(Implementation::kBest, Implementation::kVaes256),
-                         [](const auto& param) { return param.param == Implementation::kBest ? "Best" : "Vaes256"; });
+                         [](const auto& param) { return name_of(param.param); });
 
 TEST_P(AeadOfOurs, IsTheSameAsWolfCrypts) {
   if (find_vaes_gcm() == nullptr) GTEST_SKIP() << "this processor has no VAES, or FAIRLEAD_VAES=off";
