@@ -63,7 +63,7 @@ struct TransportOptions {
   std::uint32_t window_bytes_max = 16 * 1024 * 1024;      // what a stream's window may grow to
   std::uint64_t window_budget_bytes = 256 * 1024 * 1024;  // sum of what windows may grow beyond the initial, per shard
   std::uint32_t streams_per_session_max = 65'536;
-  std::uint32_t connections_per_shard_max = 65'536;
+  std::uint32_t connections_per_shard_max = 131'072;
   std::uint32_t handshakes_max = 256;   // unauthenticated peers at a time
   std::uint32_t edge_blocks = 1024;     // 64 KiB each, per shard
   std::uint32_t link_blocks = 512;      // 256 KiB each, per shard

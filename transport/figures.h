@@ -71,7 +71,7 @@ struct KeyStatus {
   KeyFigures figures;
 };
 
-// System calls of one sort that moved something, and how much they moved.
+// System calls of one sort that moved something, and how much they moved: with what TLS adds, if user space does it.
 struct Transfers {
   std::uint64_t count = 0;
   std::uint64_t bytes = 0;

@@ -34,7 +34,8 @@ constexpr std::uint64_t kRecordsPerBatchMax = 4096;
 
 std::unique_ptr<Session> Session::open(Shard& shard, SessionSeed seed) {
   std::unique_ptr<Session> session(new Session(shard, seed));
-  session->connection_ = TlsConnection::open(*session, shard, seed);
+  const bool has_tables = session->ours_.complete() && session->theirs_.complete();
+  if (has_tables) session->connection_ = TlsConnection::open(*session, shard, seed);
   if (session->connection_ == nullptr) {
     session->state_ = State::kEnded;
     return nullptr;

@@ -76,7 +76,7 @@ class Session final
     : public boost::intrusive::list_base_hook<boost::intrusive::tag<session_hooks::Dirty>, session_hooks::Hook>,
       public boost::intrusive::list_base_hook<boost::intrusive::tag<session_hooks::Starved>, session_hooks::Hook> {
  public:
-  // Null when the link pool has no blocks left for it.
+  // Null when there is no memory left for its tables, or the link pool has no blocks.
   static std::unique_ptr<Session> open(Shard& shard, SessionSeed seed);
   // Another connection to the same end, for this session to go over to.
   void replace_connection(SessionSeed seed) noexcept;

@@ -1,5 +1,5 @@
 // StreamTable: the streams of a session that one of its sides opened, by slot (transport/README.md, stream ids); and,
-// for our own side, which slots are free. Memory is touched by as many slots as were ever used at a time.
+// for our own side, which slots are free. Memory is touched up to the highest slot that was ever used.
 //
 // Owner: Session. One thread.
 #pragma once
@@ -16,9 +16,12 @@ class Stream;
 
 class StreamTable {
  public:
-  // Slots are 1 to `slots_max`; there may be fewer if there is no memory.
+  // Slots are 1 to `slots_max`.
   explicit StreamTable(std::uint32_t slots_max) noexcept
       : streams_(slots_max + 1), generations_(slots_max + 1), free_(slots_max + 1) {}
+
+  // Whether there was memory for it; else it has no slots.
+  bool complete() const noexcept { return size() > 0; }
 
   // Whether the slot is one of the table.
   bool has(std::uint32_t slot) const noexcept { return slot > 0 && slot < size(); }

@@ -56,6 +56,11 @@ class Case:
         self.failure = failure  # of the link that carries what there is, while another one stands by
 
     @property
+    def addresses(self):
+        """Of the server: each has ports of its own."""
+        return -(-self.connections // PORTS) or 1
+
+    @property
     def apart(self):
         """Whether a system is started for this case alone."""
         return self.round_trip_ms > 0 or self.connections > PORTS or self.failure is not None

@@ -1,6 +1,9 @@
 #include "router/site/figures_document.h"
 
+#include <map>
 #include <string>
+#include <string_view>
+#include <tuple>
 
 #include "router/site/status_documents.h"
 
@@ -16,6 +19,14 @@ double seconds(Duration duration) {
 
 Json to_json(const Transfers& transfers) {
   return {{"count", transfers.count}, {"bytes", transfers.bytes}};
+}
+
+// They come a few times a second, one after the other.
+double mean_of_reports(const std::vector<ShardStatus>& shards) {
+  double sum = 0;
+  for (const ShardStatus& shard : shards)
+    sum += seconds({shard.at.ns});
+  return shards.empty() ? 0 : sum / static_cast<double>(shards.size());
 }
 
 Json shard_document(const ShardStatus& shard) {
@@ -44,12 +55,13 @@ std::uint64_t sum_of(const ResetCounts& resets) {
   return sum;
 }
 
-Json link_document(const LinkStatus& link) {
+Json link_document(const LinkStatus& link, unsigned number) {
   const bool up = link.state == LinkPhase::kUp;
   return {{"name", link.name},
           {"direction", link.incoming ? "incoming" : "outgoing"},
           {"siteName", link.remote_site_name},
           {"siteId", link.remote_site_id},
+          {"number", number},
           {"state", name_of(link.state)},
           {"rttMicroseconds", up ? link.rtt.microseconds() : 0},
           {"streams", link.streams},
@@ -78,7 +90,7 @@ Json make_figures_document(const GatewayStatus& gateway) {
                    {"siteId", gateway.site_id},
                    {"draining", gateway.draining},
                    {"connections", gateway.connections},
-                   {"atSeconds", seconds({gateway.alive_at.ns})}};
+                   {"atSeconds", mean_of_reports(gateway.shard_statuses)}};
   Json& bounds = document["histogramBoundsSeconds"] = Json::array();
   for (std::size_t i = 0; i < DurationHistogram::kBounds; ++i)
     bounds.push_back(seconds(DurationHistogram::bound(i)));
@@ -86,8 +98,12 @@ Json make_figures_document(const GatewayStatus& gateway) {
     document[part] = Json::array();
   for (const ShardStatus& shard : gateway.shard_statuses)
     document["shards"].push_back(shard_document(shard));
-  for (const LinkStatus& link : gateway.links)
-    document["links"].push_back(link_document(link));
+  // Several incoming links may come from one site by one port.
+  std::map<std::tuple<bool, std::string_view, std::string_view>, unsigned> seen;
+  for (const LinkStatus& link : gateway.links) {
+    unsigned& number = seen[{link.incoming, link.name, link.remote_site_id}];
+    document["links"].push_back(link_document(link, number++));
+  }
   if (gateway.keys == nullptr) return document;
   for (const KeyStatus& key : *gateway.keys)
     document["keys"].push_back(key_document(key));

@@ -9,12 +9,12 @@
 namespace fairlead {
 
 //   {"siteName", "siteId", "draining", "connections",
-//    "atSeconds": of links and keys, on a clock of its own,
+//    "atSeconds": of links and keys, whose figures are those that shards told last, on a clock of its own,
 //    "histogramBoundsSeconds": [upper bounds; one more count lies beyond the last],
 //    "shards": [{"atSeconds", "turns", "turnSeconds", "completions", "userSeconds", "systemSeconds", "wakeUps",
 //                "preemptions", "linkSends": {"count", "bytes"}, "linkReceives", "applicationSends",
 //                "applicationReceives", "connections", "streams", "sessions"}],
-//    "links": [{"name", "direction", "siteName", "siteId", "state", "rttMicroseconds", "streams", "streamsOpened",
+//    "links": [{"name", "direction", "siteName", "siteId", "number": among those that are alike so far, "state", "rttMicroseconds", "streams", "streamsOpened",
 //               "bytesIn", "bytesOut", "resets", "queueing": [counts]}],
 //    "keys": [{"routingKey", "side", "connections", "opened", "failed", "bytesIn", "bytesOut", "latency": [counts]}]}
 nlohmann::ordered_json make_figures_document(const GatewayStatus& gateway);

@@ -51,10 +51,10 @@ std::shared_ptr<const Credentials> in_use(const std::vector<Config>& list, const
   }
 }
 
-// As validated.
 // Longer than an answer of the same rack takes, and little beside what a sleep and its end take.
 constexpr Duration kSpin = Duration::microseconds(50);
 
+// As validated.
 RecordProtection record_protection(const std::string& name) {
   if (name == "kernel") return RecordProtection::kKernel;
   return name == "user" ? RecordProtection::kUser : RecordProtection::kAuto;

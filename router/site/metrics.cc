@@ -359,14 +359,14 @@ class Metrics {
       text_.sample({{"shard", shard}, {"mode", "user"}}, seconds(status.loop.thread.user));
       text_.sample({{"shard", shard}, {"mode", "system"}}, seconds(status.loop.thread.system));
     });
-    of_loops("shard_wake_ups_total", "How often a shard's thread slept for something to do, and was woken.",
+    of_loops("shard_wake_ups_total", "How often a shard's thread slept, nearly always for want of something to do, and was woken.",
              [](const ThreadUsage& usage) { return usage.wake_ups; });
     of_loops("shard_preemptions_total",
              "How often the processor was taken from a shard's thread while it had something to do.",
              [](const ThreadUsage& usage) { return usage.preemptions; });
     add_transfers("shard_transfers_total", "Sends and receives that moved bytes.", &Transfers::count);
     add_transfers("shard_transferred_bytes_total",
-                  "Bytes that they moved, on links with what TLS adds: by their number, how much each took.",
+                  "Bytes that they moved, TLS included where user space does it: by their number, how much each took.",
                   &Transfers::bytes);
   }
 

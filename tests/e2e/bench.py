@@ -97,7 +97,7 @@ def the_comparison_runs(context):
                           capture_output=True, text=True, timeout=600, check=False)
     expect(done.returncode == 0 and "failed in" not in done.stdout, done.stdout + done.stderr)
     found = json.loads(output.with_suffix(".json").read_text())["figures"]
-    expect_equal(sorted(found), sorted(cases.split(",")), "cases")
+    expect_equal(sorted(found), sorted(cases.split(",")), f"cases; it said {done.stdout}")
     for case, systems in found.items():
         wanted = (["fairlead"] if case.startswith("failover") else ["fairlead", "haproxy"] if case.startswith("far")
                   else ["direct", "fairlead", "haproxy"])

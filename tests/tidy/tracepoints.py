@@ -12,18 +12,18 @@ import sys
 
 
 def in_program(path):
-    """{name: number of arguments}, as the notes of the program say."""
+    """{name: {number of arguments}}, as the notes of the program say."""
     notes = subprocess.run(['readelf', '--notes', '--wide', path], check=True, capture_output=True, text=True).stdout
     found = {}
     for provider, name, arguments in re.findall(r'Provider: (\S+)\s+Name: (\S+)\s.*\s+Arguments: ?(.*)', notes):
-        if provider == 'fairlead':
-            found[name] = len(arguments.split())
+        if provider == 'fairlead':  # each argument is SIZE@OPERAND; a name may stand at several places
+            found.setdefault(name, set()).add(arguments.count('@'))
     return found
 
 
 def in_text(path):
     table = pathlib.Path(path).read_text().split('\n## Tracepoints\n')[1].split('\n## ')[0]
-    return {name: len(arguments.split(', '))
+    return {name: {len(arguments.split(', '))}
             for name, arguments in re.findall(r'^\| `(\w+)` \|.*\| ([^|]+) \|$', table, re.MULTILINE)}
 
 

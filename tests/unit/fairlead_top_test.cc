@@ -126,13 +126,36 @@ TEST(TopRates, OfRoutingKeys) {
   EXPECT_TRUE(keys[0]["latencyMicroseconds"]["p50"].is_null());
 }
 
+// As those of a link that was made anew.
 TEST(TopRates, CountsThatBeginAnewAreTakenFromTheirBeginning) {
   const GatewayStatus later = make_later();
-  GatewayStatus anew = make_gateway(Instant{} + Duration::seconds(14));
+  GatewayStatus anew = make_later();
+  anew.shard_statuses.front().at = anew.shard_statuses.front().at + Duration::seconds(2);
+  anew.links.front() = make_gateway({}).links.front();
   anew.links.front().bytes_in = 500'000;
   const Json link = rates_between(later, anew).at("links").at(0);
   EXPECT_DOUBLE_EQ(link["inBitsPerSecond"], 2e6);
   EXPECT_TRUE(link["queueingMicroseconds"]["p50"].is_null());
+}
+
+TEST(TopRates, OfAGatewayThatWasStartedAgainThereIsNothingToTellYet) {
+  const Json anew = rates_between(make_later(), make_gateway(Instant{} + Duration::seconds(14)));
+  EXPECT_DOUBLE_EQ(anew["shards"][0]["cpu"], 0);
+  EXPECT_DOUBLE_EQ(anew["links"][0]["inBitsPerSecond"], 0);
+  EXPECT_DOUBLE_EQ(anew["connections"], 3);
+}
+
+// From one site by one port.
+TEST(TopRates, LinksThatAreAlikeAreToldApart) {
+  GatewayStatus before = make_gateway(Instant{} + Duration::seconds(10));
+  before.links.push_back(before.links.front());
+  before.links.back().bytes_in = 5'000'000;
+  GatewayStatus after = before;
+  after.shard_statuses.front().at = Instant{} + Duration::seconds(12);
+  after.links.back().bytes_in += 1'000'000;
+  const Json links = rates_between(before, after).at("links");
+  EXPECT_DOUBLE_EQ(links[0]["inBitsPerSecond"], 4e6);
+  EXPECT_DOUBLE_EQ(links[1]["inBitsPerSecond"], 0);
 }
 
 TEST(TopRates, TwoLooksAtTheSameMomentGiveNothing) {

@@ -304,7 +304,7 @@ void CommandLine::add_top() {
   top_command = app.add_subcommand("top", "Watch what the running gateway does: shards, links and routing keys");
   top_command->add_option("--interval", top.interval_s, "Between two looks")
       ->capture_default_str()
-      ->check(CLI::Range(0.3, 3600.0))
+      ->check(CLI::Range(1.0, 3600.0))
       ->type_name("SECONDS");
   top_command
       ->add_option("--count", top.count, "Print so many times and end, instead of a screen that is drawn until q")

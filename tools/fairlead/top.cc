@@ -42,7 +42,7 @@ class Top {
       print_not_running(paths_);
       return kExitFailed;
     }
-    const bool plain = arguments_.format != OutputFormat::kTable || arguments_.count > 0 || !::isatty(STDOUT_FILENO);
+    const bool plain = arguments_.format != OutputFormat::kTable || arguments_.count > 0 || !::isatty(STDOUT_FILENO) || !::isatty(STDIN_FILENO);
     return plain ? print() : draw();
   }
 

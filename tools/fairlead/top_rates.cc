@@ -137,7 +137,7 @@ Json key_rates(const Difference& key, const Json& after, const Json& bounds) {
 }
 
 bool same(const Json& a, const Json& b, const std::vector<const char*>& names) {
-  return std::ranges::all_of(names, [&](const char* name) { return a.value(name, "") == b.value(name, ""); });
+  return std::ranges::all_of(names, [&](const char* name) { return a.value(name, Json()) == b.value(name, Json()); });
 }
 
 const Json* find_same(const Json& list, const Json& item, const std::vector<const char*>& names) {
@@ -156,6 +156,17 @@ const Json& list_at(const Json& document, const char* name) {
   static const Json none = Json::array();
   const auto found = document.find(name);
   return found != document.end() && found->is_array() ? *found : none;
+}
+
+// Figures of a shard never become less while it lives.
+bool started_anew(const Json& before, const Json& after) {
+  const Json& then = list_at(before, "shards");
+  const Json& now = list_at(after, "shards");
+  const auto became_less = [&](std::size_t i) { return number(now[i], "turns") < number(then[i], "turns"); };
+  for (std::size_t i = 0; i < then.size() && i < now.size(); ++i) {
+    if (became_less(i)) return true;
+  }
+  return then.size() != now.size();
 }
 
 // ---- for people
@@ -231,7 +242,8 @@ TableRow key_row(const Json& key) {
 
 }  // namespace
 
-Json make_rates(const Json& before, const Json& after) {
+Json make_rates(const Json& earlier, const Json& after) {
+  const Json& before = started_anew(earlier, after) ? after : earlier;
   const double seconds = number(after, "atSeconds") - number(before, "atSeconds");
   const Json& bounds = list_at(after, "histogramBoundsSeconds");
   Json rates = {{"siteName", after.value("siteName", "")},
@@ -244,11 +256,11 @@ Json make_rates(const Json& before, const Json& after) {
   const Json& shards = list_at(after, "shards");
   for (std::size_t i = 0; i < shards.size(); ++i) {
     const Json* const then = i < shards_before.size() ? &shards_before[i] : nullptr;
-    const double between = number(shards[i], "atSeconds") - (then == nullptr ? 0 : number(*then, "atSeconds"));
+    const double between = then == nullptr ? 0 : number(shards[i], "atSeconds") - number(*then, "atSeconds");
     rates["shards"].push_back(shard_rates({then, shards[i], between}, shards[i]));
   }
   for (const Json& link : list_at(after, "links")) {
-    const Json* const then = find_same(list_at(before, "links"), link, {"name", "direction", "siteId"});
+    const Json* const then = find_same(list_at(before, "links"), link, {"name", "direction", "siteId", "number"});
     rates["links"].push_back(link_rates({then, link, seconds}, link, bounds));
   }
   for (const Json& key : list_at(after, "keys")) {

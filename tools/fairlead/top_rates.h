@@ -11,8 +11,8 @@
 
 namespace fairlead {
 
-// Of the time between `before` and `after`, which came later. What was not there before, or counts from anew because
-// the gateway was started again, is taken from its beginning.
+// Of the time between `earlier` and `after`, which came later. What was not there before is taken from its beginning;
+// of a gateway that was started again there is nothing to tell yet.
 //
 //   {"siteName", "seconds", "connections", "draining",
 //    "shards": [{"cpu": of one processor, 0 to 1, "userSpace": share of the time in turns, "turnsPerSecond",
@@ -26,7 +26,7 @@ namespace fairlead {
 //
 // Percentiles are bounds: half of them took at most p50. They are null where nothing was measured, and where it took
 // longer than the last bound. Links and keys that carry the most come first.
-nlohmann::ordered_json make_rates(const nlohmann::ordered_json& before, const nlohmann::ordered_json& after);
+nlohmann::ordered_json make_rates(const nlohmann::ordered_json& earlier, const nlohmann::ordered_json& after);
 
 struct TitledTable {
   std::string title;

@@ -17,6 +17,7 @@ namespace fairlead {
 namespace {
 
 constexpr int kEscape = 27;
+constexpr int kFailuresMax = 3;
 constexpr int kTableTop = 2;  // line of the terminal
 constexpr std::string_view kHelp = "q ends, space halts, arrows and page keys scroll";
 
@@ -100,12 +101,15 @@ void TopScreen::scroll_by(int lines) {
 TopScreen::Key TopScreen::wait(std::chrono::milliseconds at_most) {
   using Clock = std::chrono::steady_clock;
   const auto end = Clock::now() + at_most;
-  while (g_signal == 0) {
+  int failures = 0;  // in a row; a terminal that is gone has no keys any more, and does not keep anybody waiting
+  while (g_signal == 0 && failures < kFailuresMax) {
     const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(end - Clock::now());
     if (left.count() < 0) return Key::kNone;
     timeout(static_cast<int>(left.count()) + 1);
     const int page = std::max(LINES - kTableTop - 2, 1);
-    switch (getch()) {
+    const int key = getch();
+    failures = key == ERR && Clock::now() < end ? failures + 1 : 0;
+    switch (key) {
       case 'q':
       case 'Q':
       case kEscape:

@@ -43,7 +43,7 @@ struct TlsEngines {
 struct ThreadUsage {
   Duration user{};
   Duration system{};
-  std::uint64_t wake_ups = 0;     // times it slept for something to do, and was woken
+  std::uint64_t wake_ups = 0;     // times it gave the processor up, nearly always for want of something to do
   std::uint64_t preemptions = 0;  // times the processor was taken from it while it had something to do
 
   friend bool operator==(const ThreadUsage&, const ThreadUsage&) = default;

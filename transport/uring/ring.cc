@@ -83,13 +83,17 @@ void Ring::enter(Duration wait, Duration spin) noexcept {
   if (spin.ns > 0 && wait.ns > 0) {
     ++counters_.enters;
     kernel_.enter(ring_, Duration{});
-    if (io_uring_cq_ready(&ring_) > 0) return;
+    if (io_uring_cq_ready(&ring_) > 0) return note_overflow();
     if (kernel_.spin(ring_, std::min(spin, wait))) wait = Duration{};
   }
   ++counters_.enters;
   // Every errno of enter() leaves the requests queued or in flight; completions that are there are handled all the
   // same.
   kernel_.enter(ring_, wait);
+  note_overflow();
+}
+
+void Ring::note_overflow() noexcept {
   if (io_uring_cq_has_overflow(&ring_)) [[unlikely]]
     ++counters_.completion_overflows;
 }

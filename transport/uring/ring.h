@@ -81,6 +81,7 @@ class Ring {
 
   io_uring_sqe* next_entry() noexcept;
   void submit_parked() noexcept;
+  void note_overflow() noexcept;
 
   // Requests that the kernel could not take yet. Memory is reserved at start and touched only if needed.
   static constexpr unsigned kParkedMax = 65'536;
