@@ -14,8 +14,9 @@ namespace fairlead {
 //    "shards": [{"atSeconds", "turns", "turnSeconds", "completions", "userSeconds", "systemSeconds", "wakeUps",
 //                "preemptions", "linkSends": {"count", "bytes"}, "linkReceives", "applicationSends",
 //                "applicationReceives", "connections", "streams", "sessions"}],
-//    "links": [{"name", "direction", "siteName", "siteId", "number": among those that are alike so far, "state", "rttMicroseconds", "streams", "streamsOpened",
-//               "bytesIn", "bytesOut", "resets", "queueing": [counts]}],
+//    "links": [{"name", "direction", "siteName", "siteId", "number": among those that are alike so far, "state",
+//               "rttMicroseconds", "streams", "streamsOpened", "bytesIn", "bytesOut", "resets",
+//               "queueing": [counts]}],
 //    "keys": [{"routingKey", "side", "connections", "opened", "failed", "bytesIn", "bytesOut", "latency": [counts]}]}
 nlohmann::ordered_json make_figures_document(const GatewayStatus& gateway);
 

@@ -359,7 +359,8 @@ class Metrics {
       text_.sample({{"shard", shard}, {"mode", "user"}}, seconds(status.loop.thread.user));
       text_.sample({{"shard", shard}, {"mode", "system"}}, seconds(status.loop.thread.system));
     });
-    of_loops("shard_wake_ups_total", "How often a shard's thread slept, nearly always for want of something to do, and was woken.",
+    of_loops("shard_wake_ups_total",
+             "How often a shard's thread slept, nearly always for want of something to do, and was woken.",
              [](const ThreadUsage& usage) { return usage.wake_ups; });
     of_loops("shard_preemptions_total",
              "How often the processor was taken from a shard's thread while it had something to do.",

@@ -42,8 +42,8 @@ class Top {
       print_not_running(paths_);
       return kExitFailed;
     }
-    const bool plain = arguments_.format != OutputFormat::kTable || arguments_.count > 0 || !::isatty(STDOUT_FILENO) || !::isatty(STDIN_FILENO);
-    return plain ? print() : draw();
+    const bool terminal = ::isatty(STDOUT_FILENO) != 0 && ::isatty(STDIN_FILENO) != 0;
+    return terminal && arguments_.format == OutputFormat::kTable && arguments_.count == 0 ? draw() : print();
   }
 
  private:
