@@ -191,7 +191,7 @@ TEST(TopTables, RowsHaveWhatTheColumnsSay) {
   EXPECT_EQ(cell(tables[1], "QUEUED-P99"), "≤16 µs");
   EXPECT_EQ(cell(tables[2], "KEY"), "web");
   EXPECT_EQ(top_summary(rates()),
-            "site west: CPU 50 % of 1 shards, 0 bit/s from applications, 0 bit/s to them, 3.0 connections, 8.0/s new, "
+            "site west: CPU 50 % of 1 shard, 0 bit/s from applications, 0 bit/s to them, 3 connections, 8.0/s new, "
             "0.5/s failed");
 }
 

@@ -66,6 +66,22 @@ TEST_F(SchedulerTest, TakesTurnsAmongBulk) {
   EXPECT_EQ(order, (std::vector<Entry*>{&a, &b, &c, &a, &b, &c, &a, &b, &c}));
 }
 
+TEST_F(SchedulerTest, ALongerQuantumLetsEachSendMoreInARow) {
+  Entry a, b;
+  scheduler_.set_quantum(2 * Scheduler::kQuantumBytes);
+  for (Entry* entry : {&a, &b})
+    offer(*entry, 10 * kQuantum);
+  std::vector<Entry*> order;
+  for (int i = 0; i < 8; ++i)
+    order.push_back(serve());
+  EXPECT_EQ(order, (std::vector<Entry*>{&a, &a, &b, &b, &a, &a, &b, &b}));
+  scheduler_.set_quantum(Scheduler::kQuantumBytes);
+  order.clear();
+  for (int i = 0; i < 4; ++i)
+    order.push_back(serve());
+  EXPECT_EQ(order, (std::vector<Entry*>{&a, &b, &a, &b}));
+}
+
 TEST_F(SchedulerTest, ServesANewEntryBeforeBulk) {
   Entry bulk, other, request;
   offer(bulk, 10 * kQuantum);

@@ -178,6 +178,10 @@ std::string count_text(double value) {
   return fmt::format("{:.1f}M", value / 1e6);
 }
 
+std::string whole_text(double value) {
+  return value < 9999.5 ? fmt::format("{:.0f}", value) : count_text(value);
+}
+
 std::string percent(double share) {
   return fmt::format("{:.0f} %", share * 100);
 }
@@ -206,8 +210,8 @@ TableRow shard_row(std::size_t index, const Json& shard) {
           bytes_text(shard.at("linkIn")),
           format_rate(number(shard.at("linkOut"), "bitsPerSecond")),
           bytes_text(shard.at("linkOut")),
-          count_text(number(shard, "connections")),
-          count_text(number(shard, "streams"))};
+          whole_text(number(shard, "connections")),
+          whole_text(number(shard, "streams"))};
 }
 
 TableRow link_row(const Json& link) {
@@ -220,7 +224,7 @@ TableRow link_row(const Json& link) {
           rtt > 0 ? format_microseconds(rtt) : std::string(),
           format_rate(number(link, "inBitsPerSecond")),
           format_rate(number(link, "outBitsPerSecond")),
-          count_text(number(link, "streams")),
+          whole_text(number(link, "streams")),
           count_text(number(link, "openedPerSecond")),
           count_text(number(link, "resetsPerSecond")),
           bound_text(queueing, "p50"),
@@ -231,7 +235,7 @@ TableRow key_row(const Json& key) {
   const Json& latency = key.at("latencyMicroseconds");
   return {text_at(key, "/routingKey"),
           text_at(key, "/side"),
-          count_text(number(key, "connections")),
+          whole_text(number(key, "connections")),
           count_text(number(key, "openedPerSecond")),
           count_text(number(key, "failedPerSecond")),
           format_rate(number(key, "inBitsPerSecond")),
@@ -287,11 +291,12 @@ std::string top_summary(const Json& rates) {
     opened += number(key, "openedPerSecond");
     failed += number(key, "failedPerSecond");
   }
-  return fmt::format("site {}{}: CPU {} of {} shards, {} from applications, {} to them, {} connections, {}/s new, "
+  const std::size_t shards = rates.at("shards").size();
+  return fmt::format("site {}{}: CPU {} of {} shard{}, {} from applications, {} to them, {} connections, {}/s new, "
                      "{}/s failed",
                      text_at(rates, "/siteName"), rates.value("draining", false) ? " (draining)" : "", percent(cpu),
-                     rates.at("shards").size(), format_rate(in), format_rate(out),
-                     count_text(number(rates, "connections")), count_text(opened), count_text(failed));
+                     shards, shards == 1 ? "" : "s", format_rate(in), format_rate(out),
+                     whole_text(number(rates, "connections")), count_text(opened), count_text(failed));
 }
 
 std::vector<TitledTable> top_tables(const Json& rates) {
