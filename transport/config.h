@@ -66,7 +66,7 @@ struct TransportOptions {
   std::uint32_t connections_per_shard_max = 131'072;
   std::uint32_t handshakes_max = 256;   // unauthenticated peers at a time
   std::uint32_t edge_blocks = 1024;     // 64 KiB each, per shard
-  std::uint32_t link_blocks = 512;      // 256 KiB each, per shard
+  std::uint32_t link_blocks = 1024;     // 256 KiB each, per shard
   std::uint32_t small_blocks = 65'536;  // 4 KiB each, per shard
   std::uint64_t records_per_key = kRecordsPerKey;  // of a session and direction; then the key is replaced
   RecordProtection record_protection = RecordProtection::kAuto;

@@ -421,6 +421,35 @@ def thousand_listeners(context):
 
 
 @scenario(GROUP)
+def two_hundred_links(context):
+    """A site with two hundred links: all are up, a connection finds the cheapest, and one that comes or goes leaves the
+    others alone."""
+    pair = Pair(context, forward=1, backward=0).start()
+    service, west = pair.forward[0], pair.west
+    Server(context, service.server, service.server_port, traffic.echo)
+    talk = Talk(context, service)
+    text = (west.inputs / "link.yaml").read_text()
+    name = west.links()[0]["metadata"]["name"]
+    began = time.monotonic()
+    # One change of the input, however many files: the gateway takes what is there once nothing more comes.
+    for number in range(199):
+        other = text.replace(name, f"more-{number}").replace("cost: 1", f"cost: {2 + number}")
+        west.write(f"link-{number}.yaml", other)
+    west.wait_until("two hundred links to be up",
+                    lambda: sum(link["status"].get("active", False) for link in west.links()) == 200)
+    context.note(f"199 more links were up after {time.monotonic() - began:.1f} s")
+    talk.check()
+    west.remove("link-7.yaml")
+    west.wait_until("one of them to be gone", lambda: len(west.links()) == 199)
+    with service.connect() as client:
+        traffic.echo_once(client, b"over the cheapest of many")
+    talk.check()
+    links = {link["metadata"]["name"]: link["status"] for link in west.links()}
+    expect_equal(links[name]["streams"]["open"], 2, "connections on the cheapest link")
+    expect_equal({link["ups"] for link in links.values()}, {1}, "times the links came up")
+
+
+@scenario(GROUP)
 def site_changes(context):
     """Fields of the Site under an open connection: the metrics move to another address of their port, to another port,
     and go; latency changes; linkTimeout and cipherSuites change, and the running link gets the other cipher without a
