@@ -76,6 +76,7 @@ def bench_against_any_server(context):
     for words, says in ((("nowhere",), b"no Listener of this site leads to 'nowhere'"),
                         (("127.0.0.1:1",), b"Connection refused"),
                         ((echo.key, "--plain", "--mode", "bulk", "--direction", "down"), b"only one of ours sends"),
+                        (("127.0.0.1:1", "--mode", "connects", "--rate", "5"), b"--rate is for requests"),
                         ((), b"needs a routing key"),
                         (("a:b",), b"'a:b'")):
         done = west.command("bench", *words, "--time", SECONDS, ok=False)

@@ -260,6 +260,10 @@ int run_bench(const CommonArguments& common, const BenchArguments& arguments) {
     fmt::print(stderr, "fairlead: benchdog's columns are those of requests; bulk has -o table|json|yaml\n");
     return kExitInvalid;
   }
+  if (arguments.rate > 0 && arguments.mode != BenchMode::kRequests) {
+    fmt::print(stderr, "fairlead: --rate is for requests; bulk and connects go as fast as they can\n");
+    return kExitInvalid;
+  }
   const auto paths = find_namespace(common);
   if (!paths) return kExitFailed;
   const auto target = find_target(*paths, arguments.target);
