@@ -444,9 +444,12 @@ def two_hundred_links(context):
     with service.connect() as client:
         traffic.echo_once(client, b"over the cheapest of many")
     talk.check()
-    links = {link["metadata"]["name"]: link["status"] for link in west.links()}
-    expect_equal(links[name]["streams"]["open"], 2, "connections on the cheapest link")
-    expect_equal({link["ups"] for link in links.values()}, {1}, "times the links came up")
+
+    def links():
+        return {link["metadata"]["name"]: link["status"] for link in west.links()}
+    west.wait_until("both connections to be counted on the cheapest link",
+                    lambda: links()[name]["streams"]["total"] == 2)
+    expect_equal({link["ups"] for link in links().values()}, {1}, "times the links came up")
 
 
 @scenario(GROUP)

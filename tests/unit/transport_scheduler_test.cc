@@ -77,9 +77,10 @@ TEST_F(SchedulerTest, ALongerQuantumLetsEachSendMoreInARow) {
   EXPECT_EQ(order, (std::vector<Entry*>{&a, &a, &b, &b, &a, &a, &b, &b}));
   scheduler_.set_quantum(Scheduler::kQuantumBytes);
   order.clear();
-  for (int i = 0; i < 4; ++i)
+  for (int i = 0; i < 6; ++i)
     order.push_back(serve());
-  EXPECT_EQ(order, (std::vector<Entry*>{&a, &b, &a, &b}));
+  // The turn that `a` has had already is as long as it was.
+  EXPECT_EQ(order, (std::vector<Entry*>{&a, &a, &b, &a, &b, &a}));
 }
 
 TEST_F(SchedulerTest, ServesANewEntryBeforeBulk) {
