@@ -149,7 +149,15 @@ void put_busiest_first(Json& list) {
   const auto traffic = [](const Json& item) {
     return number(item, "inBitsPerSecond") + number(item, "outBitsPerSecond");
   };
-  std::stable_sort(list.begin(), list.end(), [&](const Json& a, const Json& b) { return traffic(a) > traffic(b); });
+  // Those that carry as much stay in their order.
+  std::vector<std::pair<double, std::size_t>> order;
+  for (std::size_t i = 0; i < list.size(); ++i)
+    order.emplace_back(-traffic(list[i]), i);
+  std::ranges::sort(order);
+  Json sorted = Json::array();
+  for (const auto& [less, i] : order)
+    sorted.push_back(std::move(list[i]));
+  list = std::move(sorted);
 }
 
 const Json& list_at(const Json& document, const char* name) {
