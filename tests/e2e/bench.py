@@ -100,8 +100,8 @@ def the_comparison_runs(context):
     found = json.loads(output.with_suffix(".json").read_text())["figures"]
     expect_equal(sorted(found), sorted(cases.split(",")), f"cases; it said {done.stdout}")
     for case, systems in found.items():
-        wanted = (["fairlead"] if case.startswith("failover") else ["fairlead", "haproxy"] if case.startswith("far")
-                  else ["direct", "fairlead", "haproxy"])
+        wanted = (["fairlead"] if case.startswith("failover") else ["fairlead", "haproxy"]
+                  if case.startswith(("far", "idle")) else ["direct", "fairlead", "haproxy"])
         expect_equal(sorted(systems), wanted, f"systems of {case}")
     for line in ("fairlead/haproxy", "CPU s/GB", "KiB each", "Linux"):
         expect(line in done.stdout, lambda line=line: f"'{line}' is missing in: {done.stdout}")
