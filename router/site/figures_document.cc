@@ -1,10 +1,8 @@
 #include "router/site/figures_document.h"
 
-#include <map>
-#include <string>
-#include <string_view>
-#include <tuple>
+#include <vector>
 
+#include "router/site/link_numbers.h"
 #include "router/site/status_documents.h"
 
 namespace fairlead {
@@ -98,12 +96,9 @@ Json make_figures_document(const GatewayStatus& gateway) {
     document[part] = Json::array();
   for (const ShardStatus& shard : gateway.shard_statuses)
     document["shards"].push_back(shard_document(shard));
-  // Several incoming links may come from one site by one port.
-  std::map<std::tuple<bool, std::string_view, std::string_view>, unsigned> seen;
-  for (const LinkStatus& link : gateway.links) {
-    unsigned& number = seen[{link.incoming, link.name, link.remote_site_id}];
-    document["links"].push_back(link_document(link, number++));
-  }
+  const std::vector<unsigned> numbers = number_links(gateway.links);
+  for (std::size_t i = 0; i < gateway.links.size(); ++i)
+    document["links"].push_back(link_document(gateway.links[i], numbers[i]));
   if (gateway.keys == nullptr) return document;
   for (const KeyStatus& key : *gateway.keys)
     document["keys"].push_back(key_document(key));

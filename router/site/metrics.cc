@@ -1,13 +1,13 @@
 #include "router/site/metrics.h"
 
 #include <iterator>
-#include <map>
 #include <string_view>
-#include <tuple>
 #include <utility>
 #include <vector>
 
 #include <fmt/format.h>
+
+#include "router/site/link_numbers.h"
 
 namespace fairlead {
 
@@ -131,18 +131,15 @@ class Metrics {
   }
 
  private:
-  // Several incoming links may come from one site by one port: `number` tells their series apart.
   struct NumberedLink {
     const LinkStatus& link;
     std::string number;
   };
 
   void number_links() {
-    std::map<std::tuple<bool, std::string_view, std::string_view>, unsigned> seen;
-    for (const LinkStatus& link : gateway_.links) {
-      unsigned& number = seen[{link.incoming, link.name, link.remote_site_id}];
-      links_.push_back({link, std::to_string(number++)});
-    }
+    const std::vector<unsigned> numbers = fairlead::number_links(gateway_.links);
+    for (std::size_t i = 0; i < gateway_.links.size(); ++i)
+      links_.push_back({gateway_.links[i], std::to_string(numbers[i])});
   }
 
   static Labels labels_of(const NumberedLink& of, Labels more = {}) {
