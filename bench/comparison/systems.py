@@ -194,7 +194,10 @@ def write_sites(setting, homes, protection):
         for number in range(setting.links):
             link = run([setting.binary, "link", "generate", "--host", LOCAL, "--name", f"link-{number}", "--cost",
                         1 + number], env=environment(following))
-            link = link.replace(f"port: {link_port}", f"port: {setting.way(link_port)}")
+            place = f'port: "{link_port}"'
+            if place not in link:  # else a detour would be left out, and nobody would see it
+                raise Failed(f"the link that was generated does not lead to {place}:\n{link}")
+            link = link.replace(place, f'port: "{setting.way(link_port)}"')
             (home / "namespaces" / "default" / "input" / "resources" / f"link-{number}.yaml").write_text(link)
     return port
 
