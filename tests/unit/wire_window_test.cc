@@ -108,6 +108,24 @@ TEST(ReceiveWindow, DoesNotGrowBeforeARoundTripIsKnown) {
   EXPECT_EQ(window.growth_wanted(Instant{1}, Duration{}, kWindowMax), 0U);
 }
 
+// A sender that is held up by the window sends a little less than one in each round trip, which takes a little longer
+// than the shortest one: two of them are needed for a whole window, and that was more than two round trips.
+TEST(ReceiveWindow, GrowsOverALongWayWhereEveryRoundTripBringsAlmostAWindow) {
+  ReceiveWindow window(kWindow);
+  Instant now{Duration::seconds(100).ns};
+  consume_window(window, now);
+  std::uint32_t wanted = 0;
+  for (int i = 0; i < 2; ++i) {
+    now = now + kRoundTrip + kRoundTrip / 50;
+    ASSERT_TRUE(window.receive(kWindow - 100));
+    window.consume(kWindow - 100);
+    ASSERT_TRUE(window.grant_due());
+    wanted = window.growth_wanted(now, kRoundTrip, kWindowMax);
+    window.grant();
+  }
+  EXPECT_EQ(wanted, kWindow);
+}
+
 // One direction of a stream: bytes and grants are under way in order, for as long as the seed likes.
 struct Flow {
   explicit Flow(std::uint64_t seed)

@@ -73,11 +73,15 @@ class ReceiveWindow {
 
   // How much the window should grow now (0: not at all); the caller grants it from its budget with grow().
   std::uint32_t growth_wanted(Instant now, Duration round_trip, std::uint32_t window_bytes_max) noexcept {
-    if (consumed_ - epoch_offset_ < window_bytes_) return 0;
+    const std::uint64_t taken = consumed_ - epoch_offset_;
+    if (taken < window_bytes_) return 0;
     const Duration took = now - epoch_;
     epoch_ = now;
     epoch_offset_ = consumed_;
-    if (took > round_trip * 2 || window_bytes_ >= window_bytes_max) return 0;
+    // What was taken may be nearly two windows: a sender that is held up by the window sends a little less than one in
+    // each round trip. So it is the rate that counts, and not the time alone.
+    const double slowest = 2.0 * static_cast<double>(round_trip.ns) * static_cast<double>(taken);
+    if (static_cast<double>(took.ns) * window_bytes_ > slowest || window_bytes_ >= window_bytes_max) return 0;
     return std::min(window_bytes_, window_bytes_max - window_bytes_);
   }
 
