@@ -60,7 +60,7 @@ struct TransportOptions {
   Duration redial_max = Duration::milliseconds(1500);     // a peer that returns is linked within two seconds
 
   std::uint32_t initial_window_bytes = 64 * 1024;         // credit of a stream before the receiver has said anything
-  std::uint32_t window_bytes_max = 16 * 1024 * 1024;      // what a stream's window may grow to
+  std::uint32_t window_bytes_max = 64 * 1024 * 1024;      // what a stream's window may grow to
   std::uint64_t window_budget_bytes = 256 * 1024 * 1024;  // sum of what windows may grow beyond the initial, per shard
   std::uint32_t streams_per_session_max = 65'536;
   std::uint32_t connections_per_shard_max = 131'072;

@@ -118,7 +118,7 @@ void Session::forget(Stream& stream) noexcept {
   is_ours ? ours_.give_back(id.slot()) : theirs_.remove(id.slot());
   scheduler_.remove(stream);
   stream.unlink_credit();
-  shard_.return_window_budget(stream.window_growth());
+  shard_.window_budget().give_back(stream.window_growth());
   --figures_.streams_open;
   if (leaving_) mark_dirty();
   shard_.reap(stream);
@@ -158,8 +158,8 @@ std::uint32_t Session::window_bytes_max() const noexcept {
   return shard_.options().window_bytes_max;
 }
 
-std::uint32_t Session::take_window_budget(std::uint32_t bytes) noexcept {
-  return shard_.take_window_budget(bytes);
+WindowBudget& Session::window_budget() noexcept {
+  return shard_.window_budget();
 }
 
 bool Session::append(SliceQueue& queue, Slice&& bytes) noexcept {

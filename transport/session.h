@@ -138,7 +138,7 @@ class Session final
   std::uint64_t stream_backlog_bytes() const noexcept;
   Instant now() const noexcept;
   std::uint32_t window_bytes_max() const noexcept;
-  std::uint32_t take_window_budget(std::uint32_t bytes) noexcept;
+  WindowBudget& window_budget() noexcept;
   [[nodiscard]] bool append(SliceQueue& queue, Slice&& bytes) noexcept;
   void release(Opening& opening) noexcept;
   void reopen(Opening& opening, Channel& client, SliceQueue& sent, bool finished, std::uint64_t granted,

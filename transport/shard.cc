@@ -66,7 +66,7 @@ Shard::Shard(Kernel& kernel, const TransportOptions& options, unsigned index, Tr
       edges_(options.connections_per_shard_max),
       streams_(options.connections_per_shard_max),
       openings_(options.connections_per_shard_max),
-      window_budget_bytes_(options.window_budget_bytes),
+      window_budget_(options.window_budget_bytes),
       meters_(*this),
       vectors_(kVectorsPerTurn),
       messages_(kMessagesPerTurn) {
@@ -506,7 +506,7 @@ ShardUsage Shard::usage() const noexcept {
           .small_blocks = taken(*small_pool_),
           .slice_nodes = slice_nodes_.in_use(),
           .requests = ring_->in_flight(),
-          .window_growth_bytes = options_.window_budget_bytes - window_budget_bytes_};
+          .window_growth_bytes = window_budget_.used()};
 }
 
 void Shard::session_ended(Session& session, const Error& error) noexcept {

@@ -245,9 +245,7 @@ class Shard {
   std::span<iovec> gather(SliceQueue& queue, std::uint32_t bytes_max) noexcept;
   const msghdr* message(std::span<iovec> vectors) noexcept;
 
-  std::uint32_t take_window_budget(std::uint32_t bytes) noexcept;
-
-  void return_window_budget(std::uint32_t bytes) noexcept { window_budget_bytes_ += bytes; }
+  WindowBudget& window_budget() noexcept { return window_budget_; }
 
   // A TLS handshake began. Of too many the oldest is given up.
   void begin_handshake(EdgeSocket& edge) noexcept;
@@ -361,7 +359,7 @@ class Shard {
   std::shared_ptr<const Forwarder> forwarder_;
   std::uint64_t next_stream_number_ = 0;
   std::uint32_t next_session_ = 0;
-  std::uint64_t window_budget_bytes_;
+  WindowBudget window_budget_;
 
   ListBy<EdgeSocket, edge_hooks::All> all_edges_;
   ListBy<EdgeSocket, edge_hooks::Dirty> dirty_edges_;

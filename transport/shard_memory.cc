@@ -100,12 +100,6 @@ bool Shard::compact(SliceQueue& queue) noexcept {
   return true;
 }
 
-std::uint32_t Shard::take_window_budget(std::uint32_t bytes) noexcept {
-  const std::uint32_t taken = static_cast<std::uint32_t>(std::min<std::uint64_t>(bytes, window_budget_bytes_));
-  window_budget_bytes_ -= taken;
-  return taken;
-}
-
 // ---- pressure
 
 void Shard::relieve_pressure() noexcept {

@@ -111,7 +111,7 @@ void Stream::grant(std::uint64_t bytes) noexcept {
 std::uint64_t Stream::take_credit(Instant now, Duration round_trip) noexcept {
   const std::uint32_t wanted = receive_.growth_wanted(now, round_trip, session_->window_bytes_max());
   if (wanted > 0) {
-    const std::uint32_t growth = session_->take_window_budget(wanted);
+    const std::uint32_t growth = session_->window_budget().take(wanted, window_growth_bytes_);
     window_growth_bytes_ += growth;
     receive_.grow(growth);
   }

@@ -12,7 +12,7 @@ SidePlan draw_side(Prng& prng, bool tight) {
   side.shards = 1 + static_cast<unsigned>(prng.below(3));
   side.receive_bundles = prng.below(2) == 0;
   side.initial_window_bytes = pick(prng, {16U * 1024, 64U * 1024, 100'000U});
-  side.window_bytes_max = std::max(side.initial_window_bytes, pick(prng, {16U * 1024, 256U * 1024, 16U * 1024 * 1024}));
+  side.window_bytes_max = std::max(side.initial_window_bytes, pick(prng, {16U * 1024, 256U * 1024, 64U * 1024 * 1024}));
   side.window_budget_bytes = pick(prng, {std::uint64_t{0}, std::uint64_t{100'000}, std::uint64_t{256} << 20});
   // A bundle takes as many buffers as the pool has lent.
   side.edge_blocks = pick(prng, {4U, 16U, 32U, 40U, 256U});

@@ -36,7 +36,7 @@ struct SidePlan {
   bool receive_bundles = true;
   Duration silent_limit = Duration::milliseconds(400);
   std::uint32_t initial_window_bytes = 64 * 1024;
-  std::uint32_t window_bytes_max = 16 * 1024 * 1024;
+  std::uint32_t window_bytes_max = 64 * 1024 * 1024;
   std::uint64_t window_budget_bytes = 256 * 1024 * 1024;
   std::uint32_t streams_per_session_max = 1'024;
   std::uint32_t connections_per_shard_max = 1'024;

@@ -143,6 +143,26 @@ TEST_F(TransportSimTest, RoundTripsAreThoseOfTheNetwork) {
   }
 }
 
+// A stream alone on a long way has all of its window under way, and gets there soon: 1 MiB each 100 ms here.
+TEST_F(TransportSimTest, AStreamOverALongWayUsesItsWindow) {
+  WorldPlan plan = plain_plan();
+  plan.faults.latency_min = plan.faults.latency_max = Duration::milliseconds(50);
+  plan.faults.send_buffer_bytes = plan.faults.receive_buffer_bytes = 16 << 20;  // the kernel's are not the limit
+  for (SidePlan& side : plan.sides)
+    side.window_bytes_max = 1 << 20;
+  GatewayWorld world(plan);
+  world.come_up();
+  FlowScript script = script_of(20 << 20);
+  script.send_bytes_max = script.receive_bytes_max = 1 << 20;
+  const FlowEnd* client = world.start_flow(0, 1, Behaviour::kSink, script);
+  const Instant begin = world.world().now();
+  ASSERT_TRUE(world.run_until(kPatience, [&] { return world.ledger().open_count() == 0; })) << text_of(world.judge());
+  EXPECT_TRUE(client->clean()) << FlowLedger::describe(*client);
+  // Twenty windows, four doublings and what opening and closing take; a round trip each.
+  EXPECT_LE((world.world().now() - begin).ns, Duration::milliseconds(3'300).ns);
+  expect_rest(world);
+}
+
 // Ten readers stall with megabytes on their way; everybody else goes on, and the stalled hold their windows and no
 // more.
 TEST_F(TransportSimTest, StalledReadersHoldUpNobodyAndHoldLittle) {

@@ -1,6 +1,9 @@
 // Credit: the two windows by hand at their edges, then both ends of a stream against each other with seeded delays,
 // where the offsets must never decrease and consumed <= received <= granted must hold at every step.
+#include <algorithm>
 #include <deque>
+#include <utility>
+#include <vector>
 
 #include <gtest/gtest.h>
 
@@ -58,6 +61,25 @@ TEST(ReceiveWindow, GrantsWhenHalfOfItWasConsumed) {
   EXPECT_FALSE(window.grant_due());
   EXPECT_TRUE(window.receive(50));
   EXPECT_FALSE(window.receive(1));
+}
+
+// Over a long way everything under way comes in a burst. What its end leaves ungranted is idle until the next one.
+TEST(ReceiveWindow, LeavesLittleOfALargeOneUngrantedWhenABurstEnds) {
+  constexpr std::uint32_t kLarge = 16 * 1024 * 1024;
+  ReceiveWindow window(kLarge);
+  std::uint64_t credit = kLarge;
+  for (int burst = 0; burst < 100; ++burst) {
+    std::uint64_t left = std::exchange(credit, 0);
+    while (left > 0) {
+      const std::uint64_t bytes = std::min<std::uint64_t>(left, 250'007);
+      ASSERT_TRUE(window.receive(bytes));
+      window.consume(bytes);
+      left -= bytes;
+      const std::uint64_t before = window.granted();
+      if (window.grant_due()) credit += window.grant() - before;
+    }
+    ASSERT_GE(credit, kLarge - kLarge / 8) << "burst " << burst;
+  }
 }
 
 TEST(ReceiveWindow, DoesNotGrowBeforeAWholeWindowWasConsumed) {
@@ -124,6 +146,34 @@ TEST(ReceiveWindow, GrowsOverALongWayWhereEveryRoundTripBringsAlmostAWindow) {
     window.grant();
   }
   EXPECT_EQ(wanted, kWindow);
+}
+
+TEST(WindowBudget, GivesOneStreamAQuarterAndManyEqualParts) {
+  WindowBudget budget(256 << 20);
+  std::uint64_t alone = 0;
+  for (std::uint32_t wanted = 64 << 10; wanted < 512 << 20; wanted *= 2)
+    alone += budget.take(wanted, alone);
+  EXPECT_EQ(alone, 64U << 20);
+  EXPECT_EQ(budget.take(1, alone), 0U);
+  EXPECT_EQ(budget.used(), alone);
+  budget.give_back(alone);
+  EXPECT_EQ(budget.used(), 0U);
+
+  std::vector<std::uint64_t> streams(13);
+  for (int i = 0; i < 300; ++i) {
+    for (std::uint64_t& has : streams)
+      has += budget.take(64 << 10, has);
+  }
+  for (const std::uint64_t has : streams)
+    EXPECT_EQ(has, (256U << 20) / 16);
+  EXPECT_GT(budget.take(64 << 10, 0), 0U) << "a newcomer";
+}
+
+TEST(WindowBudget, GivesNothingOfNothing) {
+  WindowBudget budget(0);
+  EXPECT_EQ(budget.take(1000, 0), 0U);
+  EXPECT_EQ(budget.take(1000, 1000), 0U);
+  EXPECT_EQ(budget.take(1000, UINT64_MAX), 0U);
 }
 
 // One direction of a stream: bytes and grants are under way in order, for as long as the seed likes.

@@ -68,8 +68,13 @@ class ReceiveWindow {
     consumed_ += bytes;
   }
 
-  // A grant is due once half the window has been consumed: fewer frames, and the peer never runs dry at half a window.
-  bool grant_due() const noexcept { return consumed_ + window_bytes_ - granted_ >= window_bytes_ / 2; }
+  // What is not granted yet is idle: over a long way everything under way comes in one burst, and what its end leaves
+  // below the threshold waits for the next one. So a large window is granted in eighths; of a small one in halves, for
+  // fewer frames.
+  bool grant_due() const noexcept {
+    const std::uint32_t step = std::max(window_bytes_ / 8, std::min(window_bytes_ / 2, kGrantBytes));
+    return consumed_ + window_bytes_ - granted_ >= step;
+  }
 
   // How much the window should grow now (0: not at all); the caller grants it from its budget with grow().
   std::uint32_t growth_wanted(Instant now, Duration round_trip, std::uint32_t window_bytes_max) noexcept {
@@ -94,12 +99,40 @@ class ReceiveWindow {
   }
 
  private:
+  static constexpr std::uint32_t kGrantBytes = 32 * 1024;
+
   std::uint64_t consumed_ = 0;
   std::uint64_t received_ = 0;
   std::uint64_t granted_;
   std::uint32_t window_bytes_;
   Instant epoch_{};
   std::uint64_t epoch_offset_ = 0;
+};
+
+// What the windows of a shard may grow in all. What one has is at most a third of what is left: one stream over a long
+// way may have a large window, many have equal ones, and something is always left for a newcomer.
+class WindowBudget {
+ public:
+  explicit WindowBudget(std::uint64_t bytes) noexcept : left_(bytes), bytes_(bytes) {}
+
+  std::uint64_t used() const noexcept { return bytes_ - left_; }
+
+  // For a stream that `has` taken as much already: what it may grow now, at most what is `wanted`.
+  [[nodiscard]] std::uint32_t take(std::uint32_t wanted, std::uint64_t has) noexcept {
+    const std::uint64_t most = left_ / 3 > has ? (left_ - 3 * has) / 4 : 0;
+    const std::uint32_t taken = static_cast<std::uint32_t>(std::min<std::uint64_t>(wanted, most));
+    left_ -= taken;
+    return taken;
+  }
+
+  void give_back(std::uint64_t bytes) noexcept {
+    DCHECK(bytes <= used());
+    left_ += bytes;
+  }
+
+ private:
+  std::uint64_t left_;
+  std::uint64_t bytes_;
 };
 
 }  // namespace fairlead
