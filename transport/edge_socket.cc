@@ -58,10 +58,17 @@ EdgeSocket::~EdgeSocket() {
 void EdgeSocket::start_connect(const Address& address, Opening& opening, LoadShare load) noexcept {
   dialled_ = true;
   opening_ = &opening;
+  opening.server = &address;
   load_ = std::move(load);
-  shard_.ring().submit(
-      connect_, [&](io_uring_sqe* sqe) { io_uring_prep_connect(sqe, socket_.fd(), address.get(), address.size); });
   shard_.timers().arm(deadline_, shard_.now() + shard_.options().connect_timeout);
+  shard_.connect(*this);
+}
+
+void EdgeSocket::connect() noexcept {
+  if (state_ != State::kConnecting) return;
+  const Address& server = *opening_->server;
+  shard_.ring().submit(
+      connect_, [&](io_uring_sqe* sqe) { io_uring_prep_connect(sqe, socket_.fd(), server.get(), server.size); });
 }
 
 void EdgeSocket::on_connect(Completion done) noexcept {
@@ -118,6 +125,7 @@ void EdgeSocket::replay(SliceQueue& sent, bool finished) noexcept {
 void EdgeSocket::on_deadline(Instant now) noexcept {
   switch (state_) {
     case State::kConnecting:
+      if (!connect_.in_flight()) return connect_failed(ETIMEDOUT);
       return shard_.ring().cancel(connect_);
     case State::kPreface:
       return preface_timed_out();

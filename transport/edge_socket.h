@@ -76,6 +76,8 @@ class EdgeSocket final
   // Dials a server; the outcome reaches the peer as opened() or abort(), or another destination is tried, which is what
   // `opening` is for. `address` must live until then.
   void start_connect(const Address& address, Opening& opening, LoadShare load) noexcept;
+  // Its turn has come to dial.
+  void connect() noexcept;
   // Before the outcome of start_connect: what the client sent to a destination that failed.
   void replay(SliceQueue& sent, bool finished) noexcept;
 
@@ -112,7 +114,7 @@ class EdgeSocket final
 
  private:
   enum class State : std::uint8_t {
-    kConnecting,  // connect_ in flight
+    kConnecting,  // connect_ in flight, or the shard has begun as many as it does in a turn
     kPreface,     // the PROXY header is awaited, or what came with it waits for the first grant
     kHandshake,   // TLS
     kOpen,        // bytes flow

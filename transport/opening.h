@@ -12,6 +12,7 @@
 #include <string_view>
 
 #include "transport/forwarder.h"
+#include "transport/uring/kernel.h"
 #include "transport/wire/frame.h"
 
 namespace fairlead {
@@ -23,6 +24,7 @@ struct Opening {
   static constexpr std::uint32_t kFromLink = UINT32_MAX - 1;
 
   StreamName name;
+  const Address* server = nullptr;  // that is being dialled
   std::uint32_t arrived_on = RouteQuery::kFromListener;
   Strategy strategy = Strategy::kBalanced;
   std::uint8_t hops_left = 255;

@@ -247,6 +247,9 @@ class Shard {
 
   WindowBudget& window_budget() noexcept { return window_budget_; }
 
+  // Has it dial, now or in one of the next turns.
+  void connect(EdgeSocket& edge) noexcept;
+
   // A TLS handshake began. Of too many the oldest is given up.
   void begin_handshake(EdgeSocket& edge) noexcept;
   void end_handshake(EdgeSocket& edge) noexcept;
@@ -297,6 +300,7 @@ class Shard {
   void arm_event() noexcept;
   void drop_replaced_addresses() noexcept;
   void run_tasks() noexcept;
+  void start_connects() noexcept;
   void flush_all() noexcept;
   void advance_handshake() noexcept;
   void relieve_pressure() noexcept;
@@ -366,6 +370,8 @@ class Shard {
   ListBy<EdgeSocket, edge_hooks::Starved> starved_edges_;
   ListBy<EdgeSocket, edge_hooks::Handshake> handshakes_;  // the oldest first
   ListBy<EdgeSocket, edge_hooks::Waiting> waiting_handshakes_;
+  ListBy<EdgeSocket, edge_hooks::Waiting> waiting_connects_;
+  unsigned connects_left_ = 0;  // in this turn; while it is above 0, none waits
   std::uint32_t handshake_count_ = 0;
   ListBy<Session, session_hooks::Dirty> dirty_sessions_;
   ListBy<Session, session_hooks::Starved> starved_sessions_;

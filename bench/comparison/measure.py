@@ -73,12 +73,16 @@ class Peak:
 
     def _watch(self):
         while not self._stop.wait(MEMORY_INTERVAL_SECONDS):
-            with contextlib.suppress(OSError):
-                self._peak = max(self._peak, self._system.memory_bytes())
+            self._look()
+
+    def _look(self):
+        with contextlib.suppress(OSError):
+            self._peak = max(self._peak, self._system.memory_bytes())
 
     def end(self):
         self._stop.set()
         self._thread.join()
+        self._look()
         return self._peak - self._before
 
 

@@ -30,6 +30,7 @@ class SimKernel final : public Kernel {
     std::size_t descriptors_max = 1'000'000;
     bool may_fall_silent = true;  // whether connections of this host get that fault
     SimTlsOptions tls{};
+    Duration connect_cost{};  // of the time of whoever submits it
   };
 
   SimKernel(SimWorld& world, std::string name) : SimKernel(world, std::move(name), Options{}) {}

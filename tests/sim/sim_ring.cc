@@ -109,6 +109,7 @@ void SimRing::take(const io_uring_sqe& sqe) {
   request.since = world_.now();
   if (kernel_.dead()) return finish(request, {-ECANCELED});
   attach(request);
+  if (sqe.opcode == IORING_OP_CONNECT) world_.spend(kernel_.options().connect_cost);
   // These never wait, and happen in the order of submission: a cancellation finds its target by a number that a request
   // queued behind it may carry again.
   if (sqe.opcode == IORING_OP_ASYNC_CANCEL || sqe.opcode == IORING_OP_NOP) {

@@ -203,6 +203,23 @@ TEST_F(TransportSimTest, StalledReadersHoldUpNobodyAndHoldLittle) {
   expect_rest(world);
 }
 
+// Where most ports are taken the kernel looks for a free one for longer than all else takes. Of a crowd of clients
+// only so many are dialled for in a turn, or the peer would take this end for dead.
+TEST_F(TransportSimTest, ACrowdOfClientsWhoseConnectsAreSlowDoesNotCostTheLink) {
+  WorldPlan plan = plain_plan();
+  for (SidePlan& side : plan.sides)
+    side.connections_per_shard_max = side.streams_per_session_max = 4'000;
+  GatewayWorld world(plan);
+  world.come_up();
+  world.site(1).kernel().options().connect_cost = Duration::microseconds(400);
+  for (int i = 0; i < 3'000; ++i)
+    world.start_flow(0, 1, Behaviour::kEcho, script_of(100));
+  ASSERT_TRUE(world.run_until(kPatience, [&] { return world.ledger().open_count() == 0; })) << text_of(world.judge());
+  for (const FlowEnd& end : world.ledger().ends())
+    ASSERT_TRUE(end.clean()) << FlowLedger::describe(end);
+  expect_rest(world);
+}
+
 TEST_F(TransportSimTest, AnAbortReachesTheOtherEnd) {
   GatewayWorld world(plain_plan());
   world.come_up();
