@@ -19,9 +19,9 @@ constexpr std::uint32_t kEdgeBlockSize = 64 * 1024;
 constexpr std::uint32_t kLinkBlockSize = 256 * 1024 + sizeof(Block);
 constexpr std::uint32_t kSliceNodeCount = 512 * 1024;
 constexpr std::uint16_t kBufferGroup = 1;
-// One turn's sends. A send takes at most kVectorsPerSend.
 // To servers, in a turn. One takes the kernel 20 to 30 µs, up to 1.2 ms where most ports towards the server are taken.
 constexpr unsigned kConnectsPerTurn = 32;
+// One turn's sends. A send takes at most kVectorsPerSend.
 constexpr std::size_t kVectorsPerTurn = 16 * 1024;
 constexpr std::size_t kMessagesPerTurn = 2048;
 constexpr std::size_t kVectorsPerSend = 64;
