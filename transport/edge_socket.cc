@@ -281,17 +281,22 @@ void EdgeSocket::flush() noexcept {
   }
   const std::span<iovec> vectors = shard_.gather(out_, kSendBytesMax);
   if (vectors.empty()) return mark_dirty();  // this turn's vectors are used up: the next turn sends
-  if (vectors.size() == 1) {
-    return shard_.ring().submit(send_, [&](io_uring_sqe* sqe) {
-      io_uring_prep_send(sqe, socket_.fd(), vectors[0].iov_base, vectors[0].iov_len, MSG_NOSIGNAL);
-    });
-  }
+  if (vectors.size() == 1) return send(vectors[0]);
   const msghdr* message = shard_.message(vectors);
   shard_.ring().submit(send_,
                        [&](io_uring_sqe* sqe) { io_uring_prep_sendmsg(sqe, socket_.fd(), message, MSG_NOSIGNAL); });
 }
 
+void EdgeSocket::send(const iovec& bytes) noexcept {
+  const bool at_once = !send_full_ && bytes.iov_len <= Ring::kSendAtOnceMax;
+  const auto prepare = [&](io_uring_sqe* sqe) {
+    io_uring_prep_send(sqe, socket_.fd(), bytes.iov_base, bytes.iov_len, MSG_NOSIGNAL | (at_once ? MSG_DONTWAIT : 0));
+  };
+  at_once ? shard_.ring().submit_at_once(send_, prepare) : shard_.ring().submit(send_, prepare);
+}
+
 void EdgeSocket::on_send(Completion done) noexcept {
+  send_full_ = done.res == -EAGAIN;
   if (done.res > 0) {
     shard_.loop().edge_sends.add(done.bytes());
     TRACEPOINT(edge_sent, static_cast<Channel*>(this), done.bytes());

@@ -30,7 +30,9 @@ Connection::Connection(SimWorld& world, const std::shared_ptr<SimSocket>& client
     if (spread_ns > 0) end.latency.ns += static_cast<std::int64_t>(prng.below(static_cast<std::uint64_t>(spread_ns)));
   }
   strike_resets_ = world.chance(faults.reset);
-  const bool may_fall_silent = client->kernel().options().may_fall_silent && server->kernel().options().may_fall_silent;
+  // A host does not lose its own packets.
+  const bool may_fall_silent = client->kernel().options().may_fall_silent &&
+                               server->kernel().options().may_fall_silent && &client->kernel() != &server->kernel();
   if (strike_resets_ || (may_fall_silent && world.chance(faults.silence))) {
     strike_side_ = prng.below(2) == 0 ? kClient : kServer;
     strike_at_bytes_ = prng.below(faults.strike_bytes_max + 1);

@@ -98,7 +98,7 @@ void SimKernel::close_ring(io_uring& ring) noexcept {
   ring = {};
 }
 
-int SimKernel::enter(io_uring& ring, Duration wait) noexcept {
+int SimKernel::enter(io_uring& ring, Duration wait, unsigned) noexcept {
   return ring_of(ring).enter(wait);
 }
 

@@ -112,7 +112,9 @@ void SimRing::take(const io_uring_sqe& sqe) {
   if (sqe.opcode == IORING_OP_CONNECT) world_.spend(kernel_.options().connect_cost);
   // These never wait, and happen in the order of submission: a cancellation finds its target by a number that a request
   // queued behind it may carry again.
-  if (sqe.opcode == IORING_OP_ASYNC_CANCEL || sqe.opcode == IORING_OP_NOP) {
+  const bool sends = sqe.opcode == IORING_OP_SEND || sqe.opcode == IORING_OP_SENDMSG;
+  const bool at_once = sends && (sqe.msg_flags & MSG_DONTWAIT) != 0;
+  if (sqe.opcode == IORING_OP_ASYNC_CANCEL || sqe.opcode == IORING_OP_NOP || at_once) {
     const Tried outcome = attempt(request);
     return finish(request, *outcome);
   }

@@ -203,6 +203,24 @@ TEST_F(TransportSimTest, StalledReadersHoldUpNobodyAndHoldLittle) {
   expect_rest(world);
 }
 
+// It was sent without waiting for room first. The shard sleeps until there is some.
+TEST_F(TransportSimTest, ASmallPieceThatFindsNoRoomWaitsForIt) {
+  for (std::uint64_t bytes = 130'000; bytes < 200'000; bytes += 5'000) {
+    GatewayWorld world(plain_plan());
+    world.come_up();
+    FlowScript stalling = script_of(bytes);
+    stalling.stalls_at = 16;
+    world.start_flow(0, 1, Behaviour::kEcho, stalling);
+    const auto turns = [&] {
+      world.run_for(Duration::seconds(1));  // the figures come four times a second
+      return world.site(0).transport().status()->shard_statuses.at(0).turns.count();
+    };
+    const std::uint64_t before = turns();
+    EXPECT_LE(turns() - before, 1'000U) << bytes << " bytes";
+    expect_rest(world);
+  }
+}
+
 // Where most ports are taken the kernel looks for a free one for longer than all else takes. Of a crowd of clients
 // only so many are dialled for in a turn, or the peer would take this end for dead.
 TEST_F(TransportSimTest, ACrowdOfClientsWhoseConnectsAreSlowDoesNotCostTheLink) {
