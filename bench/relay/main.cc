@@ -21,6 +21,7 @@
 #include <sys/socket.h>
 
 #include "tools/load/sockets.h"
+#include "transport/resolver.h"
 
 namespace fairlead::load {
 namespace {
@@ -61,20 +62,13 @@ struct Pair {
 };
 
 Address endpoint(std::string_view text) {
-  const std::size_t colon = text.rfind(':');
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
+  const std::size_t colon = std::min(text.rfind(':'), text.size());
+  const std::string_view digits = text.substr(std::min(colon + 1, text.size()));
   std::uint16_t port = 0;
-  const std::string_view digits = colon == std::string_view::npos ? std::string_view() : text.substr(colon + 1);
-  std::from_chars(digits.begin(), digits.end(), port);
-  if (inet_pton(AF_INET, std::string(text.substr(0, colon)).c_str(), &address.sin_addr) != 1) {
-    throw LoadError("'" + std::string(text) + "' is no endpoint like 127.0.0.1:8080");
-  }
-  address.sin_port = htons(port);
-  Address result;
-  std::memcpy(&result.storage, &address, sizeof address);
-  result.size = sizeof address;
-  return result;
+  const auto [end, error] = std::from_chars(digits.begin(), digits.end(), port);
+  const Address address = parse_literal(std::string(text.substr(0, colon)), port);
+  if (error == std::errc() && end == text.end() && address.size > 0) return address;
+  throw LoadError("'" + std::string(text) + "' is no endpoint like 127.0.0.1:8080");
 }
 
 class Relay {
