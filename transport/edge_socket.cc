@@ -288,7 +288,9 @@ void EdgeSocket::flush() noexcept {
 }
 
 void EdgeSocket::send(const iovec& bytes) noexcept {
-  const bool at_once = !send_full_ && bytes.iov_len <= Ring::kSendAtOnceMax;
+  // Not where something waits for it to be sent: a FIN, or how long the client waited for the first of its answer.
+  const bool awaited = finish_wanted_ || !sent_any_;
+  const bool at_once = !awaited && !send_full_ && bytes.iov_len <= Ring::kSendAtOnceMax;
   const auto prepare = [&](io_uring_sqe* sqe) {
     io_uring_prep_send(sqe, socket_.fd(), bytes.iov_base, bytes.iov_len, MSG_NOSIGNAL | (at_once ? MSG_DONTWAIT : 0));
   };

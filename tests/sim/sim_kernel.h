@@ -83,8 +83,7 @@ class SimKernel final : public Kernel {
   int enable_ring(io_uring& ring) noexcept override;
   void close_ring(io_uring& ring) noexcept override;
   using Kernel::enter;
-  // A harness steps every loop anyway, however many completions that waits for.
-  int enter(io_uring& ring, Duration wait, unsigned) noexcept override;
+  int enter(io_uring& ring, Duration wait, unsigned completions) noexcept override;
 
   bool spin(io_uring&, Duration) noexcept override { return false; }  // time does not pass within a turn
 

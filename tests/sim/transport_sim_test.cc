@@ -203,6 +203,25 @@ TEST_F(TransportSimTest, StalledReadersHoldUpNobodyAndHoldLittle) {
   expect_rest(world);
 }
 
+// A shard that sleeps on behind a small send would keep the FIN back that follows it.
+TEST_F(TransportSimTest, AnEndDoesNotWaitBehindTheLastBytes) {
+  WorldPlan plan = plain_plan();
+  plan.sizes.pause_max = {};
+  GatewayWorld world(plan);
+  world.come_up();
+  FlowScript script = script_of(1'000);
+  script.send_bytes_max = 250;
+  script.send_pause_max = Duration::milliseconds(2);
+  const Instant begin = world.world().now();
+  for (int i = 0; i < 20; ++i) {
+    const FlowEnd* client = world.start_flow(0, 1, Behaviour::kEcho, script);
+    ASSERT_TRUE(world.run_until(kPatience, [&] { return client->over; })) << text_of(world.judge());
+    EXPECT_TRUE(client->clean()) << FlowLedger::describe(*client);
+  }
+  EXPECT_LE((world.world().now() - begin).ns, Duration::milliseconds(220).ns);
+  expect_rest(world);
+}
+
 // It was sent without waiting for room first. The shard sleeps until there is some.
 TEST_F(TransportSimTest, ASmallPieceThatFindsNoRoomWaitsForIt) {
   for (std::uint64_t bytes = 130'000; bytes < 200'000; bytes += 5'000) {

@@ -29,8 +29,8 @@ class Ring {
     std::uint64_t completion_overflows = 0;  // turns in which the kernel kept completions back for want of space
   };
 
-  // So much fits into a socket's buffer nearly always.
-  static constexpr std::uint32_t kSendAtOnceMax = 16 * 1024;
+  // So much fits into a socket's buffer nearly always, and is so little of a window that the credit for it may wait.
+  static constexpr std::uint32_t kSendAtOnceMax = 4 * 1024;
 
   static Result<std::unique_ptr<Ring>> open(Kernel& kernel, unsigned entries);
   ~Ring();
@@ -52,8 +52,8 @@ class Ring {
     ++in_flight_;
   }
 
-  // The same for what ends while it is submitted, as a send with MSG_DONTWAIT does, whose buffers nearly always have
-  // room.
+  // The same for what ends while it is submitted, as a send with MSG_DONTWAIT does. Its completion may be handled only
+  // when something else completes, or a timer is due: nothing that is urgent may follow from it.
   template <class Prepare>
   void submit_at_once(Op& op, Prepare&& prepare) noexcept {
     submit(op, prepare);
