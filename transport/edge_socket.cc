@@ -60,7 +60,6 @@ void EdgeSocket::start_connect(const Address& address, Opening& opening, LoadSha
   opening_ = &opening;
   opening.server = &address;
   load_ = std::move(load);
-  shard_.timers().arm(deadline_, shard_.now() + shard_.options().connect_timeout);
   shard_.connect(*this);
 }
 
@@ -69,6 +68,8 @@ void EdgeSocket::connect() noexcept {
   const Address& server = *opening_->server;
   shard_.ring().submit(
       connect_, [&](io_uring_sqe* sqe) { io_uring_prep_connect(sqe, socket_.fd(), server.get(), server.size); });
+  // From now on: how long it waited for its turn says nothing about the server.
+  shard_.timers().arm(deadline_, shard_.now() + shard_.options().connect_timeout);
 }
 
 void EdgeSocket::on_connect(Completion done) noexcept {
@@ -125,7 +126,6 @@ void EdgeSocket::replay(SliceQueue& sent, bool finished) noexcept {
 void EdgeSocket::on_deadline(Instant now) noexcept {
   switch (state_) {
     case State::kConnecting:
-      if (!connect_.in_flight()) return connect_failed(ETIMEDOUT);
       return shard_.ring().cancel(connect_);
     case State::kPreface:
       return preface_timed_out();
@@ -281,24 +281,17 @@ void EdgeSocket::flush() noexcept {
   }
   const std::span<iovec> vectors = shard_.gather(out_, kSendBytesMax);
   if (vectors.empty()) return mark_dirty();  // this turn's vectors are used up: the next turn sends
-  if (vectors.size() == 1) return send(vectors[0]);
+  if (vectors.size() == 1) {
+    return shard_.ring().submit(send_, [&](io_uring_sqe* sqe) {
+      io_uring_prep_send(sqe, socket_.fd(), vectors[0].iov_base, vectors[0].iov_len, MSG_NOSIGNAL);
+    });
+  }
   const msghdr* message = shard_.message(vectors);
   shard_.ring().submit(send_,
                        [&](io_uring_sqe* sqe) { io_uring_prep_sendmsg(sqe, socket_.fd(), message, MSG_NOSIGNAL); });
 }
 
-void EdgeSocket::send(const iovec& bytes) noexcept {
-  // Not where something waits for it to be sent: a FIN, or how long the client waited for the first of its answer.
-  const bool awaited = finish_wanted_ || !sent_any_;
-  const bool at_once = !awaited && !send_full_ && bytes.iov_len <= Ring::kSendAtOnceMax;
-  const auto prepare = [&](io_uring_sqe* sqe) {
-    io_uring_prep_send(sqe, socket_.fd(), bytes.iov_base, bytes.iov_len, MSG_NOSIGNAL | (at_once ? MSG_DONTWAIT : 0));
-  };
-  at_once ? shard_.ring().submit_at_once(send_, prepare) : shard_.ring().submit(send_, prepare);
-}
-
 void EdgeSocket::on_send(Completion done) noexcept {
-  send_full_ = done.res == -EAGAIN;
   if (done.res > 0) {
     shard_.loop().edge_sends.add(done.bytes());
     TRACEPOINT(edge_sent, static_cast<Channel*>(this), done.bytes());

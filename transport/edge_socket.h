@@ -130,7 +130,6 @@ class EdgeSocket final
 
   void arm_receive() noexcept;
   void take_received(Slice bytes) noexcept;
-  void send(const iovec& bytes) noexcept;
   void enqueue(Slice bytes) noexcept;
   void compact() noexcept;
   void mark_dirty() noexcept;
@@ -191,7 +190,6 @@ class EdgeSocket final
   std::uint32_t header_bytes_ = 0;   // of out_, at its front: our PROXY header, which nobody was granted
   State state_ = State::kConnecting;
   bool sent_any_ = false;       // of what the peer delivered
-  bool send_full_ = false;      // the last send found no room
   bool wait_first_ = true;      // the last receive emptied the socket
   bool read_finished_ = false;  // the application closed its direction, and the peer knows
   bool finish_wanted_ = false;  // the peer finished; shut down once everything is sent

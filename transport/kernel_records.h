@@ -68,9 +68,6 @@ class KernelSender final : public RecordSender {
 
   std::uint32_t pending_bytes() const noexcept override { return before_.size + bytes_ + after_.size; }
 
-  // The kernel holds back what there is no room for, and close_notify has to wait for it.
-  bool may_send_at_once() const noexcept override { return false; }
-
   void prepare_send(io_uring_sqe* sqe, int fd) noexcept override;
   int sent(std::uint32_t bytes) noexcept override;
 

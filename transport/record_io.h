@@ -19,7 +19,6 @@
 #include "transport/tls/record.h"
 #include "transport/uring/block_pool.h"
 #include "transport/uring/op.h"
-#include "transport/uring/ring.h"
 #include "transport/wire/frame.h"
 
 namespace fairlead {
@@ -44,8 +43,6 @@ class RecordSender {
   virtual void flush() noexcept = 0;
 
   virtual std::uint32_t pending_bytes() const noexcept = 0;
-  // Whether it need not wait for room, for so little is pending that there nearly always is.
-  virtual bool may_send_at_once() const noexcept = 0;
   virtual void prepare_send(io_uring_sqe* sqe, int fd) noexcept = 0;
   // 0, or -errno: then nothing more can be sent.
   virtual int sent(std::uint32_t bytes) noexcept = 0;
@@ -137,8 +134,6 @@ class SealingSender final : public RecordSender {
   void flush() noexcept override { seal_staging(); }
 
   std::uint32_t pending_bytes() const noexcept override { return end_ - begin_; }
-
-  bool may_send_at_once() const noexcept override { return pending_bytes() <= Ring::kSendAtOnceMax; }
 
   void prepare_send(io_uring_sqe* sqe, int fd) noexcept override {
     io_uring_prep_send(sqe, fd, out_->data() + begin_, end_ - begin_, MSG_NOSIGNAL);

@@ -93,13 +93,14 @@ bool Shard::turn(Duration wait_max) noexcept {
   ring_->enter(work_left ? Duration{} : std::min(wait_max, timers_.until_next(now_)), options_.spin);
   now_ = kernel_.now();
   TRACEPOINT(turn_begin, index_);
-  start_connects();
-  [[maybe_unused]] const unsigned completions = ring_->handle_completions();
+  // Before anything is submitted: what connects or re-armed receives queue uses no vectors.
   if (ring_->all_submitted()) {
     vectors_used_ = 0;
     messages_used_ = 0;
     if (!replaced_addresses_.empty() && waiting_connects_.empty()) drop_replaced_addresses();
   }
+  start_connects();
+  [[maybe_unused]] const unsigned completions = ring_->handle_completions();
   run_tasks();
   timers_.advance(now_);
   flush_all();

@@ -105,7 +105,8 @@ bool Shard::compact(SliceQueue& queue) noexcept {
 void Shard::relieve_pressure() noexcept {
   const auto low = [](const BlockPool& pool) { return pool.available() * 4 < pool.count(); };
   if (starved_sessions_.empty() || link_pool_->available() > 0) sessions_fed_ = now_;
-  if (starved_edges_.empty() || buffers_->lent() > 0) edges_fed_ = now_;
+  // After a turn in which all lent ones were used: whoever waits will have those that are free.
+  if (starved_edges_.empty() || buffers_->refill() > 0) edges_fed_ = now_;
   if (now_ - sessions_fed_ > kSessionsStarvingMax || now_ - edges_fed_ > kEdgesStarvingMax) {
     sacrifice_holder();
     sessions_fed_ = edges_fed_ = now_;

@@ -38,13 +38,7 @@ TlsConnection::TlsConnection(Session& session, Shard& shard, Socket socket, std:
 void TlsConnection::send() noexcept {
   if (sending() || write_shut_ || sender_->pending_bytes() == 0) return;
   TRACEPOINT(link_send, session_.id(), sender_->pending_bytes());
-  if (close_notify_put_ || send_full_ || !sender_->may_send_at_once()) {  // FIN follows close_notify
-    return shard_.ring().submit(send_, [&](io_uring_sqe* sqe) { sender_->prepare_send(sqe, socket_.fd()); });
-  }
-  shard_.ring().submit_at_once(send_, [&](io_uring_sqe* sqe) {
-    sender_->prepare_send(sqe, socket_.fd());
-    sqe->msg_flags |= MSG_DONTWAIT;
-  });
+  shard_.ring().submit(send_, [&](io_uring_sqe* sqe) { sender_->prepare_send(sqe, socket_.fd()); });
 }
 
 void TlsConnection::put_close_notify() noexcept {
@@ -81,7 +75,6 @@ bool TlsConnection::received(Completion done) noexcept {
 }
 
 bool TlsConnection::sent(Completion done, int& error) noexcept {
-  send_full_ = done.res == -EAGAIN;
   if (done.res > 0) {
     shard_.loop().link_sends.add(done.bytes());
     TRACEPOINT(link_sent, session_.id(), done.bytes());

@@ -81,7 +81,6 @@ class TlsConnection {
   std::unique_ptr<RecordSender> sender_;
   std::unique_ptr<RecordReceiver> receiver_;
   bool wait_first_ = true;
-  bool send_full_ = false;  // the last send found no room
   bool early_too_long_ = false;
   bool close_notify_put_ = false;
   bool write_shut_ = false;

@@ -135,16 +135,6 @@ TEST_P(RingTest, ARegisteredEventTellsOfCompletionsToWhoWaitsElsewhere) {
   }
 }
 
-TEST_P(RingTest, EnterWaitsForAsManyCompletionsAsItIsToldTo) {
-  if (GetParam() == KernelKind::kSim) GTEST_SKIP() << "nobody waits in a simulated world";
-  Call& call = new_call();
-  ring().submit_at_once(call.op, [](io_uring_sqe* sqe) { io_uring_prep_nop(sqe); });
-  const Instant begin = kernel().now();
-  ring().turn(Duration::milliseconds(20));
-  EXPECT_GE((kernel().now() - begin).ns, Duration::milliseconds(20).ns) << "there is only one";
-  EXPECT_TRUE(call.ended());
-}
-
 INSTANTIATE_TEST_SUITE_P(Kernels, RingTest, testing::Values(KernelKind::kLive, KernelKind::kSim),
                          testing::PrintToStringParamName());
 

@@ -67,35 +67,6 @@ TEST_P(SendTest, ASendWaitsWhileTheSocketBufferIsFull) {
   EXPECT_TRUE(same(got, bytes.substr(0, got.size())));
 }
 
-// It ends within the enter() that submits it, whether or not there is room.
-TEST_P(SendTest, ASendThatMayNotWaitEndsAtOnce) {
-  Pair pair = connect_pair();
-  const std::string bytes = pattern(kLarge);
-  const auto send_now = [&](Call& call) {
-    ring().submit_at_once(call.op, [&](io_uring_sqe* sqe) {
-      io_uring_prep_send(sqe, pair.client.fd(), bytes.data(), 1'000, MSG_NOSIGNAL | MSG_DONTWAIT);
-    });
-    ring().turn(Duration{});
-  };
-  Call& with_room = new_call();
-  send_now(with_room);
-  ASSERT_TRUE(with_room.ended());
-  EXPECT_EQ(with_room.last().res, 1'000);
-  Call* pending = nullptr;
-  fill(pair.client, bytes, pending);
-  ring().cancel(pending->op);
-  ASSERT_TRUE(run_until_ended(*pending));
-  // The socket may have found some room since.
-  for (int i = 0; i < 100'000; ++i) {
-    Call& call = new_call();
-    send_now(call);
-    ASSERT_TRUE(call.ended());
-    if (call.last().res == -EAGAIN) return;
-    ASSERT_GT(call.last().res, 0);
-  }
-  FAIL() << "the socket never filled up";
-}
-
 // The message header and its vectors may be used for something else once the request is submitted, even if it waits.
 TEST_P(SendTest, TheVectorsOfAWaitingGatherMayBeReused) {
   Pair pair = connect_pair();

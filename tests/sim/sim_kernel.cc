@@ -98,8 +98,8 @@ void SimKernel::close_ring(io_uring& ring) noexcept {
   ring = {};
 }
 
-int SimKernel::enter(io_uring& ring, Duration wait, unsigned completions) noexcept {
-  return ring_of(ring).enter(wait, completions);
+int SimKernel::enter(io_uring& ring, Duration wait) noexcept {
+  return ring_of(ring).enter(wait);
 }
 
 int SimKernel::register_buffer_ring(io_uring& ring, io_uring_buf_reg& registration) noexcept {

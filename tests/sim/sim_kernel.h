@@ -82,8 +82,7 @@ class SimKernel final : public Kernel {
   int setup_ring(io_uring& ring, unsigned entries, io_uring_params& params) noexcept override;
   int enable_ring(io_uring& ring) noexcept override;
   void close_ring(io_uring& ring) noexcept override;
-  using Kernel::enter;
-  int enter(io_uring& ring, Duration wait, unsigned completions) noexcept override;
+  int enter(io_uring& ring, Duration wait) noexcept override;
 
   bool spin(io_uring&, Duration) noexcept override { return false; }  // time does not pass within a turn
 

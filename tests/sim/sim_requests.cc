@@ -201,19 +201,17 @@ SimRing::Tried SimRing::attempt_send(SimRequest& request) {
   auto& socket = static_cast<SimSocket&>(*request.file);
   const io_uring_sqe& sqe = request.sqe;
   if ((sqe.ioprio & ~IORING_RECVSEND_POLL_FIRST) != 0 || sqe.flags != 0 ||
-      (sqe.msg_flags & ~static_cast<unsigned>(MSG_NOSIGNAL | MSG_DONTWAIT)) != 0) {
+      (sqe.msg_flags & ~static_cast<unsigned>(MSG_NOSIGNAL)) != 0) {
     return reject(request, "a send flag that is not modelled");
   }
-  const bool may_wait = (sqe.msg_flags & MSG_DONTWAIT) == 0;
   const bool wait_first = (sqe.ioprio & IORING_RECVSEND_POLL_FIRST) != 0;
-  if (wait_first && !may_wait) return reject(request, "a send that waits for room first and may not wait");
   if ((request.waiting || wait_first) && !socket.writable()) return std::nullopt;
   std::size_t bytes_max = size_of(request.vectors);
   // A TLS record that is no data has a few bytes, which fit or do not.
   const bool may_be_short = bytes_max > 1 && request.type == kApplicationData;
   if (may_be_short && world_.chance(world_.faults().short_send)) bytes_max = 1 + world_.prng().below(bytes_max);
   const int result = socket.send(request.vectors, bytes_max, request.type);
-  if (result == -EAGAIN && may_wait) return std::nullopt;
+  if (result == -EAGAIN) return std::nullopt;
   return Outcome{result};
 }
 

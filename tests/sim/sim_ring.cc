@@ -47,7 +47,7 @@ SimRing::SimRing(SimWorld& world, SimKernel& kernel, int number, unsigned entrie
   ring.sq.ring_mask = sq_mask_;
   ring.sq.ring_entries = sq_entries_;
   ring.cq.khead = &cq_head_;
-  ring.cq.ktail = &cq_tail_seen_;
+  ring.cq.ktail = &cq_tail_;
   ring.cq.kring_mask = &cq_mask_;
   ring.cq.kring_entries = &cq_entries_;
   ring.cq.kflags = &cq_flags_;
@@ -71,16 +71,11 @@ SimRing::~SimRing() {
 
 // ---- submission
 
-int SimRing::enter(Duration wait, unsigned completions) {
+int SimRing::enter(Duration wait) {
   if (!enabled_) return -EBADFD;
   world_.spend(SimWorld::kEnterCost);
   if (wait.ns <= 0 || cq_head_ != cq_head_seen_) world_.note_progress();
   cq_head_seen_ = cq_head_;
-  // Every loop is stepped in each round. One that would still sleep goes on to, and sees nothing.
-  if (sleeps_until_ > world_.now() && ring_.sq.sqe_tail == sq_head_) {
-    wait = sleeps_until_ - world_.now();
-    completions = sleeps_for_;
-  }
   deliver_overflow();
   for (const io_uring_cqe& entry : std::exchange(late_, {}))
     queue(entry);
@@ -89,10 +84,6 @@ int SimRing::enter(Duration wait, unsigned completions) {
   run_ready();
   wake_at_ = wait.ns <= 0 ? world_.now() : Instant::max();
   if (wait.ns > 0 && wait.ns < Instant::max().ns - world_.now().ns) wake_at_ = world_.now() + wait;
-  const bool sleeps = completions > 1 && wait.ns > 0 && cq_tail_ - cq_head_ < completions && overflow_.empty();
-  sleeps_until_ = sleeps ? wake_at_ : Instant{};
-  sleeps_for_ = completions;
-  if (!sleeps) cq_tail_seen_ = cq_tail_;
   if (taken == 0 && sq_head_ != sq_tail_) return -EAGAIN;
   return static_cast<int>(taken);
 }
@@ -121,9 +112,7 @@ void SimRing::take(const io_uring_sqe& sqe) {
   if (sqe.opcode == IORING_OP_CONNECT) world_.spend(kernel_.options().connect_cost);
   // These never wait, and happen in the order of submission: a cancellation finds its target by a number that a request
   // queued behind it may carry again.
-  const bool sends = sqe.opcode == IORING_OP_SEND || sqe.opcode == IORING_OP_SENDMSG;
-  const bool at_once = sends && (sqe.msg_flags & MSG_DONTWAIT) != 0;
-  if (sqe.opcode == IORING_OP_ASYNC_CANCEL || sqe.opcode == IORING_OP_NOP || at_once) {
+  if (sqe.opcode == IORING_OP_ASYNC_CANCEL || sqe.opcode == IORING_OP_NOP) {
     const Tried outcome = attempt(request);
     return finish(request, *outcome);
   }

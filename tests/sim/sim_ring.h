@@ -63,7 +63,7 @@ class SimRing {
 
   void enable() noexcept { enabled_ = true; }
 
-  int enter(Duration wait, unsigned completions);
+  int enter(Duration wait);
   int register_buffers(const io_uring_buf_reg& registration);
   int unregister_buffers(int group);
 
@@ -129,9 +129,6 @@ class SimRing {
   unsigned sq_entries_ = 0;
   unsigned cq_head_ = 0;
   unsigned cq_tail_ = 0;
-  unsigned cq_tail_seen_ = 0;  // what the loop sees of it
-  Instant sleeps_until_{};     // unless so many completions are there
-  unsigned sleeps_for_ = 0;
   unsigned cq_flags_ = 0;
   unsigned cq_overflow_ = 0;
   unsigned cq_mask_ = 0;

@@ -25,7 +25,7 @@ class RefusingKernel final : public Kernel {
   int setup_ring(io_uring&, unsigned, io_uring_params&) noexcept override { return -error_; }
   int enable_ring(io_uring&) noexcept override { return -ENOSYS; }
   void close_ring(io_uring&) noexcept override {}
-  int enter(io_uring&, Duration, unsigned) noexcept override { return -ENOSYS; }
+  int enter(io_uring&, Duration) noexcept override { return -ENOSYS; }
   bool spin(io_uring&, Duration) noexcept override { return false; }
   int register_event(io_uring&, int) noexcept override { return -ENOSYS; }
   int register_buffer_ring(io_uring&, io_uring_buf_reg&) noexcept override { return -ENOSYS; }

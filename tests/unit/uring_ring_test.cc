@@ -75,24 +75,6 @@ TEST_F(RingTest, ATurnThatMaySpinSubmitsFirst) {
   EXPECT_EQ(ring->counters().enters, 3U);
 }
 
-// Only what went out alone: else the turn of their completions is of use.
-TEST_F(RingTest, WaitsForWhatComesBehindOneThatEndsAtOnce) {
-  const auto ring = open_ring(8);
-  const auto nop_of = [](io_uring_sqe* sqe) { io_uring_prep_nop(sqe); };
-  Nop one, two;
-  EXPECT_EQ(ring->completions_wanted(), 1U);
-  ring->submit_at_once(one.op, nop_of);
-  EXPECT_EQ(ring->completions_wanted(), 2U);
-  ring->submit_at_once(two.op, nop_of);
-  EXPECT_EQ(ring->completions_wanted(), 1U);
-  EXPECT_EQ(ring->turn(Duration::seconds(1)), 2U);
-  ring->submit_at_once(one.op, nop_of);
-  submit_nop(*ring, two.op);
-  EXPECT_EQ(ring->completions_wanted(), 2U);
-  EXPECT_EQ(ring->turn(Duration::seconds(1)), 2U);
-  EXPECT_EQ(ring->completions_wanted(), 1U);
-}
-
 TEST_F(RingTest, AFullSubmissionQueueIsSubmittedAtOnce) {
   const auto ring = open_ring(4);
   std::deque<Nop> nops(10);

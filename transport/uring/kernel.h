@@ -59,11 +59,9 @@ class Kernel {
   virtual int enable_ring(io_uring& ring) noexcept = 0;
   virtual void close_ring(io_uring& ring) noexcept = 0;
 
-  // Submits everything queued; with wait > 0 returns once so many completions are there or the time is over (which is
-  // no error), with 0 at once. -EINTR, -EAGAIN and -EBUSY are normal life: the caller goes on with its turn.
-  virtual int enter(io_uring& ring, Duration wait, unsigned completions) noexcept = 0;
-
-  int enter(io_uring& ring, Duration wait) noexcept { return enter(ring, wait, 1); }
+  // Submits everything queued; with wait > 0 returns once a completion is there or the time is over (which is no
+  // error), with 0 at once. -EINTR, -EAGAIN and -EBUSY are normal life: the caller goes on with its turn.
+  virtual int enter(io_uring& ring, Duration wait) noexcept = 0;
 
   // Looks for so long, without sleeping, whether enter() has something to do that was submitted before. To wake a
   // processor that sleeps takes longer than most answers do.

@@ -68,14 +68,12 @@ class LiveKernel final : public Kernel {
 
   void close_ring(io_uring& ring) noexcept override { io_uring_queue_exit(&ring); }
 
-  using Kernel::enter;
-
-  int enter(io_uring& ring, Duration wait, unsigned completions) noexcept override {
+  int enter(io_uring& ring, Duration wait) noexcept override {
     if (wait.ns <= 0) return io_uring_submit_and_get_events(&ring);
     io_uring_cqe* first = nullptr;
     __kernel_timespec timeout{wait.ns / 1'000'000'000, wait.ns % 1'000'000'000};
-    const int done = io_uring_submit_and_wait_timeout(&ring, &first, completions,
-                                                      wait == Duration::max() ? nullptr : &timeout, nullptr);
+    const int done =
+        io_uring_submit_and_wait_timeout(&ring, &first, 1, wait == Duration::max() ? nullptr : &timeout, nullptr);
     return done == -ETIME ? 0 : done;
   }
 

@@ -80,8 +80,6 @@ void Ring::enter(Duration wait, Duration spin) noexcept {
   if (parked_count_ > 0) [[unlikely]]
     submit_parked();
   if (parked_count_ > 0) wait = Duration{};
-  const unsigned completions = completions_wanted();
-  at_once_ = 0;
   if (spin.ns > 0 && wait.ns > 0) {
     ++counters_.enters;
     kernel_.enter(ring_, Duration{});
@@ -91,7 +89,7 @@ void Ring::enter(Duration wait, Duration spin) noexcept {
   ++counters_.enters;
   // Every errno of enter() leaves the requests queued or in flight; completions that are there are handled all the
   // same.
-  kernel_.enter(ring_, wait, completions);
+  kernel_.enter(ring_, wait);
   note_overflow();
 }
 

@@ -29,9 +29,6 @@ class Ring {
     std::uint64_t completion_overflows = 0;  // turns in which the kernel kept completions back for want of space
   };
 
-  // So much fits into a socket's buffer nearly always, and is so little of a window that the credit for it may wait.
-  static constexpr std::uint32_t kSendAtOnceMax = 4 * 1024;
-
   static Result<std::unique_ptr<Ring>> open(Kernel& kernel, unsigned entries);
   ~Ring();
   Ring(const Ring&) = delete;
@@ -52,22 +49,10 @@ class Ring {
     ++in_flight_;
   }
 
-  // The same for what ends while it is submitted, as a send with MSG_DONTWAIT does. Its completion may be handled only
-  // when something else completes, or a timer is due: nothing that is urgent may follow from it.
-  template <class Prepare>
-  void submit_at_once(Op& op, Prepare&& prepare) noexcept {
-    submit(op, prepare);
-    ++at_once_;
-  }
-
-  // What the next enter() waits for. That a message left is no reason to come back, if it was the only one: what it
-  // causes takes longer. With several, the turn that their completions cost finds what came meanwhile.
-  unsigned completions_wanted() const noexcept { return at_once_ == 1 ? 2 : 1; }
-
   // Asks the kernel to end a request. Its completion still comes (with -ECANCELED, or with what it had done by then).
   void cancel(Op& op) noexcept;
 
-  // One turn: submits, and waits at most `wait` for completions_wanted() (0: not at all); then handles what there is,
+  // One turn: submits, and waits at most `wait` for the first completion (0: not at all); then handles what there is,
   // and returns how many. Apart for whoever reads the clock in between: handlers should not go by a time before the
   // wait. With `spin` it does not sleep before it has looked for that long, which takes two calls.
   void enter(Duration wait, Duration spin = {}) noexcept;
@@ -108,7 +93,6 @@ class Ring {
   io_uring_sqe* parked_ = nullptr;
   unsigned parked_count_ = 0;
   unsigned in_flight_ = 0;
-  unsigned at_once_ = 0;  // of what is queued
   bool bundles_ = false;
   bool open_ = false;
   Counters counters_;

@@ -69,8 +69,8 @@ class ReceiveWindow {
   }
 
   // What is not granted yet is idle: over a long way everything under way comes in one burst, and what its end leaves
-  // below the threshold waits for the next one. So a large window is granted in eighths; of a small one in halves, for
-  // fewer frames.
+  // below the threshold waits for the next one. So a large window is granted in eighths; a smaller one in steps of
+  // kGrantBytes, or in halves if it is smaller than two of them, for fewer frames.
   bool grant_due() const noexcept {
     const std::uint32_t step = std::max(window_bytes_ / 8, std::min(window_bytes_ / 2, kGrantBytes));
     return consumed_ + window_bytes_ - granted_ >= step;
