@@ -114,7 +114,7 @@ class EdgeSocket final
 
  private:
   enum class State : std::uint8_t {
-    kConnecting,  // connect_ in flight, or the shard has begun as many as it does in a turn
+    kConnecting,  // connect_ in flight, or it waits for its turn to dial
     kPreface,     // the PROXY header is awaited, or what came with it waits for the first grant
     kHandshake,   // TLS
     kOpen,        // bytes flow

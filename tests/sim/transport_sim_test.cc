@@ -208,9 +208,8 @@ TEST_F(TransportSimTest, StalledReadersHoldUpNobodyAndHoldLittle) {
 // connect may take, and those who are there already go on.
 TEST_F(TransportSimTest, ACrowdOfClientsWhoseConnectsAreSlowCostsNobodyAnything) {
   WorldPlan plan = plain_plan();
-  for (SidePlan& side : plan.sides) {
+  for (SidePlan& side : plan.sides)
     side.connections_per_shard_max = side.streams_per_session_max = 4'000;
-  }
   plan.sizes.pause_max = {};
   GatewayWorld world(plan);
   world.come_up();
