@@ -19,6 +19,22 @@ std::string to_string(const HostPort& endpoint) {
   return (v6 ? "[" + endpoint.host + "]" : endpoint.host) + ":" + std::to_string(endpoint.port);
 }
 
+std::optional<HostPort> parse_host_port(std::string_view text) {
+  if (is_unix_host(text)) return HostPort{std::string(text), 0};
+  const std::size_t colon = text.rfind(':');
+  if (colon == std::string_view::npos || colon == 0) return std::nullopt;
+  std::string_view host = text.substr(0, colon);
+  if (host.starts_with('[') != host.ends_with(']')) return std::nullopt;
+  const bool bracketed = host.starts_with('[');
+  if (bracketed) host = host.substr(1, host.size() - 2);
+  if (host.empty() || (!bracketed && host.contains(':'))) return std::nullopt;
+  HostPort endpoint{std::string(host), 0};
+  const std::string_view digits = text.substr(colon + 1);
+  const auto [end, error] = std::from_chars(digits.begin(), digits.end(), endpoint.port);
+  if (error != std::errc{} || end != digits.end()) return std::nullopt;
+  return endpoint;
+}
+
 Address parse_literal(const std::string& host, std::uint16_t port) {
   Address address;
   if (is_unix_host(host)) {

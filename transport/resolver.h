@@ -8,7 +8,9 @@
 #include <functional>
 #include <list>
 #include <memory>
+#include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "transport/base/error.h"
@@ -18,6 +20,8 @@
 
 namespace fairlead {
 
+// Of "10.0.0.1:80", "[::1]:80", "db.example:80", "unix:/path".
+std::optional<HostPort> parse_host_port(std::string_view text);
 // The address of an IPv4 or IPv6 literal (with an optional %scope) or of "unix:/path", or an empty one.
 Address parse_literal(const std::string& host, std::uint16_t port);
 // "10.0.0.1:55671", "[::1]:55671".

@@ -9,6 +9,7 @@
 #include <deque>
 #include <exception>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -60,12 +61,9 @@ struct Pair {
 };
 
 Address endpoint(std::string_view text) {
-  const std::size_t colon = std::min(text.rfind(':'), text.size());
-  const std::string_view digits = text.substr(std::min(colon + 1, text.size()));
-  std::uint16_t port = 0;
-  const auto [end, error] = std::from_chars(digits.begin(), digits.end(), port);
-  const Address address = parse_literal(std::string(text.substr(0, colon)), port);
-  if (error == std::errc() && end == text.end() && address.size > 0) return address;
+  const std::optional<HostPort> found = parse_host_port(text);
+  const Address address = found ? parse_literal(found->host, found->port) : Address();
+  if (address.size > 0 && address.family() != AF_UNIX) return address;
   throw LoadError("'" + std::string(text) + "' is no endpoint like 127.0.0.1:8080");
 }
 

@@ -15,8 +15,8 @@
 #include "tools/fairlead/choice_option.h"
 #include "tools/fairlead/command_docs.h"
 #include "tools/fairlead/report.h"
-#include "tools/fairlead/resolve_now.h"
 #include "tools/fairlead/resource_options.h"
+#include "transport/resolver.h"
 
 namespace fairlead {
 

@@ -1,7 +1,6 @@
 #include "tools/fairlead/resolve_now.h"
 
 #include <algorithm>
-#include <charconv>
 #include <memory>
 #include <string>
 
@@ -10,22 +9,6 @@
 #include "transport/resolver.h"
 
 namespace fairlead {
-
-std::optional<HostPort> parse_host_port(std::string_view text) {
-  if (is_unix_host(text)) return HostPort{std::string(text), 0};
-  const std::size_t colon = text.rfind(':');
-  if (colon == std::string_view::npos || colon == 0) return std::nullopt;
-  std::string_view host = text.substr(0, colon);
-  if (host.starts_with('[') != host.ends_with(']')) return std::nullopt;
-  const bool bracketed = host.starts_with('[');
-  if (bracketed) host = host.substr(1, host.size() - 2);
-  if (host.empty() || (!bracketed && host.contains(':'))) return std::nullopt;
-  HostPort endpoint{std::string(host), 0};
-  const std::string_view digits = text.substr(colon + 1);
-  const auto [end, error] = std::from_chars(digits.begin(), digits.end(), endpoint.port);
-  if (error != std::errc{} || end != digits.end()) return std::nullopt;
-  return endpoint;
-}
 
 Result<std::vector<Address>> resolve_now(const HostPort& endpoint) {
   if (const Address literal = parse_literal(endpoint.host, endpoint.port); literal.size > 0)
