@@ -73,12 +73,11 @@ Session::~Session() {
 
 Stream* Session::make_stream(StreamId id, const StreamName& name) noexcept {
   Stream* stream = shard_.streams().make(*this, shard_.slice_nodes(), id, name, peer_initial_window_bytes_,
-                                         shard_.options().initial_window_bytes);
+                                         shard_.options().initial_window_bytes, shard_.now());
   if (stream == nullptr) {
     ++shard_.counters().edges_exhausted;  // a shard has as many slots for streams as for connections
     return nullptr;
   }
-  stream->note_moved(shard_.now());
   ++figures_.streams_open;
   ++figures_.streams_total;
   return stream;

@@ -45,14 +45,15 @@ class Stream final
   static constexpr std::uint64_t kBacklogBytesMin = 16 * 1024;
 
   Stream(Session& session, SliceNodes& nodes, StreamId id, StreamName name, std::uint64_t send_limit,
-         std::uint32_t receive_window) noexcept
+         std::uint32_t receive_window, Instant now) noexcept
       : session_(&session),
         id_(id),
         name_(name),
         out_(nodes),
         send_(send_limit),
-        receive_(receive_window),
-        kept_(nodes) {}
+        receive_(receive_window, now),
+        kept_(nodes),
+        moved_at_(now) {}
 
   ~Stream() = default;
 
@@ -146,7 +147,7 @@ class Stream final
   Opening* opening_ = nullptr;             // until OPENED
   SliceQueue kept_;                        // until OPENED: what was sent
   LoadShare load_;
-  Instant moved_at_{};
+  Instant moved_at_;
 };
 
 }  // namespace fairlead

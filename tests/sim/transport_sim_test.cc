@@ -158,8 +158,8 @@ TEST_F(TransportSimTest, AStreamOverALongWayUsesItsWindow) {
   const Instant begin = world.world().now();
   ASSERT_TRUE(world.run_until(kPatience, [&] { return world.ledger().open_count() == 0; })) << text_of(world.judge());
   EXPECT_TRUE(client->clean()) << FlowLedger::describe(*client);
-  // Twenty windows, four doublings and what opening and closing take; a round trip each.
-  EXPECT_LE((world.world().now() - begin).ns, Duration::milliseconds(3'300).ns);
+  // Twenty windows, two to grow by four, and what opening and closing take; a round trip each.
+  EXPECT_LE((world.world().now() - begin).ns, Duration::milliseconds(2'600).ns);
   expect_rest(world);
 }
 

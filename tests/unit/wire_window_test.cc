@@ -14,6 +14,7 @@ namespace fairlead {
 namespace {
 
 constexpr Duration kRoundTrip = Duration::milliseconds(10);
+constexpr Instant kBegin{Duration::seconds(100).ns};
 constexpr std::uint32_t kWindow = 64 * 1024;
 constexpr std::uint32_t kWindowMax = 4 * 1024 * 1024;
 
@@ -39,7 +40,7 @@ TEST(SendWindow, IgnoresALimitThatIsNotNewer) {
 }
 
 TEST(ReceiveWindow, RefusesWhatIsBeyondTheGrantAndCountsNothingOfIt) {
-  ReceiveWindow window(100);
+  ReceiveWindow window(100, kBegin);
   EXPECT_TRUE(window.receive(99));
   EXPECT_FALSE(window.receive(2));
   EXPECT_EQ(window.received(), 99U);
@@ -50,7 +51,7 @@ TEST(ReceiveWindow, RefusesWhatIsBeyondTheGrantAndCountsNothingOfIt) {
 }
 
 TEST(ReceiveWindow, GrantsWhenHalfOfItWasConsumed) {
-  ReceiveWindow window(100);
+  ReceiveWindow window(100, kBegin);
   ASSERT_TRUE(window.receive(100));
   EXPECT_FALSE(window.grant_due());
   window.consume(49);
@@ -66,7 +67,7 @@ TEST(ReceiveWindow, GrantsWhenHalfOfItWasConsumed) {
 // Over a long way everything under way comes in a burst. What its end leaves ungranted is idle until the next one.
 TEST(ReceiveWindow, LeavesLittleOfALargeOneUngrantedWhenABurstEnds) {
   constexpr std::uint32_t kLarge = 16 * 1024 * 1024;
-  ReceiveWindow window(kLarge);
+  ReceiveWindow window(kLarge, kBegin);
   std::uint64_t credit = kLarge;
   for (int burst = 0; burst < 100; ++burst) {
     std::uint64_t left = std::exchange(credit, 0);
@@ -82,11 +83,13 @@ TEST(ReceiveWindow, LeavesLittleOfALargeOneUngrantedWhenABurstEnds) {
   }
 }
 
-TEST(ReceiveWindow, DoesNotGrowBeforeAWholeWindowWasConsumed) {
-  ReceiveWindow window(kWindow);
+TEST(ReceiveWindow, DoesNotGrowBeforeMostOfItWasConsumed) {
+  ReceiveWindow window(kWindow, kBegin);
   ASSERT_TRUE(window.receive(kWindow));
-  window.consume(kWindow - 1);
-  EXPECT_EQ(window.growth_wanted(Instant{1}, kRoundTrip, kWindowMax), 0U);
+  window.consume(kWindow / 4 * 3 - 1);
+  EXPECT_EQ(window.growth_wanted(kBegin, kRoundTrip, kWindowMax), 0U);
+  window.consume(1);
+  EXPECT_EQ(window.growth_wanted(kBegin, kRoundTrip, kWindowMax), 3 * kWindow);
 }
 
 // Consumes a whole window at `now` and says how much growth is wanted.
@@ -99,53 +102,60 @@ std::uint32_t consume_window(ReceiveWindow& window, Instant now, std::uint32_t w
   return wanted;
 }
 
-TEST(ReceiveWindow, DoublesWhenItAndNotTheReaderWasTheLimit) {
-  ReceiveWindow window(kWindow);
-  Instant now{Duration::seconds(100).ns};
-  EXPECT_EQ(consume_window(window, now), 0U) << "the first one only starts the clock";
-  now = now + kRoundTrip * 2;
-  EXPECT_EQ(consume_window(window, now), kWindow) << "a whole window within two round trips";
-  EXPECT_EQ(window.window_bytes(), 2 * kWindow);
-  now = now + kRoundTrip * 2 + Duration::nanoseconds(1);
-  EXPECT_EQ(consume_window(window, now), 0U) << "the reader was slower";
+TEST(ReceiveWindow, GrowsToFourTimesWhatTheReaderTakesInARoundTrip) {
+  ReceiveWindow window(kWindow, kBegin);
+  Instant now = kBegin + kRoundTrip;
+  EXPECT_EQ(consume_window(window, now), 3 * kWindow) << "by four: it and not the reader was the limit";
+  EXPECT_EQ(window.window_bytes(), 4 * kWindow);
   now = now + Duration::nanoseconds(1);
-  EXPECT_EQ(consume_window(window, now), 2 * kWindow);
+  EXPECT_EQ(consume_window(window, now), 12 * kWindow) << "by four at most, however fast the reader is";
+  now = now + kRoundTrip * 2;
+  EXPECT_EQ(consume_window(window, now), 16 * kWindow) << "half a window in a round trip";
+  now = now + kRoundTrip * 2 + Duration::microseconds(1);
+  EXPECT_EQ(consume_window(window, now), 0U) << "the reader was slower";
+  now = now + kRoundTrip;
+  EXPECT_EQ(consume_window(window, now), kWindowMax - 32 * kWindow);
+}
+
+TEST(ReceiveWindow, GrowsWithTheFirstWindowOnlyIfItWasTakenSoon) {
+  ReceiveWindow at_once(kWindow, kBegin);
+  EXPECT_EQ(consume_window(at_once, kBegin), 3 * kWindow);
+  ReceiveWindow late(kWindow, kBegin);
+  EXPECT_EQ(consume_window(late, kBegin + kRoundTrip * 3), 0U);
 }
 
 TEST(ReceiveWindow, StopsGrowingAtTheMaximum) {
-  constexpr std::uint32_t kMax = 3 * kWindow;
-  ReceiveWindow window(kWindow);
-  Instant now{Duration::seconds(100).ns};
-  consume_window(window, now, kMax);
-  EXPECT_EQ(consume_window(window, now, kMax), kWindow);
-  EXPECT_EQ(consume_window(window, now, kMax), kWindow) << "only as far as the maximum";
-  EXPECT_EQ(consume_window(window, now, kMax), 0U);
+  constexpr std::uint32_t kMax = 5 * kWindow;
+  ReceiveWindow window(kWindow, kBegin);
+  EXPECT_EQ(consume_window(window, kBegin, kMax), 3 * kWindow);
+  EXPECT_EQ(consume_window(window, kBegin, kMax), kWindow) << "only as far as the maximum";
+  EXPECT_EQ(consume_window(window, kBegin, kMax), 0U);
   EXPECT_EQ(window.window_bytes(), kMax);
 }
 
 TEST(ReceiveWindow, DoesNotGrowBeforeARoundTripIsKnown) {
-  ReceiveWindow window(kWindow);
+  ReceiveWindow window(kWindow, kBegin);
   ASSERT_TRUE(window.receive(kWindow));
   window.consume(kWindow);
-  EXPECT_EQ(window.growth_wanted(Instant{1}, Duration{}, kWindowMax), 0U);
+  EXPECT_EQ(window.growth_wanted(kBegin + Duration::nanoseconds(1), Duration{}, kWindowMax), 0U);
 }
 
 // A sender that is held up by the window sends a little less than one in each round trip, which takes a little longer
-// than the shortest one: two of them are needed for a whole window, and that was more than two round trips.
-TEST(ReceiveWindow, GrowsOverALongWayWhereEveryRoundTripBringsAlmostAWindow) {
-  ReceiveWindow window(kWindow);
-  Instant now{Duration::seconds(100).ns};
-  consume_window(window, now);
-  std::uint32_t wanted = 0;
-  for (int i = 0; i < 2; ++i) {
+// than the shortest one.
+TEST(ReceiveWindow, GrowsInEachRoundTripThatBringsAlmostAWindow) {
+  ReceiveWindow window(kWindow, kBegin);
+  Instant now = kBegin;
+  for (int i = 0; i < 3; ++i) {
     now = now + kRoundTrip + kRoundTrip / 50;
-    ASSERT_TRUE(window.receive(kWindow - 100));
-    window.consume(kWindow - 100);
+    const std::uint32_t bytes = window.window_bytes() - window.window_bytes() / 8;
+    ASSERT_TRUE(window.receive(bytes));
+    window.consume(bytes);
     ASSERT_TRUE(window.grant_due());
-    wanted = window.growth_wanted(now, kRoundTrip, kWindowMax);
+    const std::uint32_t wanted = window.growth_wanted(now, kRoundTrip, kWindowMax);
+    EXPECT_GE(wanted, 2 * window.window_bytes()) << "round trip " << i;
+    window.grow(wanted);
     window.grant();
   }
-  EXPECT_EQ(wanted, kWindow);
 }
 
 TEST(WindowBudget, GivesOneStreamAQuarterAndManyEqualParts) {
@@ -184,7 +194,7 @@ struct Flow {
         window_bytes_max(initial + static_cast<std::uint32_t>(prng.below(1'000'000))),
         reader_percent(static_cast<unsigned>(1 + prng.below(100))),
         sender(initial),
-        receiver(initial) {}
+        receiver(initial, kBegin) {}
 
   void step() {
     now = now + Duration::microseconds(static_cast<std::int64_t>(prng.below(3'000)));
@@ -241,7 +251,7 @@ struct Flow {
   ReceiveWindow receiver;
   std::deque<std::uint64_t> data;
   std::deque<std::uint64_t> credits;
-  Instant now{Duration::seconds(100).ns};
+  Instant now = kBegin;
 };
 
 TEST(Windows, HoldTheirOrderWhateverHappens) {

@@ -41,12 +41,14 @@ class SendWindow {
   std::uint64_t limit_;
 };
 
-// What we let the peer send. The window doubles when the reader took a whole one within two round trips, that is, when
-// the window and not the reader was the limit (as Linux's dynamic right-sizing does for TCP).
+// What we let the peer send. Once the reader took more than half a window in a round trip, the window and not the
+// reader was the limit, and it grows to four times what is taken in one (Linux's dynamic right-sizing of TCP has the
+// same aim). So it grows by four in each round trip until the way or the reader is the limit: the link knows already
+// what its way carries, and a new stream need not feel for it as slowly as a new TCP connection does.
 class ReceiveWindow {
  public:
-  explicit ReceiveWindow(std::uint32_t initial_bytes) noexcept
-      : granted_(initial_bytes), window_bytes_(initial_bytes) {}
+  ReceiveWindow(std::uint32_t initial_bytes, Instant now) noexcept
+      : granted_(initial_bytes), window_bytes_(initial_bytes), epoch_(now) {}
 
   std::uint64_t received() const noexcept { return received_; }
 
@@ -76,18 +78,19 @@ class ReceiveWindow {
     return consumed_ + window_bytes_ - granted_ >= step;
   }
 
-  // How much the window should grow now (0: not at all); the caller grants it from its budget with grow().
+  // How much the window should grow now (0: not at all); the caller grants it from its budget with grow(). The rate is
+  // taken over three quarters of a window at least: a sender that is held up by the window sends less than all of it in
+  // a round trip, by what is not granted yet and what is not worth a frame.
   std::uint32_t growth_wanted(Instant now, Duration round_trip, std::uint32_t window_bytes_max) noexcept {
     const std::uint64_t taken = consumed_ - epoch_offset_;
-    if (taken < window_bytes_) return 0;
-    const Duration took = now - epoch_;
+    if (taken < window_bytes_ - window_bytes_ / 4) return 0;
+    const double took_ns = static_cast<double>(std::max<std::int64_t>((now - epoch_).ns, 1));
     epoch_ = now;
     epoch_offset_ = consumed_;
-    // What was taken may be nearly two windows: a sender that is held up by the window sends a little less than one in
-    // each round trip. So it is the rate that counts, and not the time alone.
-    const double slowest = 2.0 * static_cast<double>(round_trip.ns) * static_cast<double>(taken);
-    if (static_cast<double>(took.ns) * window_bytes_ > slowest || window_bytes_ >= window_bytes_max) return 0;
-    return std::min(window_bytes_, window_bytes_max - window_bytes_);
+    const double in_round_trip = static_cast<double>(round_trip.ns) * static_cast<double>(taken) / took_ns;
+    const double most = std::min<double>(4.0 * window_bytes_, window_bytes_max);
+    if (2 * in_round_trip < window_bytes_ || most <= window_bytes_) return 0;
+    return static_cast<std::uint32_t>(std::min(4 * in_round_trip, most)) - window_bytes_;
   }
 
   void grow(std::uint32_t bytes) noexcept { window_bytes_ += bytes; }
@@ -105,7 +108,7 @@ class ReceiveWindow {
   std::uint64_t received_ = 0;
   std::uint64_t granted_;
   std::uint32_t window_bytes_;
-  Instant epoch_{};
+  Instant epoch_;  // when the reader had taken epoch_offset_
   std::uint64_t epoch_offset_ = 0;
 };
 
