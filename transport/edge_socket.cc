@@ -282,13 +282,13 @@ void EdgeSocket::flush() noexcept {
   const std::span<iovec> vectors = shard_.gather(out_, kSendBytesMax);
   if (vectors.empty()) return mark_dirty();  // this turn's vectors are used up: the next turn sends
   if (vectors.size() == 1) {
-    return shard_.ring().submit(send_, [&](io_uring_sqe* sqe) {
+    return shard_.ring().submit_send(send_, [&](io_uring_sqe* sqe) {
       io_uring_prep_send(sqe, socket_.fd(), vectors[0].iov_base, vectors[0].iov_len, MSG_NOSIGNAL);
     });
   }
   const msghdr* message = shard_.message(vectors);
-  shard_.ring().submit(send_,
-                       [&](io_uring_sqe* sqe) { io_uring_prep_sendmsg(sqe, socket_.fd(), message, MSG_NOSIGNAL); });
+  shard_.ring().submit_send(
+      send_, [&](io_uring_sqe* sqe) { io_uring_prep_sendmsg(sqe, socket_.fd(), message, MSG_NOSIGNAL); });
 }
 
 void EdgeSocket::on_send(Completion done) noexcept {

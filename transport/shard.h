@@ -301,6 +301,7 @@ class Shard {
   void drop_replaced_addresses() noexcept;
   void run_tasks() noexcept;
   void start_connects() noexcept;
+  bool one_is_dirty() const noexcept;
   void flush_all() noexcept;
   void advance_handshake() noexcept;
   void relieve_pressure() noexcept;

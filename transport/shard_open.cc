@@ -17,6 +17,9 @@
 namespace fairlead {
 namespace {
 
+// To servers, in a turn. One takes the kernel 20 to 30 µs, up to 1.2 ms where most ports towards the server are taken.
+constexpr unsigned kConnectsPerTurn = 32;
+
 ClientAddresses addresses_of(Kernel& kernel, const Socket& socket) noexcept {
   Address peer, local;
   if (kernel.peer_address(socket.fd(), peer) != 0 || kernel.local_address(socket.fd(), local) != 0) return {};
@@ -219,6 +222,23 @@ ResetCode Shard::open_onward(const Route& route, Opening& opening, Channel& clie
     onward->start_with_edge(granted);
   }
   return ResetCode::kNone;
+}
+
+// ---- connections to servers
+
+void Shard::connect(EdgeSocket& edge) noexcept {
+  if (connects_left_ == 0) return waiting_connects_.push_back(edge);
+  --connects_left_;
+  edge.connect();
+}
+
+void Shard::start_connects() noexcept {
+  connects_left_ = kConnectsPerTurn;
+  while (connects_left_ > 0 && !waiting_connects_.empty()) {
+    EdgeSocket& edge = waiting_connects_.front();
+    waiting_connects_.pop_front();
+    connect(edge);
+  }
 }
 
 // ---- another destination

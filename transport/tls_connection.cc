@@ -38,7 +38,7 @@ TlsConnection::TlsConnection(Session& session, Shard& shard, Socket socket, std:
 void TlsConnection::send() noexcept {
   if (sending() || write_shut_ || sender_->pending_bytes() == 0) return;
   TRACEPOINT(link_send, session_.id(), sender_->pending_bytes());
-  shard_.ring().submit(send_, [&](io_uring_sqe* sqe) { sender_->prepare_send(sqe, socket_.fd()); });
+  shard_.ring().submit_send(send_, [&](io_uring_sqe* sqe) { sender_->prepare_send(sqe, socket_.fd()); });
 }
 
 void TlsConnection::put_close_notify() noexcept {

@@ -67,6 +67,109 @@ TEST_P(SendTest, ASendWaitsWhileTheSocketBufferIsFull) {
   EXPECT_TRUE(same(got, bytes.substr(0, got.size())));
 }
 
+// ---- sends by a call of their own
+
+TEST_P(SendTest, ASendByItselfTakesWhatThereIsRoomForAndDoesNotWait) {
+  Pair pair = connect_pair();
+  const std::string bytes = pattern(kLarge);
+  Call* pending = nullptr;
+  const std::size_t sent = fill(pair.client, bytes, pending);
+  ring().cancel(pending->op);
+  ASSERT_TRUE(run_until_ended(*pending));
+  std::string rest = bytes.substr(sent);
+  iovec whole{rest.data(), rest.size()};
+  msghdr message{};
+  message.msg_iov = &whole;
+  message.msg_iovlen = 1;
+  std::size_t more = 0;  // a socket may have found some room since
+  int result = 0;
+  while ((result = kernel().send(pair.client.fd(), message)) > 0) {
+    more += static_cast<std::size_t>(result);
+    whole = {rest.data() + more, rest.size() - more};
+  }
+  EXPECT_EQ(result, -EAGAIN);
+  EXPECT_TRUE(same(read_exactly(pair.server, sent + more), bytes.substr(0, sent + more)));
+}
+
+TEST_P(SendTest, ASmallSendIsMadeAtOnceWhereThatIsAllowed) {
+  Pair pair = connect_pair();
+  std::string bytes = pattern(4'097);
+  Call& first = new_call();
+  Call& second = new_call();
+  Call& large = new_call();
+  const auto submit = [&](Call& call, std::size_t size) {
+    ring().submit_send(call.op, [&](io_uring_sqe* sqe) {
+      io_uring_prep_send(sqe, pair.client.fd(), bytes.data(), size, MSG_NOSIGNAL);
+    });
+  };
+  const unsigned before = ring().in_flight();
+  ring().send_at_once(true);
+  submit(large, 4'097);
+  submit(first, 4'096);
+  submit(second, 1);
+  EXPECT_EQ(ring().in_flight(), before + 3);
+  EXPECT_FALSE(first.ended()) << "its handler runs when it is asked for";
+  EXPECT_TRUE(ring().handle_sent());
+  EXPECT_TRUE(first.ended());
+  EXPECT_EQ(first.last().res, 4'096);
+  EXPECT_FALSE(large.ended() || second.ended()) << "too large, and not the first";
+  EXPECT_FALSE(ring().handle_sent());
+  ASSERT_TRUE(run_until_ended(large) && run_until_ended(second));
+  EXPECT_EQ(read_exactly(pair.server, 4'096 + 4'097 + 1).size(), 4'096U + 4'097 + 1);
+  submit(first, 100);
+  EXPECT_FALSE(ring().handle_sent()) << "once";
+  ASSERT_TRUE(run_until_ended(first));
+}
+
+TEST_P(SendTest, AGatherIsMadeAtOnceAndWhatCannotBeIsLeftToTheRing) {
+  Pair pair = connect_pair();
+  std::string bytes = pattern(100);
+  iovec pieces[] = {{bytes.data(), 60}, {bytes.data() + 60, 40}};
+  msghdr message{};
+  message.msg_iov = pieces;
+  message.msg_iovlen = 2;
+  const auto prepare = [&](io_uring_sqe* sqe) {
+    io_uring_prep_sendmsg(sqe, pair.client.fd(), &message, MSG_NOSIGNAL);
+  };
+  Call& call = new_call();
+  ring().send_at_once(true);
+  ring().submit_send(call.op, prepare);
+  EXPECT_TRUE(ring().handle_sent());
+  EXPECT_EQ(call.last().res, 100);
+  EXPECT_TRUE(same(read_exactly(pair.server, 100), bytes));
+
+  const std::string large = pattern(kLarge);
+  Call* pending = nullptr;
+  fill(pair.client, large, pending);
+  Call& waiting = new_call();
+  ring().send_at_once(true);
+  ring().submit_send(waiting.op, prepare);
+  EXPECT_FALSE(ring().handle_sent()) << "there is no room";
+  settle();
+  EXPECT_FALSE(waiting.ended());
+  ring().cancel(pending->op);
+  ring().cancel(waiting.op);
+  ASSERT_TRUE(run_until_ended(*pending) && run_until_ended(waiting));
+  EXPECT_EQ(waiting.last().res, -ECANCELED);
+}
+
+// A socket tells its error once. If the send that found it were tried again, a receive would take the reset for an end.
+TEST_P(SendTest, ASendMadeAtOnceSaysWhatItFound) {
+  Pair pair = connect_pair();
+  pair.server.close_with_reset();
+  settle();
+  std::string bytes = pattern(10);
+  Call& call = new_call();
+  ring().send_at_once(true);
+  ring().submit_send(call.op, [&](io_uring_sqe* sqe) {
+    io_uring_prep_send(sqe, pair.client.fd(), bytes.data(), bytes.size(), MSG_NOSIGNAL);
+  });
+  EXPECT_TRUE(ring().handle_sent());
+  EXPECT_EQ(call.last().res, -ECONNRESET);
+}
+
+// ---- what a request may count on
+
 // The message header and its vectors may be used for something else once the request is submitted, even if it waits.
 TEST_P(SendTest, TheVectorsOfAWaitingGatherMayBeReused) {
   Pair pair = connect_pair();

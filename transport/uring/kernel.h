@@ -90,6 +90,8 @@ class Kernel {
   virtual int milliseconds_since_data(int fd) noexcept = 0;
   // Unknown where a direction has no key yet, or the process may not ask (CAP_NET_ADMIN).
   virtual TlsEngines tls_engines(int fd) noexcept = 0;
+  // What there is room for at once (MSG_DONTWAIT; no SIGPIPE), or -EAGAIN.
+  virtual int send(int fd, const msghdr& message) noexcept = 0;
   virtual int shutdown(int fd, int how) noexcept = 0;
   virtual void close(int fd) noexcept = 0;
   // Closes with a reset (RST) instead of an orderly end, so that the other side cannot take a cut stream for a whole

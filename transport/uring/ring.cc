@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <utility>
 
 #include <sys/mman.h>
 
@@ -62,6 +63,39 @@ io_uring_sqe* Ring::next_entry() noexcept {
   io_uring_sqe* sqe = &parked_[parked_count_++];
   std::memset(sqe, 0, sizeof *sqe);
   return sqe;
+}
+
+bool Ring::make_send(Op& op, const io_uring_sqe& entry) noexcept {
+  CHECK(!op.in_flight_);
+  if (sent_ != nullptr || entry.ioprio != 0) return false;
+  iovec whole{reinterpret_cast<void*>(entry.addr), entry.len};
+  msghdr message{};
+  message.msg_iov = &whole;
+  message.msg_iovlen = 1;
+  if (entry.opcode == IORING_OP_SENDMSG) message = *reinterpret_cast<const msghdr*>(entry.addr);
+  if (message.msg_controllen > 0) return false;
+  std::size_t bytes = 0;
+  for (std::size_t i = 0; i < message.msg_iovlen; ++i)
+    bytes += message.msg_iov[i].iov_len;
+  if (bytes > kSendAtOnceBytesMax) return false;
+  const int result = kernel_.send(entry.fd, message);
+  // An error is told once: to let the ring find it again would turn a reset into an orderly end for the next receive.
+  if (result == -EAGAIN) return false;
+  op.in_flight_ = true;
+  ++in_flight_;
+  sent_ = &op;
+  sent_result_ = result;
+  return true;
+}
+
+bool Ring::handle_sent() noexcept {
+  send_at_once_ = false;
+  if (sent_ == nullptr) return false;
+  Op& op = *std::exchange(sent_, nullptr);
+  op.in_flight_ = false;
+  --in_flight_;
+  op.handler_(op, Completion{sent_result_, 0});
+  return true;
 }
 
 void Ring::submit_parked() noexcept {

@@ -4,6 +4,9 @@
 // A turn is: submit everything queued and wait (one io_uring_enter), then run the handler of every completion. A turn's
 // completions are bounded; reaching the bound is counted and the rest is left for the next turn.
 //
+// A small send that is alone in its turn may be made by a call of its own (submit_send): enter() would come back at
+// once with its completion, and another turn would have to sleep.
+//
 // Invariant: in_flight() is the number of Ops whose in_flight() is true; at destruction it must be 0.
 #pragma once
 
@@ -49,6 +52,22 @@ class Ring {
     ++in_flight_;
   }
 
+  // As submit(), for a send without ancillary data. Once after send_at_once(true) a small one is made now if the socket
+  // has room, and its handler runs in handle_sent(); it counts as in flight until then.
+  template <class Prepare>
+  void submit_send(Op& op, Prepare&& prepare) noexcept {
+    if (!send_at_once_) return submit(op, prepare);
+    io_uring_sqe entry{};
+    prepare(&entry);
+    if (make_send(op, entry)) return;
+    submit(op, [&](io_uring_sqe* sqe) { *sqe = entry; });
+  }
+
+  void send_at_once(bool allowed) noexcept { send_at_once_ = allowed; }
+
+  // Runs the handler of the send that was made, if one was.
+  bool handle_sent() noexcept;
+
   // Asks the kernel to end a request. Its completion still comes (with -ECANCELED, or with what it had done by then).
   void cancel(Op& op) noexcept;
 
@@ -80,6 +99,7 @@ class Ring {
   Ring(Kernel& kernel) noexcept : kernel_(kernel) {}
 
   io_uring_sqe* next_entry() noexcept;
+  bool make_send(Op& op, const io_uring_sqe& entry) noexcept;
   void submit_parked() noexcept;
   void note_overflow() noexcept;
 
@@ -87,6 +107,8 @@ class Ring {
   static constexpr unsigned kParkedMax = 65'536;
   // Completions handled in one turn; the queue itself holds at most four times the entries.
   static constexpr unsigned kCompletionsPerTurnMax = 4'096;
+  // More takes so long that the turn does not count.
+  static constexpr std::size_t kSendAtOnceBytesMax = 4'096;
 
   Kernel& kernel_;
   io_uring ring_{};
@@ -95,6 +117,9 @@ class Ring {
   unsigned in_flight_ = 0;
   bool bundles_ = false;
   bool open_ = false;
+  bool send_at_once_ = false;
+  Op* sent_ = nullptr;  // made, and not handled yet
+  std::int32_t sent_result_ = 0;
   Counters counters_;
 };
 
