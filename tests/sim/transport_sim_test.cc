@@ -163,6 +163,25 @@ TEST_F(TransportSimTest, AStreamOverALongWayUsesItsWindow) {
   expect_rest(world);
 }
 
+// A message that is alone is sent on in the turn that received it: besides the receive nothing has to complete.
+TEST_F(TransportSimTest, ALoneMessageIsSentOnByTheTurnThatReceivedIt) {
+  WorldPlan plan = plain_plan();
+  GatewayWorld world(plan);
+  world.come_up();
+  FlowScript script = script_of(300'000);
+  script.send_bytes_max = 1'000;
+  script.send_pause_max = Duration::milliseconds(10);
+  const auto sum = [&](const char* name) { return world.site(0).counter(name) + world.site(1).counter(name); };
+  const std::uint64_t before = sum("ring_completions");
+  const FlowEnd* client = world.start_flow(0, 1, Behaviour::kEcho, script);
+  ASSERT_TRUE(world.run_until(kPatience, [&] { return world.ledger().open_count() == 0; })) << text_of(world.judge());
+  EXPECT_TRUE(client->clean()) << FlowLedger::describe(*client);
+  world.run_for(Duration::seconds(1));
+  // 840 are needed here, and 1,532 where each send completes as well.
+  EXPECT_LE(sum("ring_completions") - before, 1'100U);
+  expect_rest(world);
+}
+
 // Ten readers stall with megabytes on their way; everybody else goes on, and the stalled hold their windows and no
 // more.
 TEST_F(TransportSimTest, StalledReadersHoldUpNobodyAndHoldLittle) {
