@@ -3,7 +3,7 @@
 //
 // Owner: the shard's slab. One thread. Bytes received go straight to the peer Channel, never more than it granted: a
 // receive is submitted only while there is a grant, so a peer that stalls stops the reading. Bytes delivered by the
-// peer queue as slices and leave together in one sendmsg per turn; each byte that the kernel took is granted back.
+// peer queue as slices and leave together, in one sendmsg at a time; each byte that the kernel took is granted back.
 //
 //   kConnecting ──► kHandshake (TLS) ──► kOpen ──(both directions finished)──► kClosed
 //   kPreface ─────────┘ │    └──(fails)──► kRefusing ──(the alert is out)──► kClosed

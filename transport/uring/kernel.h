@@ -1,8 +1,9 @@
 // Kernel: the operating system as the data plane sees it, and the one seam behind which a simulated kernel can stand.
 //
 // Ring entries are written with liburing's inline helpers, which touch only shared memory, so a simulated kernel
-// executes the same SQEs. The remaining calls are the few that io_uring does worse or not at all: socket set-up,
-// shutdown and close (which io_uring hands to a worker thread), clock and entropy.
+// executes the same SQEs. The remaining calls are the few that io_uring does worse or not at all: socket set-up, a send
+// that nothing else is submitted with (ring.h), shutdown and close (which io_uring hands to a worker thread), clock and
+// entropy.
 //
 // One Kernel object may be shared by all threads (LiveKernel has no state) or belong to one simulated host.
 // Errors: every call returns a value >= 0, or -errno.

@@ -52,8 +52,9 @@ class Ring {
     ++in_flight_;
   }
 
-  // As submit(), for a send without ancillary data. Once after send_at_once(true) a small one is made now if the socket
-  // has room, and its handler runs in handle_sent(); it counts as in flight until then.
+  // As submit(), for a send on a socket that has no other in flight. Once after send_at_once(true) a small one is made
+  // now if the socket has room, and its handler runs in handle_sent(); it counts as in flight until then. One with
+  // ancillary data or IORING_RECVSEND_POLL_FIRST always goes to the ring.
   template <class Prepare>
   void submit_send(Op& op, Prepare&& prepare) noexcept {
     if (!send_at_once_) return submit(op, prepare);
@@ -65,7 +66,7 @@ class Ring {
 
   void send_at_once(bool allowed) noexcept { send_at_once_ = allowed; }
 
-  // Runs the handler of the send that was made, if one was.
+  // Runs the handler of the send that was made, if one was, and allows no other.
   bool handle_sent() noexcept;
 
   // Asks the kernel to end a request. Its completion still comes (with -ECANCELED, or with what it had done by then).
