@@ -24,13 +24,6 @@ constexpr std::uint32_t buffer_flags(std::uint16_t id) noexcept {
 
 constexpr std::uint8_t kApplicationData = 23;
 
-std::size_t size_of(std::span<const iovec> vectors) noexcept {
-  std::size_t size = 0;
-  for (const iovec& piece : vectors)
-    size += piece.iov_len;
-  return size;
-}
-
 }  // namespace
 
 SimRing::Outcome SimRing::reject(const SimRequest& request, const char* why) {

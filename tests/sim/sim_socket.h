@@ -9,6 +9,7 @@
 #include <deque>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -18,6 +19,13 @@
 #include "transport/uring/kernel.h"
 
 namespace fairlead::sim {
+
+inline std::size_t size_of(std::span<const iovec> vectors) noexcept {
+  std::size_t size = 0;
+  for (const iovec& piece : vectors)
+    size += piece.iov_len;
+  return size;
+}
 
 class SimSocket final : public SimFile, public std::enable_shared_from_this<SimSocket> {
  public:
