@@ -1,8 +1,10 @@
 #include "transport/link.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "transport/base/log.h"
+#include "transport/tcp_options.h"
 #include "transport/transport.h"
 
 namespace fairlead {
@@ -10,10 +12,6 @@ namespace {
 
 // A link that was up for this long has proved itself: the next loss is an accident, and is redialled at once.
 constexpr Duration kProved = Duration::seconds(2);
-
-}  // namespace
-
-namespace {
 
 // Where an error happened, for LinkRecord: at an address that is dialled, or with a session of a link that is up.
 std::string session_place(std::uint16_t index) {
@@ -110,9 +108,10 @@ void Link::dial_target(std::uint16_t index, const Target& target, bool replace) 
   tls.peer = to_string(target.address);
   tls.present_certificate = config_.present_certificate;
   tls.suites = transport_.options().cipher_suites;
-  transport_.add_pending(std::make_unique<PendingSession>(transport_, *this, Socket(transport_.kernel(), fd),
-                                                          target.address, config_.credentials, std::move(tls),
-                                                          std::move(hello)));
+  Socket socket(transport_.kernel(), fd);
+  set_tcp_options(socket, target.address);
+  transport_.add_pending(std::make_unique<PendingSession>(transport_, *this, std::move(socket), target.address,
+                                                          config_.credentials, std::move(tls), std::move(hello)));
 }
 
 RecordProtection Link::protection() const noexcept {

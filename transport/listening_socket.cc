@@ -4,12 +4,12 @@
 #include <utility>
 
 #include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <sys/socket.h>
 
 #include "transport/config.h"
 #include "transport/peer_watch.h"
 #include "transport/resolver.h"
+#include "transport/tcp_options.h"
 
 namespace fairlead {
 namespace {
@@ -51,7 +51,7 @@ Result<Socket> open_listening_socket(Kernel& kernel, const std::string& host, st
     bound = 0;
     return listen_on_path(kernel, std::move(socket), host, address);
   }
-  socket.set_option(IPPROTO_TCP, TCP_NODELAY, 1);
+  set_tcp_options(socket, address);
   if (limits != nullptr) watch_peer(socket, *limits);
   socket.set_option(SOL_SOCKET, SO_REUSEADDR, 1);
   if (shared) socket.set_option(SOL_SOCKET, SO_REUSEPORT, 1);

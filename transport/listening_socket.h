@@ -13,7 +13,7 @@ namespace fairlead {
 
 // `host` is a literal or localhost, or "unix:/path"; empty: all interfaces, IPv6 and IPv4. `shared`: with SO_REUSEPORT,
 // for a socket for each shard. `bound` is the port that it got, for a `port` of 0. Connections that are accepted have
-// TCP_NODELAY from it, and how their peers are watched according to `limits`.
+// their TCP options from it (tcp_options.h), and how their peers are watched according to `limits`.
 Result<Socket> open_listening_socket(Kernel& kernel, const std::string& host, std::uint16_t port, bool shared,
                                      std::uint16_t& bound, const ConnectionLimits* limits = nullptr);
 

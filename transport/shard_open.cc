@@ -5,13 +5,12 @@
 #include <span>
 #include <utility>
 
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <sys/socket.h>
 
 #include "transport/client_addresses.h"
 #include "transport/peer_watch.h"
 #include "transport/shard.h"
+#include "transport/tcp_options.h"
 #include "transport/transport.h"
 
 namespace fairlead {
@@ -28,7 +27,7 @@ ClientAddresses addresses_of(Kernel& kernel, const Socket& socket) noexcept {
 
 void tune_for_server(Socket& socket, const Address& address, const ConnectionLimits& limits) noexcept {
   if (address.family() == AF_UNIX) return;
-  socket.set_option(IPPROTO_TCP, TCP_NODELAY, 1);
+  set_tcp_options(socket, address);
   if (!is_loopback(address)) watch_peer(socket, limits);  // a peer on this machine does not vanish without a word
 }
 

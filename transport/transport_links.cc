@@ -216,7 +216,6 @@ Result<void> Transport::adopt(LinkRecord& record, PendingSession& pending, const
   seed.peer_streams_max = pending.peer_hello().streams_max;
   seed.peer_takes_key_updates = (pending.peer_hello().features & Hello::kFeatureKeyUpdates) != 0;
   seed.peer_moves = (pending.peer_hello().features & Hello::kFeatureMove) != 0;
-  seed.socket.set_option(IPPROTO_TCP, TCP_NODELAY, 1);
   seed.socket.set_option(IPPROTO_TCP, TCP_NOTSENT_LOWAT, kNotSentLowWater);
   auto protection = protect_records(kernel_, kernel_tls_, adoption.protection, seed);
   if (!protection) return std::unexpected(protection.error());

@@ -65,5 +65,6 @@ def describe(binary):
         "memoryGiB": round(int(memory.group(1)) / 1024 / 1024, 1) if memory else None,
         "vaes": " vaes" in flags,
         "kernel": platform.release(),
+        "congestionControl": pathlib.Path("/proc/sys/net/ipv4/tcp_congestion_control").read_text().strip(),
         "versions": {name: version for name, version in versions.items() if version},
     }

@@ -26,6 +26,8 @@ FOREIGN_SHARE_MAX = 0.1
 DESCRIPTORS = 65_536
 TRIES = 3
 MEMORY_INTERVAL_SECONDS = 0.2
+REST_INTERVAL_SECONDS = 0.1
+REST_SECONDS_MAX = 20
 
 
 def raise_descriptor_limit(cases):
@@ -95,7 +97,8 @@ class Bench:
         self.stack = contextlib.ExitStack()
         self.folders = 0
         self.server, self.server_port = self._start_server()
-        self.missing = {}   # systems, and why
+        self.running = []   # systems
+        self.missing = {}   # those that cannot be here, and why
         self.left_out = {}  # cases, likewise
         self.repeated = 0
 
@@ -120,10 +123,16 @@ class Bench:
         setting = Setting(self.arguments.binary, folder, self.server_port, self.cpus, self.arguments.threads, way,
                           self.arguments.skupper_router, self.arguments.before, links, servers)
         try:
-            return STARTS[name](setting)
+            system = STARTS[name](setting)
         except Missing as missing:
             self.missing[name] = str(missing)
             return None
+        self.running.append(system)
+        return system
+
+    def end_system(self, system):
+        self.running.remove(system)
+        system.end()
 
     # ---- one load over one system
 
@@ -151,6 +160,18 @@ class Bench:
             raise Failed(f"{what}: {run['errors']} connections broke, or were answered wrongly or not in time")
         return run
 
+    def _cpu_seconds(self):
+        return self.server.cpu_seconds() + sum(system.cpu_seconds() for system in self.running)
+
+    def _rest(self):
+        """Until the measurement before is over for everybody: some take seconds to close ten thousand connections."""
+        deadline = time.monotonic() + REST_SECONDS_MAX
+        while time.monotonic() < deadline:
+            before = self._cpu_seconds()
+            time.sleep(REST_INTERVAL_SECONDS)
+            if self._cpu_seconds() - before <= FOREIGN_SHARE_MAX * REST_INTERVAL_SECONDS * len(self.cpus):
+                return
+
     def _measure_once(self, case, system):
         what = f"{case.name} over {system.name}"
         with contextlib.ExitStack() as stack:
@@ -176,6 +197,7 @@ class Bench:
 
     def measure(self, case, system):
         for _ in range(TRIES):
+            self._rest()
             result = self._measure_once(case, system)
             if result["foreignShare"] <= FOREIGN_SHARE_MAX:
                 break
@@ -210,7 +232,7 @@ class Bench:
             try:
                 return self._fail_over(case, system, relays[0]) if case.failure else self.measure(case, system)
             finally:
-                system.end()
+                self.end_system(system)
         finally:
             for relay in relays:
                 relay.end()

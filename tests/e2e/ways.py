@@ -4,6 +4,7 @@ are of no use."""
 import contextlib
 import json
 import os
+import pathlib
 import re
 import socket
 import stat
@@ -438,6 +439,31 @@ def silent_peers_are_asked(context):
         traffic.echo_once(client, b"hello")
         kept = timer(service.client, service.port, "sport")
         expect(any(5 < seconds <= 11 for seconds in kept), f"listener's keepalive after the change: {kept}")
+    server.close()
+
+
+@scenario(GROUP)
+def nothing_is_paced_on_loopback(context):
+    """Congestion control of a gateway's connections: Reno on loopback, else the system's choice."""
+    need_program("ss")
+    usual = pathlib.Path("/proc/sys/net/ipv4/tcp_congestion_control").read_text().strip()
+    pair = context.group.pair()
+    service = Service("near", pair.west, pair.east)
+    pair.west.wait_matched(service.key)
+    server = Server(context, service.server, service.server_port, traffic.echo)
+    with service.connect() as client:
+        traffic.echo_once(client, b"hello")
+        seen = set()
+        for site, ports in ((pair.west, [service.port]), (pair.east, [service.server_port])):
+            done = context.run(["ss", "-HtniOp", "state", "established"], host=site.host)
+            for line in done.stdout.decode().splitlines():
+                if f"pid={site.process.pid}," not in line:
+                    continue
+                words = line.split()
+                local = all(end.startswith("127.") for end in words[2:4])
+                expect(("reno" if local else usual) in words, f"{usual} is usual: {line}")
+                seen |= {port for port in ports if any(end.endswith(f":{port}") for end in words[2:4])}
+        expect(len(seen) == 2, f"connections of the ports {seen} only")
     server.close()
 
 

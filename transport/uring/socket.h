@@ -2,6 +2,8 @@
 // down, joins its Ops, and only then closes (op.h).
 #pragma once
 
+#include <cstddef>
+#include <span>
 #include <utility>
 
 #include "transport/uring/kernel.h"
@@ -47,6 +49,10 @@ class Socket {
   int milliseconds_since_data() const noexcept { return kernel_->milliseconds_since_data(fd_); }
 
   int set_option(int level, int name, int value) noexcept { return kernel_->set_option(fd_, level, name, value); }
+
+  int set_option(int level, int name, std::span<const std::byte> value) noexcept {
+    return kernel_->set_option(fd_, level, name, value);
+  }
 
  private:
   Kernel* kernel_ = nullptr;
