@@ -15,8 +15,8 @@ import time
 from machine import Watch
 from systems import LOCAL, STARTS, Failed, Missing, Program, Setting, System, wait_until
 
-# Beyond its seconds a load only waits for what is under way, and gives up by itself after 20 s.
-GRACE_SECONDS = 60
+# Beyond its seconds a load only waits for its connections, and for what is under way; it gives up after 80 s itself.
+GRACE_SECONDS = 120
 DESCRIPTORS_BESIDE = 500  # that a gateway, or the load, has besides those of its connections
 ATTEMPTS = 400
 ATTEMPT_INTERVAL_SECONDS = 0.005
@@ -137,20 +137,24 @@ class Bench:
     # ---- one load over one system
 
     def _argv(self, system, words):
-        return [str(self.arguments.binary), "bench", f"{LOCAL}:{system.port}", *words, "--time",
+        return [str(self.arguments.binary), "bench", f"{LOCAL}:{system.port}", *words, "--phases", "--time",
                 str(self.arguments.seconds), "-o", "json"]
 
     def _launch(self, system, words, cpus):
         return subprocess.Popen(self._argv(system, words), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                                 stderr=subprocess.PIPE, text=True, preexec_fn=lambda: os.sched_setaffinity(0, cpus))
 
-    def _result_of(self, process, what):
-        try:
-            out, err = process.communicate(timeout=self.arguments.seconds + GRACE_SECONDS)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.communicate()
-            raise Failed(f"{what}: the load did not end") from None
+    def _result_of(self, process, what, on_phase=lambda phase: None):
+        killer = threading.Timer(self.arguments.seconds + GRACE_SECONDS, process.kill)
+        killer.start()
+        with process:
+            errors = []
+            for line in process.stderr:
+                on_phase(line.strip()) if line.strip() in ("begin", "end") else errors.append(line)
+            out, err = process.stdout.read(), "".join(errors)
+        killer.cancel()
+        if process.returncode == -signal.SIGKILL:
+            raise Failed(f"{what}: the load did not end")
         if process.returncode < 0:
             raise Failed(f"{what}: the load ended by {signal.Signals(-process.returncode).name}")
         if not out:
@@ -179,16 +183,17 @@ class Bench:
             if case.one_cpu:
                 cpus = stack.enter_context(on_one_cpu([self.server, *system.programs], min(self.cpus)))
             peak = Peak(system) if "memory" in case.figures else None
-            used, children = system.cpu_seconds(), children_cpu_seconds()
+            used, children = {}, children_cpu_seconds()
             watch = Watch(lambda: system.cpu_seconds() + self.server.cpu_seconds() + children_cpu_seconds())
             way = System("direct", self.server_port) if case.elsewhere else system
             other = self._launch(way, case.beside, cpus) if case.beside else None
             try:
-                result = self._result_of(self._launch(system, case.words, cpus), what)
+                result = self._result_of(self._launch(system, case.words, cpus), what,
+                                         lambda phase: used.update({phase: system.cpu_seconds()}))
             finally:
                 if other is not None:
                     self._result_of(other, f"{what}, the load beside it")
-            result["gatewayCpuSeconds"] = system.cpu_seconds() - used
+            result["gatewayCpuSeconds"] = used["end"] - used["begin"]
             result["loadCpuSeconds"] = children_cpu_seconds() - children
             result["foreignShare"] = round(watch.foreign_share(), 3)
             if peak is not None:

@@ -65,12 +65,26 @@ def bench_against_any_server(context):
     west = pair.west
     echo = Service("echo", west, pair.east)
     broken = Service("broken", west, pair.east)
-    for service in (echo, broken):
+    counted = Service("counted", west, pair.east)
+    taken = []
+
+    def counting_echo(connection):
+        while data := connection.recv(65_536):
+            taken.append(len(data))
+            connection.sendall(data)
+    for service in (echo, broken, counted):
         west.wait_matched(service.key)
+    Server(context, counted.server, counted.server_port, counting_echo)
     Server(context, echo.server, echo.server_port, traffic.echo)
     Server(context, broken.server, broken.server_port, lambda connection: connection.sendall(connection.recv(10)))
     run = bench(west, echo.key, "--plain", "--streams", "2", "--size", "100000")["runs"][0]
     expect(run["requests"] > 0 and run["errors"] == 0, f"{run}")
+    # Each connection has carried a request before the load begins, which does not count.
+    run = bench(west, counted.key, "--plain", "--streams", "20", "--size", "1000", "--rate", "2")["runs"][0]
+    expect_equal(run["requests"], 1, "requests that count, two a second for half of one")
+    expect_equal(sum(taken), 21 * 1000, "bytes at the server")
+    done = west.command("bench", echo.key, "--plain", "--time", SECONDS, "--phases")
+    expect_equal(done.stderr, b"begin\nend\n", "the phases")
     found = bench(west, broken.key, "--plain", "--size", "1000", ok=False)
     expect(found["runs"][0]["errors"] > 0, f"{found}")
     for words, says in ((("nowhere",), b"no Listener of this site leads to 'nowhere'"),

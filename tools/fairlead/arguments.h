@@ -67,6 +67,7 @@ struct BenchArguments {
   load::Direction direction = load::Direction::kUp;
   double seconds = 10;
   bool plain = false;
+  bool phases = false;
   BenchFormat format = BenchFormat::kTable;
 };
 

@@ -217,6 +217,11 @@ std::vector<BenchRun> run_all(const BenchArguments& arguments, const Address& se
       .direction = arguments.direction,
       .plain = arguments.plain,
       .duration = std::chrono::duration_cast<load::Clock::duration>(std::chrono::duration<double>(arguments.seconds))};
+  if (arguments.phases) {
+    plan.on_phase = [](load::Phase phase) {
+      fmt::print(stderr, "{}\n", phase == load::Phase::kBegin ? "begin" : "end");
+    };
+  }
   std::vector<BenchRun> runs;
   for (const unsigned streams : arguments.streams) {
     plan.streams = streams;

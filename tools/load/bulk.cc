@@ -51,6 +51,7 @@ class Bulk {
   }
 
   LoadResult run() {
+    plan_.tell(Phase::kBegin);
     const Clock::time_point start = Clock::now();
     const Clock::time_point deadline = start + plan_.duration;
     const Clock::time_point give_up = deadline + kDrainMax;
@@ -70,6 +71,7 @@ class Bulk {
       }
     }
     result_.seconds = std::chrono::duration<double>(Clock::now() - start).count();
+    plan_.tell(Phase::kEnd);
     result_.errors += left_;
     // Until now it was what was sent.
     if (!plan_.plain) result_.bytes_up = confirmed_;

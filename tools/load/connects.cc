@@ -27,6 +27,7 @@ class Connects {
   }
 
   LoadResult run() {
+    plan_.tell(Phase::kBegin);
     const Clock::time_point start = Clock::now();
     deadline_ = start + plan_.duration;
     Progress progress(plan_, start);
@@ -45,6 +46,7 @@ class Connects {
       }
     }
     result_.seconds = std::chrono::duration<double>(Clock::now() - start).count();
+    plan_.tell(Phase::kEnd);
     result_.requests = result_.latency.count();
     result_.errors += active_;
     return result_;

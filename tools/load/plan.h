@@ -19,6 +19,8 @@ class LoadError : public std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
+enum class Phase : std::uint8_t { kBegin, kEnd };
+
 enum class Direction : std::uint8_t { kUp, kDown, kBoth };
 
 struct LoadResult {
@@ -41,6 +43,12 @@ struct LoadPlan {
   Clock::duration duration = std::chrono::seconds(10);
   // Called a few times a second with what there is so far; may be empty.
   std::function<void(const LoadResult&)> on_progress{};
+  // Called when the load begins and when it has ended: its connections are open then. May be empty.
+  std::function<void(Phase)> on_phase{};
+
+  void tell(Phase phase) const {
+    if (on_phase) on_phase(phase);
+  }
 };
 
 inline constexpr std::uint32_t kRequestBytesMax = 1024 * 1024;

@@ -16,6 +16,8 @@ namespace {
 
 // How long answers that are under way at the end may take.
 constexpr std::chrono::seconds kDrainMax{10};
+// How long it may take until all connections have led to the server; some gateways take milliseconds for each.
+constexpr std::chrono::seconds kWarmUpMax{60};
 
 struct Connection {
   Fd fd;
@@ -37,6 +39,8 @@ class Requests {
   }
 
   LoadResult run() {
+    warm_up();
+    plan_.tell(Phase::kBegin);
     const Clock::time_point start = Clock::now();
     const Clock::time_point deadline = start + plan_.duration;
     const double rate = plan_.rate_per_s;
@@ -58,20 +62,38 @@ class Requests {
       const bool over = now >= deadline;
       if (over && (waiting_ == 0 || now >= deadline + kDrainMax)) break;
       if (!over) tell(progress, now);
-      const Clock::time_point until = over ? deadline + kDrainMax : std::min({next_due, deadline, progress.next()});
-      for (const epoll_event& event : epoll_.wait(until)) {
-        auto& connection = *static_cast<Connection*>(event.data.ptr);
-        if (connection.blocked) send_rest(connection);
-        read_answer(connection);
-      }
+      take_events(over ? deadline + kDrainMax : std::min({next_due, deadline, progress.next()}));
     }
     result_.seconds = std::chrono::duration<double>(Clock::now() - start).count();
+    plan_.tell(Phase::kEnd);
     result_.requests = result_.latency.count();
     result_.errors += waiting_;
     return result_;
   }
 
  private:
+  // One request on each connection that does not count: one that is still being led to its server is no part of what is
+  // measured.
+  void warm_up() {
+    const Clock::time_point start = Clock::now();
+    for (Connection& connection : connections_)
+      ask(connection, start);
+    while (waiting_ > 0 && Clock::now() < start + kWarmUpMax)
+      take_events(start + kWarmUpMax);
+    for (Connection& connection : connections_) {
+      if (connection.asking) fail(connection);
+    }
+    result_.latency = {};
+  }
+
+  void take_events(Clock::time_point until) {
+    for (const epoll_event& event : epoll_.wait(until)) {
+      auto& connection = *static_cast<Connection*>(event.data.ptr);
+      if (connection.blocked) send_rest(connection);
+      read_answer(connection);
+    }
+  }
+
   void tell(Progress& progress, Clock::time_point now) {
     result_.requests = result_.latency.count();
     progress.tell(result_, now);
