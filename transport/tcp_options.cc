@@ -1,5 +1,6 @@
 #include "transport/tcp_options.h"
 
+#include <span>
 #include <string_view>
 
 #include <netinet/in.h>

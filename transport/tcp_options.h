@@ -1,4 +1,5 @@
-// What every TCP socket of a gateway is set to before it listens or connects. (How its peer is watched: peer_watch.h.)
+// What TCP sockets of links, and of connections of applications, are set to before they listen or connect. (How their
+// peers are watched: peer_watch.h.)
 #pragma once
 
 #include "transport/uring/socket.h"

@@ -1,5 +1,6 @@
 """The machine that figures are of, and whether somebody else used it meanwhile."""
 
+import contextlib
 import os
 import pathlib
 import platform
@@ -48,6 +49,12 @@ def version_of(argv, pattern):
     return found.group(1) if found else "unknown"
 
 
+def congestion_control():
+    with contextlib.suppress(OSError):
+        return pathlib.Path("/proc/sys/net/ipv4/tcp_congestion_control").read_text().strip()
+    return "unknown"
+
+
 def describe(binary):
     model = re.search(r"model name\s*: (.*)", pathlib.Path("/proc/cpuinfo").read_text())
     flags = pathlib.Path("/proc/cpuinfo").read_text()
@@ -65,6 +72,6 @@ def describe(binary):
         "memoryGiB": round(int(memory.group(1)) / 1024 / 1024, 1) if memory else None,
         "vaes": " vaes" in flags,
         "kernel": platform.release(),
-        "congestionControl": pathlib.Path("/proc/sys/net/ipv4/tcp_congestion_control").read_text().strip(),
+        "congestionControl": congestion_control(),
         "versions": {name: version for name, version in versions.items() if version},
     }

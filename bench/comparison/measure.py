@@ -15,8 +15,9 @@ import time
 from machine import Watch
 from systems import LOCAL, STARTS, Failed, Missing, Program, Setting, System, wait_until
 
-# Beyond its seconds a load only waits for its connections, and for what is under way; it gives up after 80 s itself.
+# Beyond its seconds a load only waits for its connections, and for what is under way.
 GRACE_SECONDS = 120
+GRACE_SECONDS_EACH = 0.02  # connection
 DESCRIPTORS_BESIDE = 500  # that a gateway, or the load, has besides those of its connections
 ATTEMPTS = 400
 ATTEMPT_INTERVAL_SECONDS = 0.005
@@ -28,6 +29,7 @@ TRIES = 3
 MEMORY_INTERVAL_SECONDS = 0.2
 REST_INTERVAL_SECONDS = 0.1
 REST_SECONDS_MAX = 20
+REST_CPU_SECONDS = 0.02  # of all systems in an interval; the kernel counts in hundredths
 
 
 def raise_descriptor_limit(cases):
@@ -101,6 +103,7 @@ class Bench:
         self.missing = {}   # those that cannot be here, and why
         self.left_out = {}  # cases, likewise
         self.repeated = 0
+        self.restless = 0  # measurements
 
     def close(self):
         self.stack.close()
@@ -144,15 +147,25 @@ class Bench:
         return subprocess.Popen(self._argv(system, words), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                                 stderr=subprocess.PIPE, text=True, preexec_fn=lambda: os.sched_setaffinity(0, cpus))
 
-    def _result_of(self, process, what, on_phase=lambda phase: None):
-        killer = threading.Timer(self.arguments.seconds + GRACE_SECONDS, process.kill)
+    def _result_of(self, process, what, connections, on_phase=lambda phase: None):
+        patience = self.arguments.seconds + GRACE_SECONDS + GRACE_SECONDS_EACH * connections
+        killer = threading.Timer(patience, process.kill)
+        killer.daemon = True
         killer.start()
+        errors = []
         with process:
-            errors = []
-            for line in process.stderr:
-                on_phase(line.strip()) if line.strip() in ("begin", "end") else errors.append(line)
-            out, err = process.stdout.read(), "".join(errors)
-        killer.cancel()
+            try:
+                for line in process.stderr:
+                    if line.strip() in ("begin", "end"):
+                        on_phase(line.strip())
+                    else:
+                        errors.append(line)
+                out, err = process.stdout.read(), "".join(errors)
+            except BaseException:
+                process.kill()
+                raise
+            finally:
+                killer.cancel()
         if process.returncode == -signal.SIGKILL:
             raise Failed(f"{what}: the load did not end")
         if process.returncode < 0:
@@ -173,8 +186,9 @@ class Bench:
         while time.monotonic() < deadline:
             before = self._cpu_seconds()
             time.sleep(REST_INTERVAL_SECONDS)
-            if self._cpu_seconds() - before <= FOREIGN_SHARE_MAX * REST_INTERVAL_SECONDS * len(self.cpus):
+            if self._cpu_seconds() - before <= REST_CPU_SECONDS:
                 return
+        self.restless += 1
 
     def _measure_once(self, case, system):
         what = f"{case.name} over {system.name}"
@@ -188,11 +202,15 @@ class Bench:
             way = System("direct", self.server_port) if case.elsewhere else system
             other = self._launch(way, case.beside, cpus) if case.beside else None
             try:
-                result = self._result_of(self._launch(system, case.words, cpus), what,
+                result = self._result_of(self._launch(system, case.words, cpus), what, case.connections,
                                          lambda phase: used.update({phase: system.cpu_seconds()}))
-            finally:
+            except BaseException:
                 if other is not None:
-                    self._result_of(other, f"{what}, the load beside it")
+                    other.kill()
+                    other.communicate()
+                raise
+            if other is not None:
+                self._result_of(other, f"{what}, the load beside it", 0)
             result["gatewayCpuSeconds"] = used["end"] - used["begin"]
             result["loadCpuSeconds"] = children_cpu_seconds() - children
             result["foreignShare"] = round(watch.foreign_share(), 3)
@@ -254,6 +272,7 @@ class Bench:
                     return time.monotonic() - began
             return None
         wait_until("a connection over the cheaper link", served)
+        self._rest()
         attempts = []
         failed = time.monotonic()
         os.kill(relay.pid, signal.SIGKILL if case.failure == "cut" else signal.SIGSTOP)

@@ -74,8 +74,9 @@ class Program:
         ticks = 0
         for pid in self.processes():
             # The command's name, in parentheses, may hold anything; what follows it is fixed.
-            fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-            ticks += int(fields[11]) + int(fields[12])
+            with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # a child that has ended
+                fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+                ticks += int(fields[11]) + int(fields[12])
         return ticks / os.sysconf("SC_CLK_TCK")
 
     def memory_bytes(self):

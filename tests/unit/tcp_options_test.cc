@@ -2,8 +2,10 @@
 #include "transport/tcp_options.h"
 
 #include <array>
+#include <cstdint>
 #include <fstream>
 #include <string>
+#include <utility>
 
 #include <gtest/gtest.h>
 #include <netinet/in.h>
@@ -50,7 +52,9 @@ Socket listen_at(const std::string& host, std::uint16_t& port) {
 
 // Connects, and returns what is accepted.
 Socket accept_from(const Socket& listening, const Address& address, const Socket& client) {
-  EXPECT_EQ(::connect(client.fd(), address.get(), address.size), 0);
+  const bool connected = ::connect(client.fd(), address.get(), address.size) == 0;
+  EXPECT_TRUE(connected) << to_string(address);
+  if (!connected) return {};  // accept() would wait
   return {live_kernel(), ::accept4(listening.fd(), nullptr, nullptr, SOCK_CLOEXEC)};
 }
 
@@ -74,6 +78,7 @@ TEST(TcpOptions, OfIpv6LoopbackAreReno) {
 }
 
 TEST(TcpOptions, OfOtherAddressesAreTheSystemsChoice) {
+  if (system_choice().empty()) GTEST_SKIP() << "/proc/sys/net/ipv4/tcp_congestion_control cannot be read here";
   if (system_choice() == "reno") GTEST_SKIP() << "Reno is the system's choice here";
   const Socket away = socket_to("192.0.2.1");
   EXPECT_EQ(congestion_control(away), system_choice());

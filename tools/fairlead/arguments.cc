@@ -297,7 +297,7 @@ void CommandLine::add_bench() {
       ->check(CLI::Range(0.1, 3600.0))
       ->type_name("SECONDS");
   bench_command->add_flag("--plain", bench.plain, "The server is any that echoes (requests), or takes (bulk)");
-  bench_command->add_flag("--phases", bench.phases, "Say 'begin' and 'end' on stderr, with all connections open");
+  bench_command->add_flag("--phases", bench.phases, "Say on stderr when the load of a run begins and ends");
   add_choice(*bench_command, "-o,--output", bench.format, kBenchFormats, "How to print it (table)");
 }
 

@@ -218,7 +218,8 @@ std::vector<BenchRun> run_all(const BenchArguments& arguments, const Address& se
       .plain = arguments.plain,
       .duration = std::chrono::duration_cast<load::Clock::duration>(std::chrono::duration<double>(arguments.seconds))};
   if (arguments.phases) {
-    plan.on_phase = [](load::Phase phase) {
+    plan.on_phase = [&progress](load::Phase phase) {
+      progress.clear();
       fmt::print(stderr, "{}\n", phase == load::Phase::kBegin ? "begin" : "end");
     };
   }

@@ -43,7 +43,8 @@ struct LoadPlan {
   Clock::duration duration = std::chrono::seconds(10);
   // Called a few times a second with what there is so far; may be empty.
   std::function<void(const LoadResult&)> on_progress{};
-  // Called when the load begins and when it has ended: its connections are open then. May be empty.
+  // Called when the load begins, which is when its connections are there (those of connects are the load), and when it
+  // has ended. May be empty.
   std::function<void(Phase)> on_phase{};
 
   void tell(Phase phase) const {

@@ -16,8 +16,9 @@ namespace {
 
 // How long answers that are under way at the end may take.
 constexpr std::chrono::seconds kDrainMax{10};
-// How long it may take until all connections have led to the server; some gateways take milliseconds for each.
-constexpr std::chrono::seconds kWarmUpMax{60};
+// How long it may take until all connections reach the server. Some gateways take milliseconds for each.
+constexpr std::chrono::seconds kWarmUpMax{10};
+constexpr std::chrono::milliseconds kWarmUpMaxEach{10};
 
 struct Connection {
   Fd fd;
@@ -39,7 +40,7 @@ class Requests {
   }
 
   LoadResult run() {
-    warm_up();
+    if (!warm_up()) return result_;
     plan_.tell(Phase::kBegin);
     const Clock::time_point start = Clock::now();
     const Clock::time_point deadline = start + plan_.duration;
@@ -51,8 +52,9 @@ class Requests {
                               : Clock::duration::max();
     Clock::time_point next_due = rate > 0 ? start : Clock::time_point::max();
     if (rate <= 0) {
-      for (Connection& connection : connections_)
-        ask(connection, start);
+      for (Connection& connection : connections_) {
+        if (connection.fd) ask(connection, start);
+      }
     }
     std::size_t turn = 0;
     while (true) {
@@ -72,18 +74,24 @@ class Requests {
   }
 
  private:
-  // One request on each connection that does not count: one that is still being led to its server is no part of what is
-  // measured.
-  void warm_up() {
+  // One request on each connection, which is not counted: how long its way to the server takes to be made is no part of
+  // what is measured. False: none reached it.
+  bool warm_up() {
     const Clock::time_point start = Clock::now();
+    const Clock::time_point give_up = start + kWarmUpMax + connections_.size() * kWarmUpMaxEach;
+    Progress progress(plan_, start);
     for (Connection& connection : connections_)
       ask(connection, start);
-    while (waiting_ > 0 && Clock::now() < start + kWarmUpMax)
-      take_events(start + kWarmUpMax);
+    for (Clock::time_point now = start; waiting_ > 0 && now < give_up; now = Clock::now()) {
+      tell(progress, now);
+      take_events(std::min(give_up, progress.next()));
+    }
     for (Connection& connection : connections_) {
       if (connection.asking) fail(connection);
     }
+    result_.requests = 0;
     result_.latency = {};
+    return std::ranges::any_of(connections_, [](const Connection& connection) { return bool(connection.fd); });
   }
 
   void take_events(Clock::time_point until) {
