@@ -30,6 +30,8 @@ class Channel {
   virtual void grant(std::uint64_t bytes) noexcept = 0;
   virtual void finish() noexcept = 0;
   virtual void abort(ResetCode code) noexcept = 0;
+  // Whether something waits for a grant of so many bytes: if not, it need not come before the next event.
+  virtual bool awaits_grant(std::uint64_t bytes) const noexcept = 0;
   // The far end is connected: told once by the end that faces the server, before its first deliver.
   virtual void opened() noexcept = 0;
 

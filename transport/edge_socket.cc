@@ -15,6 +15,7 @@ namespace {
 constexpr std::uint32_t kCopyBreak = 2048;
 // A receive for less than this is not worth its system call; more credit is under way when the window is that small.
 constexpr std::uint64_t kReceiveMin = 4096;
+static_assert(Shard::kLocalRoomBytes >= kReceiveMin + Ring::kQuietBytesMax);
 // Received at a time until a PROXY header is complete.
 constexpr std::uint64_t kPrefaceReceive = 16 * 1024;
 // Taken by one sendmsg: the kernel's send buffer rarely has room for more.
@@ -279,16 +280,24 @@ void EdgeSocket::flush() noexcept {
     }
     return;
   }
-  const std::span<iovec> vectors = shard_.gather(out_, kSendBytesMax);
+  const auto [vectors, bytes] = shard_.gather(out_, kSendBytesMax);
   if (vectors.empty()) return mark_dirty();  // this turn's vectors are used up: the next turn sends
+  TRACEPOINT(edge_send, static_cast<Channel*>(this), bytes);
+  const bool quiet = bytes == out_.bytes() && may_be_quiet(bytes);
   if (vectors.size() == 1) {
-    return shard_.ring().submit_send(send_, [&](io_uring_sqe* sqe) {
-      io_uring_prep_send(sqe, socket_.fd(), vectors[0].iov_base, vectors[0].iov_len, MSG_NOSIGNAL);
+    return shard_.ring().submit_send(send_, quiet, bytes, [&, whole = vectors[0]](io_uring_sqe* sqe) {
+      io_uring_prep_send(sqe, socket_.fd(), whole.iov_base, whole.iov_len, MSG_NOSIGNAL);
     });
   }
   const msghdr* message = shard_.message(vectors);
-  shard_.ring().submit_send(
-      send_, [&](io_uring_sqe* sqe) { io_uring_prep_sendmsg(sqe, socket_.fd(), message, MSG_NOSIGNAL); });
+  shard_.ring().submit_send(send_, quiet, bytes, [&](io_uring_sqe* sqe) {
+    io_uring_prep_sendmsg(sqe, socket_.fd(), message, MSG_NOSIGNAL);
+  });
+}
+
+// Whether nothing has to happen once so many bytes are sent, which are all there is.
+bool EdgeSocket::may_be_quiet(std::uint64_t bytes) const noexcept {
+  return !full_ && !finish_wanted_ && peer_ != nullptr && !peer_->awaits_grant(bytes);
 }
 
 void EdgeSocket::on_send(Completion done) noexcept {
@@ -296,6 +305,7 @@ void EdgeSocket::on_send(Completion done) noexcept {
     shard_.loop().edge_sends.add(done.bytes());
     TRACEPOINT(edge_sent, static_cast<Channel*>(this), done.bytes());
   }
+  if (done.res > 0) full_ = false;
   if (tls_ != nullptr) return tls_sent(done);
   if (done.res > 0) {
     std::uint32_t payload = done.bytes();
@@ -327,9 +337,11 @@ std::uint32_t EdgeSocket::first_sent(std::uint32_t bytes) noexcept {
 // Whether nothing was sent for a reason that passes: the next turn tries again.
 bool EdgeSocket::send_again(Completion done) noexcept {
   switch (-done.res) {
+    case EAGAIN:
+      full_ = true;  // only a quiet send says so: the next one waits
+      return true;
     case ECANCELED:
     case EINTR:
-    case EAGAIN:
     case ENOMEM:
     case ENOBUFS:
       return true;

@@ -86,6 +86,9 @@ class EdgeSocket final
   void finish() noexcept override;
   void abort(ResetCode code) noexcept override;
 
+  // Its peer's last send is quiet only if small, so of all the room it was given most is granted.
+  bool awaits_grant(std::uint64_t) const noexcept override { return false; }
+
   void opened() noexcept override {}
 
   // The shard's end-of-turn work: sends what was delivered.
@@ -170,7 +173,8 @@ class EdgeSocket final
   void relieve_input() noexcept;
   void flush_tls() noexcept;
   void tls_sent(Completion done) noexcept;
-  static bool send_again(Completion done) noexcept;
+  bool send_again(Completion done) noexcept;
+  bool may_be_quiet(std::uint64_t bytes) const noexcept;
   std::uint64_t handshake_room() const noexcept;
 
   bool ending() const noexcept {
@@ -191,6 +195,7 @@ class EdgeSocket final
   State state_ = State::kConnecting;
   bool sent_any_ = false;       // of what the peer delivered
   bool wait_first_ = true;      // the last receive emptied the socket
+  bool full_ = false;           // the socket had no room for the last send
   bool read_finished_ = false;  // the application closed its direction, and the peer knows
   bool finish_wanted_ = false;  // the peer finished; shut down once everything is sent
   bool write_finished_ = false;

@@ -5,6 +5,7 @@
 #include <cstring>
 #include <utility>
 
+#include "transport/base/tracepoint.h"
 #include "transport/edge_socket.h"
 #include "transport/opening.h"
 #include "transport/resolver.h"
@@ -234,7 +235,7 @@ void EdgeSocket::flush_tls() noexcept {
   if (send_.in_flight()) return;
   if (tls_->saying()) {
     if (state_ == State::kAborting || state_ == State::kClosed) return;
-    return shard_.ring().submit_send(send_, [&](io_uring_sqe* sqe) {
+    return shard_.ring().submit(send_, [&](io_uring_sqe* sqe) {
       io_uring_prep_send(sqe, socket_.fd(), tls_->sending.data() + tls_->sent, tls_->sending.size() - tls_->sent,
                          MSG_NOSIGNAL);
     });
@@ -251,8 +252,11 @@ void EdgeSocket::flush_tls() noexcept {
     if (!records.fill(out_, finish_wanted_)) return shard_.starve(*this);
   }
   if (records.pending_bytes() > 0) {
-    return shard_.ring().submit_send(send_, [&](io_uring_sqe* sqe) {
-      io_uring_prep_send(sqe, socket_.fd(), records.pending(), records.pending_bytes(), MSG_NOSIGNAL);
+    const std::uint32_t bytes = records.pending_bytes();
+    TRACEPOINT(edge_send, static_cast<Channel*>(this), bytes);
+    const bool quiet = out_.empty() && may_be_quiet(bytes);
+    return shard_.ring().submit_send(send_, quiet, bytes, [&](io_uring_sqe* sqe) {
+      io_uring_prep_send(sqe, socket_.fd(), records.pending(), bytes, MSG_NOSIGNAL);
     });
   }
   if (records.close_notify_put() && !write_finished_) {

@@ -69,6 +69,10 @@ class KernelSender final : public RecordSender {
   std::uint32_t pending_bytes() const noexcept override { return before_.size + bytes_ + after_.size; }
 
   void prepare_send(io_uring_sqe* sqe, int fd) noexcept override;
+
+  // Kernel TLS refuses MSG_WAITALL (EOPNOTSUPP).
+  bool may_be_quiet() const noexcept override { return false; }
+
   int sent(std::uint32_t bytes) noexcept override;
 
   bool can_update_key() const noexcept override { return key_.replaceable(); }

@@ -44,6 +44,8 @@ class MeterEnd : public Channel,
   void grant(std::uint64_t bytes) noexcept override;
   void abort(ResetCode code) noexcept override;
 
+  bool awaits_grant(std::uint64_t) const noexcept override { return true; }
+
   void opened() noexcept override {}
 
   // Sends what there is to send and room for.

@@ -44,6 +44,8 @@ class RecordSender {
 
   virtual std::uint32_t pending_bytes() const noexcept = 0;
   virtual void prepare_send(io_uring_sqe* sqe, int fd) noexcept = 0;
+  // Whether the ring may be asked to make it quietly (ring.h).
+  virtual bool may_be_quiet() const noexcept = 0;
   // 0, or -errno: then nothing more can be sent.
   virtual int sent(std::uint32_t bytes) noexcept = 0;
 
@@ -138,6 +140,8 @@ class SealingSender final : public RecordSender {
   void prepare_send(io_uring_sqe* sqe, int fd) noexcept override {
     io_uring_prep_send(sqe, fd, out_->data() + begin_, end_ - begin_, MSG_NOSIGNAL);
   }
+
+  bool may_be_quiet() const noexcept override { return true; }
 
   int sent(std::uint32_t bytes) noexcept override {
     begin_ += bytes;

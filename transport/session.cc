@@ -15,6 +15,7 @@ constexpr std::uint64_t kControlBytesMax = 1024 * 1024;
 // A batch while interactive streams are about: a request that comes now waits for this much at most. Measured best
 // together with a low-water mark of the same size in the socket.
 constexpr std::uint32_t kBatchBytesShort = 64 * 1024;
+static_assert(kBatchBytesShort > Ring::kQuietBytesMax);  // what is quiet is all there is (TlsConnection::send)
 constexpr std::uint32_t kBatchBytesLong = 240 * 1024;
 // How long after a small frame batches stay short.
 constexpr Duration kInteractiveMemory = Duration::milliseconds(200);

@@ -89,7 +89,11 @@ bool Shard::turn(Duration wait_max) noexcept {
   const bool work_left = !dirty_edges_.empty() || !dirty_sessions_.empty() || !waiting_handshakes_.empty() ||
                          !waiting_connects_.empty() ||
                          (!starved_edges_.empty() && buffers_->lent() > 0) || meters_.ready();
+  // What starves may wait for the bytes of a quiet send.
+  const bool starving = !starved_edges_.empty() || !starved_sessions_.empty();
+  if (starving) ring_->expect_quiet();
   ring_->enter(work_left ? Duration{} : std::min(wait_max, timers_.until_next(now_)), options_.spin);
+  ring_->handle_quiet();
   now_ = kernel_.now();
   TRACEPOINT(turn_begin, index_);
   // Before anything is submitted: what connects or re-armed receives queue uses no vectors.
@@ -102,10 +106,7 @@ bool Shard::turn(Duration wait_max) noexcept {
   const unsigned completions = ring_->handle_completions();
   run_tasks();
   timers_.advance(now_);
-  // Not where there is more to do: who comes back for a completion then takes others with it.
-  ring_->send_at_once(completions == 1 && one_is_dirty());
   flush_all();
-  if (ring_->handle_sent()) flush_all();
   advance_handshake();
   relieve_pressure();
   resume_starved();
@@ -137,12 +138,6 @@ void Shard::run_tasks() noexcept {
   while (auto task = mailbox_.take())
     task->run(*this);
   transport_.inbox(index_).flush();
-}
-
-bool Shard::one_is_dirty() const noexcept {
-  const auto first_is_last = [](const auto& list) { return !list.empty() && std::next(list.begin()) == list.end(); };
-  return (first_is_last(dirty_edges_) && dirty_sessions_.empty()) ||
-         (first_is_last(dirty_sessions_) && dirty_edges_.empty());
 }
 
 void Shard::flush_all() noexcept {
@@ -224,7 +219,7 @@ bool Shard::finished() noexcept {
 
 // ---- what sends are made of
 
-std::span<iovec> Shard::gather(SliceQueue& queue, std::uint32_t bytes_max) noexcept {
+Shard::Gathered Shard::gather(SliceQueue& queue, std::uint32_t bytes_max) noexcept {
   if (vectors_used_ + kVectorsPerSend > kVectorsPerTurn || messages_used_ == kMessagesPerTurn) {
     ++counters_.gather_exhausted;
     return {};
@@ -238,7 +233,7 @@ std::span<iovec> Shard::gather(SliceQueue& queue, std::uint32_t bytes_max) noexc
     bytes += node->slice.size();
   }
   vectors_used_ += count;
-  return {first, count};
+  return {{first, count}, bytes};
 }
 
 const msghdr* Shard::message(std::span<iovec> vectors) noexcept {

@@ -242,7 +242,12 @@ class Shard {
   [[nodiscard]] bool compact(SliceQueue& queue) noexcept;
   bool holds_large_blocks(SliceQueue& queue) const noexcept;
   // The front of a queue as vectors for one send, valid until the end of the turn; empty when the turn's are used up.
-  std::span<iovec> gather(SliceQueue& queue, std::uint32_t bytes_max) noexcept;
+  struct Gathered {
+    std::span<iovec> vectors;
+    std::uint32_t bytes = 0;
+  };
+
+  Gathered gather(SliceQueue& queue, std::uint32_t bytes_max) noexcept;
   const msghdr* message(std::span<iovec> vectors) noexcept;
 
   WindowBudget& window_budget() noexcept { return window_budget_; }
@@ -301,7 +306,6 @@ class Shard {
   void drop_replaced_addresses() noexcept;
   void run_tasks() noexcept;
   void start_connects() noexcept;
-  bool one_is_dirty() const noexcept;
   void flush_all() noexcept;
   void advance_handshake() noexcept;
   void relieve_pressure() noexcept;

@@ -87,6 +87,11 @@ class Stream final
   void grant(std::uint64_t bytes) noexcept override;
   void finish() noexcept override;
   void abort(ResetCode code) noexcept override;
+
+  bool awaits_grant(std::uint64_t bytes) const noexcept override {
+    return state_.can_receive() && receive_.grant_due(bytes);
+  }
+
   void opened() noexcept override;
 
   // From the session, for frames of this stream. receive_data returns false when the peer overran its credit.

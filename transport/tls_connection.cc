@@ -38,7 +38,10 @@ TlsConnection::TlsConnection(Session& session, Shard& shard, Socket socket, std:
 void TlsConnection::send() noexcept {
   if (sending() || write_shut_ || sender_->pending_bytes() == 0) return;
   TRACEPOINT(link_send, session_.id(), sender_->pending_bytes());
-  shard_.ring().submit_send(send_, [&](io_uring_sqe* sqe) { sender_->prepare_send(sqe, socket_.fd()); });
+  // Who has more to send than one batch takes has a batch that is too large to be quiet.
+  const bool quiet = !full_ && !close_notify_put_ && sender_->may_be_quiet();
+  shard_.ring().submit_send(send_, quiet, sender_->pending_bytes(),
+                            [&](io_uring_sqe* sqe) { sender_->prepare_send(sqe, socket_.fd()); });
 }
 
 void TlsConnection::put_close_notify() noexcept {
@@ -75,6 +78,7 @@ bool TlsConnection::received(Completion done) noexcept {
 }
 
 bool TlsConnection::sent(Completion done, int& error) noexcept {
+  full_ = done.res == -EAGAIN;  // only a quiet send says so: the next one waits
   if (done.res > 0) {
     shard_.loop().link_sends.add(done.bytes());
     TRACEPOINT(link_sent, session_.id(), done.bytes());

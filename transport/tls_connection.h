@@ -81,6 +81,7 @@ class TlsConnection {
   std::unique_ptr<RecordSender> sender_;
   std::unique_ptr<RecordReceiver> receiver_;
   bool wait_first_ = true;
+  bool full_ = false;  // the socket had no room for the last send
   bool early_too_long_ = false;
   bool close_notify_put_ = false;
   bool write_shut_ = false;

@@ -220,6 +220,20 @@ TEST_P(TlsTest, AReceiveTakesSeveralRecords) {
   EXPECT_EQ(receive_record(pair.server).res, 0);
 }
 
+// It knows no MSG_WAITALL, and leaves nothing behind.
+TEST_P(TlsTest, AQuietSendIsRefused) {
+  Pair pair = kernel_pair(CipherSuite::kAes128Gcm);
+  Call& call = new_call();
+  ring().submit_send(call.op, true, 5, [&](io_uring_sqe* sqe) {
+    io_uring_prep_send(sqe, pair.client.fd(), "quiet", 5, MSG_NOSIGNAL);
+  });
+  ring().turn(Duration{});
+  ASSERT_TRUE(call.ended());
+  EXPECT_EQ(call.last().res, -EOPNOTSUPP);
+  ASSERT_EQ(send_record(pair.client, kData, "aloud"), 5);
+  EXPECT_EQ(read_data(pair.server, 5), "aloud");
+}
+
 TEST_P(TlsTest, DamageEndsTheSocket) {
   const Pair pair = connect_pair();
   constexpr CipherSuite kSuite = CipherSuite::kAes128Gcm;

@@ -175,17 +175,6 @@ TlsEngines SimKernel::tls_engines(int fd) noexcept {
   return socket ? socket->tls_engines() : TlsEngines{};
 }
 
-int SimKernel::send(int fd, const msghdr& message) noexcept {
-  const auto socket = socket_of(fd, "sendmsg");
-  if (!socket) return -EBADF;
-  const std::span<const iovec> vectors(message.msg_iov, message.msg_iovlen);
-  std::size_t bytes_max = size_of(vectors);
-  if (bytes_max > 1 && world_.chance(world_.faults().short_send)) bytes_max = 1 + world_.prng().below(bytes_max);
-  const int result = socket->send(vectors, bytes_max);
-  world_.trace({"send", host_, fd, result});
-  return result;
-}
-
 int SimKernel::shutdown(int fd, int how) noexcept {
   const auto socket = socket_of(fd, "shutdown");
   if (!socket) return -EBADF;

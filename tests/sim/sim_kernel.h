@@ -102,7 +102,6 @@ class SimKernel final : public Kernel {
   int peer_address(int fd, Address& address) noexcept override;
   int milliseconds_since_data(int fd) noexcept override;
   TlsEngines tls_engines(int fd) noexcept override;
-  int send(int fd, const msghdr& message) noexcept override;
   int shutdown(int fd, int how) noexcept override;
   void close(int fd) noexcept override;
   void close_with_reset(int fd) noexcept override;

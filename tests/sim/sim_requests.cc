@@ -32,7 +32,7 @@ SimRing::Outcome SimRing::reject(const SimRequest& request, const char* why) {
 }
 
 SimRing::Tried SimRing::attempt(SimRequest& request) {
-  const std::uint8_t known_flags = IOSQE_BUFFER_SELECT;
+  const std::uint8_t known_flags = IOSQE_BUFFER_SELECT | IOSQE_CQE_SKIP_SUCCESS;
   if ((request.sqe.flags & ~known_flags) != 0) return reject(request, "a request flag that is not modelled");
   switch (request.sqe.opcode) {
     case IORING_OP_NOP:
@@ -193,10 +193,13 @@ SimRing::Tried SimRing::receive_into_group(SimRequest& request, BufferGroup& gro
 SimRing::Tried SimRing::attempt_send(SimRequest& request) {
   auto& socket = static_cast<SimSocket&>(*request.file);
   const io_uring_sqe& sqe = request.sqe;
-  if ((sqe.ioprio & ~IORING_RECVSEND_POLL_FIRST) != 0 || sqe.flags != 0 ||
-      (sqe.msg_flags & ~static_cast<unsigned>(MSG_NOSIGNAL)) != 0) {
-    return reject(request, "a send flag that is not modelled");
-  }
+  const unsigned quiet_flags = MSG_NOSIGNAL | MSG_DONTWAIT | MSG_WAITALL;
+  const bool modelled = request.quiet()
+                            ? sqe.flags == IOSQE_CQE_SKIP_SUCCESS && sqe.ioprio == 0 && sqe.msg_flags == quiet_flags
+                            : (sqe.ioprio & ~IORING_RECVSEND_POLL_FIRST) == 0 && sqe.flags == 0 &&
+                                  (sqe.msg_flags & ~static_cast<unsigned>(MSG_NOSIGNAL)) == 0;
+  if (!modelled) return reject(request, "a send flag that is not modelled");
+  if (request.quiet() && socket.sends_tls()) return Outcome{-EOPNOTSUPP};
   const bool wait_first = (sqe.ioprio & IORING_RECVSEND_POLL_FIRST) != 0;
   if ((request.waiting || wait_first) && !socket.writable()) return std::nullopt;
   std::size_t bytes_max = size_of(request.vectors);
@@ -204,7 +207,7 @@ SimRing::Tried SimRing::attempt_send(SimRequest& request) {
   const bool may_be_short = bytes_max > 1 && request.type == kApplicationData;
   if (may_be_short && world_.chance(world_.faults().short_send)) bytes_max = 1 + world_.prng().below(bytes_max);
   const int result = socket.send(request.vectors, bytes_max, request.type);
-  if (result == -EAGAIN) return std::nullopt;
+  if (result == -EAGAIN && !request.quiet()) return std::nullopt;
   return Outcome{result};
 }
 

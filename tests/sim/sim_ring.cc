@@ -82,9 +82,18 @@ int SimRing::enter(Duration wait) {
   const unsigned taken = take_submissions();
   world_.run_due();
   run_ready();
+  // Whoever would sleep here is stepped all the same, and must not yet know that its quiet sends are made.
+  const bool slept_enough = asleep_ && world_.now() >= wake_at_;
+  const Instant wake_before = asleep_ ? wake_at_ : Instant::max();
+  asleep_ = took_quiet_ && wait.ns > 0 && cq_tail_ == cq_head_ && overflow_.empty() && !slept_enough;
+  if (!asleep_) {
+    sq_head_ = sq_taken_;
+    took_quiet_ = false;
+  }
   wake_at_ = wait.ns <= 0 ? world_.now() : Instant::max();
   if (wait.ns > 0 && wait.ns < Instant::max().ns - world_.now().ns) wake_at_ = world_.now() + wait;
-  if (taken == 0 && sq_head_ != sq_tail_) return -EAGAIN;
+  if (asleep_) wake_at_ = std::min(wake_at_, wake_before);
+  if (taken == 0 && sq_taken_ != sq_tail_) return -EAGAIN;
   return static_cast<int>(taken);
 }
 
@@ -92,13 +101,13 @@ unsigned SimRing::take_submissions() {
   // What liburing does on the way into the kernel: publish the entries.
   ring_.sq.sqe_head = ring_.sq.sqe_tail;
   sq_tail_ = ring_.sq.sqe_tail;
-  unsigned count = sq_tail_ - sq_head_;
+  unsigned count = sq_tail_ - sq_taken_;
   if (count > 0 && world_.chance(world_.faults().submission_refused)) {
     count = static_cast<unsigned>(world_.prng().below(count));
     world_.note_progress();
   }
   for (unsigned i = 0; i < count; ++i)
-    take(sqes_[sq_head_++ & sq_mask_]);
+    take(sqes_[sq_taken_++ & sq_mask_]);
   return count;
 }
 
@@ -113,6 +122,12 @@ void SimRing::take(const io_uring_sqe& sqe) {
   // These never wait, and happen in the order of submission: a cancellation finds its target by a number that a request
   // queued behind it may carry again.
   if (sqe.opcode == IORING_OP_ASYNC_CANCEL || sqe.opcode == IORING_OP_NOP) {
+    const Tried outcome = attempt(request);
+    return finish(request, *outcome);
+  }
+  // Nor do these wait: they fail.
+  if (request.quiet()) {
+    took_quiet_ = true;
     const Tried outcome = attempt(request);
     return finish(request, *outcome);
   }
@@ -198,11 +213,21 @@ void SimRing::cancel_all() {
 
 // ---- completion
 
+io_uring_cqe SimRing::entry_of(std::uint64_t user_data, Outcome outcome) noexcept {
+  io_uring_cqe entry{};
+  entry.user_data = user_data;
+  entry.res = outcome.res;
+  entry.flags = outcome.flags;
+  return entry;
+}
+
 void SimRing::finish(SimRequest& request, Outcome outcome) {
   const bool more = (outcome.flags & IORING_CQE_F_MORE) != 0;
   if (more && queue_full()) outcome.flags &= ~static_cast<std::uint32_t>(IORING_CQE_F_MORE);
   world_.trace({"complete", kernel_.host(), number_ * 256 + request.sqe.opcode, outcome.res, outcome.flags});
   const std::uint64_t user_data = request.sqe.user_data;
+  const bool quiet = request.quiet();
+  const auto bytes = static_cast<std::int32_t>(size_of(request.vectors));
   if ((outcome.flags & IORING_CQE_F_MORE) != 0) {
     make_ready(request);
   } else {
@@ -212,7 +237,9 @@ void SimRing::finish(SimRequest& request, Outcome outcome) {
       request.file->drop_reference();
     }
   }
-  post(user_data, outcome);
+  if (!quiet) return post(user_data, outcome);
+  // Heard of only if it failed, and then before enter() comes back.
+  if (outcome.res != bytes) queue(entry_of(user_data, outcome));
 }
 
 bool SimRing::queue_full() const noexcept {
@@ -221,10 +248,7 @@ bool SimRing::queue_full() const noexcept {
 
 void SimRing::post(std::uint64_t user_data, Outcome outcome) {
   world_.note_progress();
-  io_uring_cqe entry{};
-  entry.user_data = user_data;
-  entry.res = outcome.res;
-  entry.flags = outcome.flags;
+  const io_uring_cqe entry = entry_of(user_data, outcome);
   if (!late_.empty() || world_.chance(world_.faults().late_completion)) {
     late_.push_back(entry);
   } else {
@@ -266,7 +290,7 @@ int SimRing::unregister_buffers(int group) {
 }
 
 std::string SimRing::describe() const {
-  std::string text = fmt::format("  ring {}: {} to submit, {} completed, {} kept back", number_, sq_tail_ - sq_head_,
+  std::string text = fmt::format("  ring {}: {} to submit, {} completed, {} kept back", number_, sq_tail_ - sq_taken_,
                                  cq_tail_ - cq_head_, overflow_.size());
   text += wake_at_ == Instant::max() ? ", waits for a completion\n"
                                      : fmt::format(", wakes at {:.6f} s\n", static_cast<double>(wake_at_.ns) / 1e9);

@@ -36,6 +36,9 @@ struct SimRequest final : FileWaiter {
 
   void file_changed() override;
 
+  // A send that does not wait, and is heard of only if it fails.
+  bool quiet() const noexcept { return (sqe.flags & IOSQE_CQE_SKIP_SUCCESS) != 0; }
+
   SimRing& ring;
   io_uring_sqe sqe;
   std::uint64_t id;
@@ -95,6 +98,7 @@ class SimRing {
   void attach(SimRequest& request);
   void run_ready();
   void finish(SimRequest& request, Outcome outcome);
+  static io_uring_cqe entry_of(std::uint64_t user_data, Outcome outcome) noexcept;
   void post(std::uint64_t user_data, Outcome outcome);
   void queue(const io_uring_cqe& entry);
   void put(const io_uring_cqe& entry);
@@ -121,7 +125,10 @@ class SimRing {
   // The memory shared with production code, through the pointers in io_uring.
   std::vector<io_uring_sqe> sqes_;
   std::vector<io_uring_cqe> cqes_;
-  unsigned sq_head_ = 0;
+  unsigned sq_head_ = 0;   // as production code sees it
+  unsigned sq_taken_ = 0;  // up to here they are taken, which it learns when enter() comes back
+  bool took_quiet_ = false;
+  bool asleep_ = false;
   unsigned sq_tail_ = 0;
   unsigned sq_flags_ = 0;
   unsigned sq_dropped_ = 0;

@@ -70,6 +70,8 @@ class SimSocket final : public SimFile, public std::enable_shared_from_this<SimS
 
   // `type`: with kernel TLS, room for the record's type (which a receive without it may stumble over).
   int receive(std::span<const iovec> to, std::size_t bytes_max, std::uint8_t* type = nullptr);
+  bool sends_tls() const noexcept { return tls_ != nullptr && tls_->sends(); }
+
   // `type`: of the records, with kernel TLS.
   int send(std::span<const iovec> from, std::size_t bytes_max, std::optional<std::uint8_t> type = std::nullopt);
 

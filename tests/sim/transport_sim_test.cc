@@ -106,7 +106,7 @@ TEST_F(TransportSimTest, EdgesWithTlsOrProxyProtocol) {
     EXPECT_EQ(sum("edge_bytes_in"), sum("edge_bytes_out"));
     const FlowEnd* refused = world.start_flow(1, 0, Behaviour::kRefuse, script_of(1'000));
     FlowScript aborting = script_of(1'000'000);
-    aborting.aborts_at_sent = 300'000;
+    aborting.aborts_at_sent = 900'000;  // more than there is room for on the way
     const FlowEnd* aborted = world.start_flow(0, 1, Behaviour::kSink, aborting);
     ASSERT_TRUE(world.run_until(kPatience, [&] { return world.ledger().open_count() == 0; })) << text_of(world.judge());
     for (const FlowEnd* end : flows)
@@ -166,6 +166,8 @@ TEST_F(TransportSimTest, AStreamOverALongWayUsesItsWindow) {
 // A message that is alone is sent on in the turn that received it: besides the receive nothing has to complete.
 TEST_F(TransportSimTest, ALoneMessageIsSentOnByTheTurnThatReceivedIt) {
   WorldPlan plan = plain_plan();
+  for (SidePlan& side : plan.sides)
+    side.record_protection = RecordProtection::kUser;
   GatewayWorld world(plan);
   world.come_up();
   FlowScript script = script_of(300'000);
@@ -180,6 +182,40 @@ TEST_F(TransportSimTest, ALoneMessageIsSentOnByTheTurnThatReceivedIt) {
   // 840 are needed here, and 1,532 where each send completes as well.
   EXPECT_LE(sum("ring_completions") - before, 1'100U);
   expect_rest(world);
+}
+
+// A site that has nothing else to do learns of a quiet send when it next wakes, which may be for its report: nothing
+// that a connection needs to go on, or to end, may have waited for that.
+TEST_F(TransportSimTest, NothingWaitsForAQuietSend) {
+  for (const bool tls : {false, true}) {
+    WorldPlan plan = plain_plan();
+    plan.tls_edges = tls;
+    plan.sizes.pause_max = {};
+    for (SidePlan& side : plan.sides)
+      side.record_protection = RecordProtection::kUser;
+    plan.faults.latency_min = plan.faults.latency_max = Duration::microseconds(10);
+    // A window that one quiet send may empty.
+    for (SidePlan& side : plan.sides)
+      side.initial_window_bytes = side.window_bytes_max = 16 * 1024;
+    GatewayWorld world(plan);
+    world.come_up();
+    for (const unsigned server_side : {0U, 1U}) {
+      for (const Behaviour behaviour : {Behaviour::kEcho, Behaviour::kSink, Behaviour::kSource, Behaviour::kServerFirst,
+                                        Behaviour::kRespond}) {
+        for (const std::uint64_t bytes : {1U, 4'000U, 400'000U}) {
+          FlowScript script = script_of(bytes);
+          script.send_bytes_max = script.receive_bytes_max = 4'000;
+          const FlowEnd* client = world.start_flow(0, server_side, behaviour, script);
+          const Instant begin = world.world().now();
+          ASSERT_TRUE(world.run_until(kPatience, [&] { return world.ledger().open_count() == 0; }))
+              << text_of(world.judge());
+          EXPECT_TRUE(client->clean()) << FlowLedger::describe(*client);
+          EXPECT_LT((world.world().now() - begin).microseconds(), 100'000) << FlowLedger::describe(*client);
+        }
+      }
+    }
+    expect_rest(world);
+  }
 }
 
 // Ten readers stall with megabytes on their way; everybody else goes on, and the stalled hold their windows and no

@@ -40,7 +40,6 @@ class RefusingKernel final : public Kernel {
   int milliseconds_since_data(int) noexcept override { return -ENOSYS; }
 
   TlsEngines tls_engines(int) noexcept override { return {}; }
-  int send(int, const msghdr&) noexcept override { return -ENOSYS; }
   int shutdown(int, int) noexcept override { return -ENOSYS; }
   void close(int) noexcept override {}
   void close_with_reset(int) noexcept override {}

@@ -1,9 +1,8 @@
 // Kernel: the operating system as the data plane sees it, and the one seam behind which a simulated kernel can stand.
 //
 // Ring entries are written with liburing's inline helpers, which touch only shared memory, so a simulated kernel
-// executes the same SQEs. The remaining calls are the few that io_uring does worse or not at all: socket set-up, a send
-// that nothing else is submitted with (ring.h), shutdown and close (which io_uring hands to a worker thread), clock and
-// entropy.
+// executes the same SQEs. The remaining calls are the few that io_uring does worse or not at all: socket set-up,
+// shutdown and close (which io_uring hands to a worker thread), clock and entropy.
 //
 // One Kernel object may be shared by all threads (LiveKernel has no state) or belong to one simulated host.
 // Errors: every call returns a value >= 0, or -errno.
@@ -91,8 +90,6 @@ class Kernel {
   virtual int milliseconds_since_data(int fd) noexcept = 0;
   // Unknown where a direction has no key yet, or the process may not ask (CAP_NET_ADMIN).
   virtual TlsEngines tls_engines(int fd) noexcept = 0;
-  // What there is room for at once (MSG_DONTWAIT; no SIGPIPE), or -EAGAIN.
-  virtual int send(int fd, const msghdr& message) noexcept = 0;
   virtual int shutdown(int fd, int how) noexcept = 0;
   virtual void close(int fd) noexcept = 0;
   // Closes with a reset (RST) instead of an orderly end, so that the other side cannot take a cut stream for a whole

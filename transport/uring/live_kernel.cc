@@ -152,10 +152,6 @@ class LiveKernel final : public Kernel {
 
   int shutdown(int fd, int how) noexcept override { return result_of(::shutdown(fd, how)); }
 
-  int send(int fd, const msghdr& message) noexcept override {
-    return result_of(static_cast<int>(::sendmsg(fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL)));
-  }
-
   void close(int fd) noexcept override { ::close(fd); }
 
   void close_with_reset(int fd) noexcept override {

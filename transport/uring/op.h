@@ -3,6 +3,8 @@
 //
 //   class EdgeSocket { void on_recv(Completion) noexcept;  OpOf<&EdgeSocket::on_recv> recv_{*this}; };
 //
+// A quiet send (ring.h) is in flight until the enter() that submits it has come back.
+//
 // A multishot request stays in flight until a completion without more(). The destructor CHECKs that the kernel no
 // longer holds the request, so that a missing join cannot stay hidden.
 #pragma once
@@ -51,6 +53,7 @@ class Op {
 
   Handler handler_;
   bool in_flight_ = false;
+  std::uint32_t quiet_ = 0;  // its place among the ring's quiet sends, from 1; 0: it is none
 };
 
 template <auto Method>

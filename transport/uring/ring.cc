@@ -10,6 +10,17 @@
 #include "transport/uring/abi.h"
 
 namespace fairlead {
+namespace {
+
+// In the user_data of a quiet send, beside the address of its Op.
+constexpr std::uint64_t kQuietTag = 1;
+static_assert(alignof(Op) > kQuietTag);
+
+Op& op_of(std::uint64_t user_data) noexcept {
+  return *reinterpret_cast<Op*>(user_data & ~kQuietTag);
+}
+
+}  // namespace
 
 Result<std::unique_ptr<Ring>> Ring::open(Kernel& kernel, unsigned entries) {
   std::unique_ptr<Ring> ring(new Ring(kernel));
@@ -23,6 +34,8 @@ Result<std::unique_ptr<Ring>> Ring::open(Kernel& kernel, unsigned entries) {
                         MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (memory == MAP_FAILED) return std::unexpected(error_from_errno(errno, "mmap of parked requests"));
   ring->parked_ = static_cast<io_uring_sqe*>(memory);
+  ring->quiet_ = std::make_unique_for_overwrite<QuietSend[]>(kQuietMax);
+  ring->settled_ = std::make_unique_for_overwrite<QuietSend[]>(kQuietMax);
   return ring;
 }
 
@@ -39,6 +52,10 @@ Result<void> Ring::enable() {
 
 void Ring::cancel(Op& op) noexcept {
   if (!op.in_flight_) return;
+  if (op.quiet_ != 0) {
+    sleepless_ = true;  // it is over with the next enter() in any case
+    return;
+  }
   io_uring_sqe* sqe = next_entry();
   io_uring_prep_cancel64(sqe, reinterpret_cast<std::uint64_t>(&op), 0);
   // No one waits for the cancellation's own completion: user_data 0 marks it.
@@ -65,37 +82,52 @@ io_uring_sqe* Ring::next_entry() noexcept {
   return sqe;
 }
 
-bool Ring::make_send(Op& op, const io_uring_sqe& entry) noexcept {
-  CHECK(!op.in_flight_);
-  if (sent_ != nullptr || entry.ioprio != 0) return false;
-  iovec whole{reinterpret_cast<void*>(entry.addr), entry.len};
-  msghdr message{};
-  message.msg_iov = &whole;
-  message.msg_iovlen = 1;
-  if (entry.opcode == IORING_OP_SENDMSG) message = *reinterpret_cast<const msghdr*>(entry.addr);
-  if (message.msg_controllen > 0) return false;
-  std::size_t bytes = 0;
-  for (std::size_t i = 0; i < message.msg_iovlen; ++i)
-    bytes += message.msg_iov[i].iov_len;
-  if (bytes > kSendAtOnceBytesMax) return false;
-  const int result = kernel_.send(entry.fd, message);
-  // An error is told once: to let the ring find it again would turn a reset into an orderly end for the next receive.
-  if (result == -EAGAIN) return false;
-  op.in_flight_ = true;
-  ++in_flight_;
-  sent_ = &op;
-  sent_result_ = result;
-  return true;
+void Ring::make_quiet(io_uring_sqe& sqe, Op& op, std::uint32_t bytes) noexcept {
+  // MSG_WAITALL makes a send of fewer bytes a failure, which MSG_DONTWAIT has told of before the kernel takes the next
+  // request: so what is not heard of was sent whole.
+  sqe.msg_flags |= MSG_DONTWAIT | MSG_WAITALL;
+  sqe.flags |= IOSQE_CQE_SKIP_SUCCESS;
+  sqe.user_data |= kQuietTag;
+  quiet_[quiet_count_] = {&op, bytes};
+  op.quiet_ = ++quiet_count_;
 }
 
-bool Ring::handle_sent() noexcept {
-  send_at_once_ = false;
-  if (sent_ == nullptr) return false;
-  Op& op = *std::exchange(sent_, nullptr);
-  op.in_flight_ = false;
-  --in_flight_;
-  op.handler_(op, Completion{sent_result_, 0});
-  return true;
+// The last enter() has made the quiet sends, unless the kernel did not take them yet or keeps back a completion.
+void Ring::settle_quiet() noexcept {
+  if (quiet_count_ == 0 || !all_submitted() || io_uring_cq_has_overflow(&ring_)) return;
+  CHECK(settled_count_ == 0);
+  unsigned head;
+  io_uring_cqe* cqe;
+  io_uring_for_each_cqe(&ring_, head, cqe) {
+    if ((cqe->user_data & kQuietTag) != 0) quiet_failed(op_of(cqe->user_data));
+  }
+  settled_.swap(quiet_);
+  settled_count_ = std::exchange(quiet_count_, 0);
+  sleepless_ = false;
+}
+
+void Ring::quiet_failed(Op& op) noexcept {
+  if (op.quiet_ == 0) return;  // known already
+  quiet_[op.quiet_ - 1].op = nullptr;
+  op.quiet_ = 0;
+}
+
+void Ring::handle_quiet() noexcept {
+  for (std::uint32_t i = 0; i < settled_count_; ++i) {
+    const auto [op, bytes] = settled_[i];
+    if (op == nullptr) continue;
+    op->quiet_ = 0;
+    complete(*op, {static_cast<std::int32_t>(bytes), 0});
+  }
+  settled_count_ = 0;
+}
+
+void Ring::complete(Op& op, Completion done) noexcept {
+  if (!done.more()) {
+    op.in_flight_ = false;
+    --in_flight_;
+  }
+  op.handler_(op, done);
 }
 
 void Ring::submit_parked() noexcept {
@@ -113,23 +145,24 @@ void Ring::enter(Duration wait, Duration spin) noexcept {
   ++counters_.turns;
   if (parked_count_ > 0) [[unlikely]]
     submit_parked();
-  if (parked_count_ > 0) wait = Duration{};
+  if (parked_count_ > 0 || sleepless_) wait = Duration{};
   if (spin.ns > 0 && wait.ns > 0) {
     ++counters_.enters;
     kernel_.enter(ring_, Duration{});
-    if (io_uring_cq_ready(&ring_) > 0) return note_overflow();
+    if (io_uring_cq_ready(&ring_) > 0) return after_enter();
     if (kernel_.spin(ring_, std::min(spin, wait))) wait = Duration{};
   }
   ++counters_.enters;
   // Every errno of enter() leaves the requests queued or in flight; completions that are there are handled all the
   // same.
   kernel_.enter(ring_, wait);
-  note_overflow();
+  after_enter();
 }
 
-void Ring::note_overflow() noexcept {
+void Ring::after_enter() noexcept {
   if (io_uring_cq_has_overflow(&ring_)) [[unlikely]]
     ++counters_.completion_overflows;
+  settle_quiet();
 }
 
 unsigned Ring::handle_completions() noexcept {
@@ -143,12 +176,9 @@ unsigned Ring::handle_completions() noexcept {
     io_uring_cq_advance(&ring_, 1);
     ++handled;
     if (data == 0) continue;
-    Op& op = *reinterpret_cast<Op*>(data);
-    if (!done.more()) {
-      op.in_flight_ = false;
-      --in_flight_;
-    }
-    op.handler_(op, done);
+    Op& op = op_of(data);
+    if ((data & kQuietTag) != 0) quiet_failed(op);
+    complete(op, done);
   }
   counters_.completions += handled;
   if (handled == kCompletionsPerTurnMax && io_uring_cq_ready(&ring_) > 0) ++counters_.bounded_turns;

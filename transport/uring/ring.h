@@ -4,8 +4,8 @@
 // A turn is: submit everything queued and wait (one io_uring_enter), then run the handler of every completion. A turn's
 // completions are bounded; reaching the bound is counted and the rest is left for the next turn.
 //
-// A small send that is alone in its turn may be made by a call of its own (submit_send): enter() would come back at
-// once with its completion, and another turn would have to sleep.
+// A send that nothing waits for is quiet (submit_send): the kernel makes it while it takes it, or says at once why not
+// (IOSQE_CQE_SKIP_SUCCESS with MSG_DONTWAIT). Else each send would end the sleep of its own enter(), and cost a turn.
 //
 // Invariant: in_flight() is the number of Ops whose in_flight() is true; at destruction it must be 0.
 #pragma once
@@ -23,6 +23,9 @@ namespace fairlead {
 
 class Ring {
  public:
+  // Of a quiet send. More are seldom taken whole.
+  static constexpr std::uint32_t kQuietBytesMax = 16 * 1024;
+
   struct Counters {
     std::uint64_t turns = 0;
     std::uint64_t enters = 0;  // more than turns only when the submission queue filled up within a turn
@@ -44,42 +47,38 @@ class Ring {
   // The kernel sees it at the end of the turn.
   template <class Prepare>
   void submit(Op& op, Prepare&& prepare) noexcept {
-    CHECK(!op.in_flight_);
-    io_uring_sqe* sqe = next_entry();
-    prepare(sqe);
-    io_uring_sqe_set_data(sqe, &op);
-    op.in_flight_ = true;
-    ++in_flight_;
+    queue(op, prepare);
   }
 
-  // As submit(), for a send on a socket that has no other in flight. Once after send_at_once(true) a small one is made
-  // now if the socket has room, and its handler runs in handle_sent(); it counts as in flight until then. One with
-  // ancillary data or IORING_RECVSEND_POLL_FIRST always goes to the ring.
+  // As submit(), for a send of `bytes` in all on a socket that has no other in flight. A quiet one is for bytes whose
+  // leaving nothing waits for: its handler learns of it only once enter() comes back, which may have slept. If the
+  // socket has no room for all of them, the handler gets the bytes that were sent, or -EAGAIN. One of more than
+  // kQuietBytesMax is submitted as any other. Not for sockets with kernel TLS, which refuse MSG_WAITALL.
   template <class Prepare>
-  void submit_send(Op& op, Prepare&& prepare) noexcept {
-    if (!send_at_once_) return submit(op, prepare);
-    io_uring_sqe entry{};
-    prepare(&entry);
-    if (make_send(op, entry)) return;
-    submit(op, [&](io_uring_sqe* sqe) { *sqe = entry; });
+  void submit_send(Op& op, bool quiet, std::uint64_t bytes, Prepare&& prepare) noexcept {
+    io_uring_sqe* sqe = queue(op, prepare);
+    if (quiet && bytes <= kQuietBytesMax && quiet_count_ < kQuietMax) {
+      make_quiet(*sqe, op, static_cast<std::uint32_t>(bytes));
+    }
   }
 
-  void send_at_once(bool allowed) noexcept { send_at_once_ = allowed; }
-
-  // Runs the handler of the send that was made, if one was, and allows no other.
-  bool handle_sent() noexcept;
+  // The next enter() does not sleep if a quiet send is among what it submits.
+  void expect_quiet() noexcept { sleepless_ = quiet_count_ > 0; }
 
   // Asks the kernel to end a request. Its completion still comes (with -ECANCELED, or with what it had done by then).
   void cancel(Op& op) noexcept;
 
   // One turn: submits, and waits at most `wait` for the first completion (0: not at all); then handles what there is,
   // and returns how many. Apart for whoever reads the clock in between: handlers should not go by a time before the
-  // wait. With `spin` it does not sleep before it has looked for that long, which takes two calls.
+  // wait, but those of quiet sends, which were made before it. With `spin` it does not sleep before it has looked for
+  // that long, which takes two calls.
   void enter(Duration wait, Duration spin = {}) noexcept;
+  void handle_quiet() noexcept;
   unsigned handle_completions() noexcept;
 
   unsigned turn(Duration wait) noexcept {
     enter(wait);
+    handle_quiet();
     return handle_completions();
   }
 
@@ -99,17 +98,36 @@ class Ring {
  private:
   Ring(Kernel& kernel) noexcept : kernel_(kernel) {}
 
+  struct QuietSend {
+    Op* op;  // null: its completion told how it failed, or is about to
+    std::uint32_t bytes;
+  };
+
+  template <class Prepare>
+  io_uring_sqe* queue(Op& op, Prepare&& prepare) noexcept {
+    CHECK(!op.in_flight_);
+    io_uring_sqe* sqe = next_entry();
+    prepare(sqe);
+    io_uring_sqe_set_data(sqe, &op);
+    op.in_flight_ = true;
+    ++in_flight_;
+    return sqe;
+  }
+
   io_uring_sqe* next_entry() noexcept;
-  bool make_send(Op& op, const io_uring_sqe& entry) noexcept;
+  void make_quiet(io_uring_sqe& sqe, Op& op, std::uint32_t bytes) noexcept;
+  void settle_quiet() noexcept;
+  void quiet_failed(Op& op) noexcept;
+  void complete(Op& op, Completion done) noexcept;
   void submit_parked() noexcept;
-  void note_overflow() noexcept;
+  void after_enter() noexcept;
 
   // Requests that the kernel could not take yet. Memory is reserved at start and touched only if needed.
   static constexpr unsigned kParkedMax = 65'536;
   // Completions handled in one turn; the queue itself holds at most four times the entries.
   static constexpr unsigned kCompletionsPerTurnMax = 4'096;
-  // More takes so long that the turn does not count.
-  static constexpr std::size_t kSendAtOnceBytesMax = 4'096;
+  // Of one turn.
+  static constexpr std::uint32_t kQuietMax = 1'024;
 
   Kernel& kernel_;
   io_uring ring_{};
@@ -118,9 +136,11 @@ class Ring {
   unsigned in_flight_ = 0;
   bool bundles_ = false;
   bool open_ = false;
-  bool send_at_once_ = false;
-  Op* sent_ = nullptr;  // made, and not handled yet
-  std::int32_t sent_result_ = 0;
+  bool sleepless_ = false;  // someone waits for a quiet send after all
+  std::uint32_t quiet_count_ = 0;
+  std::uint32_t settled_count_ = 0;
+  std::unique_ptr<QuietSend[]> quiet_;    // submitted with the next enter()
+  std::unique_ptr<QuietSend[]> settled_;  // ... with the last one: made, or failed
   Counters counters_;
 };
 

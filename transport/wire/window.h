@@ -73,9 +73,10 @@ class ReceiveWindow {
   // What is not granted yet is idle: over a long way everything under way comes in one burst, and what its end leaves
   // below the threshold waits for the next one. So a large window is granted in eighths; a smaller one in steps of
   // kGrantBytes, or in halves if it is smaller than two of them, for fewer frames.
-  bool grant_due() const noexcept {
+  // Whether it is now, or once so much more is consumed.
+  bool grant_due(std::uint64_t more = 0) const noexcept {
     const std::uint32_t step = std::max(window_bytes_ / 8, std::min(window_bytes_ / 2, kGrantBytes));
-    return consumed_ + window_bytes_ - granted_ >= step;
+    return consumed_ + more + window_bytes_ - granted_ >= step;
   }
 
   // How much the window should grow now (0: not at all); the caller grants it from its budget with grow(). The rate is
