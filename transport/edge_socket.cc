@@ -271,7 +271,8 @@ void EdgeSocket::flush() noexcept {
   if (tls_ != nullptr) return flush_tls();
   if (state_ == State::kPreface) [[unlikely]]
     deliver_early();
-  if (state_ != State::kOpen || send_.in_flight()) return;
+  if (state_ != State::kOpen) return;
+  if (send_.in_flight()) return shard_.ring().expect(send_);
   if (out_.empty()) {
     if (finish_wanted_ && !write_finished_) {
       write_finished_ = true;

@@ -232,7 +232,7 @@ void EdgeSocket::relieve_input() noexcept {
 
 void EdgeSocket::flush_tls() noexcept {
   if (state_ == State::kOpen && tls_->waits()) read_on();
-  if (send_.in_flight()) return;
+  if (send_.in_flight()) return shard_.ring().expect(send_);
   if (tls_->saying()) {
     if (state_ == State::kAborting || state_ == State::kClosed) return;
     return shard_.ring().submit(send_, [&](io_uring_sqe* sqe) {
@@ -247,14 +247,15 @@ void EdgeSocket::flush_tls() noexcept {
   }
   if (state_ != State::kOpen) return;
   EdgeRecords& records = *tls_->records;
-  if (records.pending_bytes() == 0 && !records.close_notify_put() &&
-      (!out_.empty() || finish_wanted_ || records.wants_to_send())) {
+  const bool fresh = records.pending_bytes() == 0;
+  if (fresh && !records.close_notify_put() && (!out_.empty() || finish_wanted_ || records.wants_to_send())) {
     if (!records.fill(out_, finish_wanted_)) return shard_.starve(*this);
   }
   if (records.pending_bytes() > 0) {
     const std::uint32_t bytes = records.pending_bytes();
     TRACEPOINT(edge_send, static_cast<Channel*>(this), bytes);
-    const bool quiet = out_.empty() && may_be_quiet(bytes);
+    // Of a batch that leaves in parts all is granted with the last one.
+    const bool quiet = fresh && out_.empty() && may_be_quiet(bytes);
     return shard_.ring().submit_send(send_, quiet, bytes, [&](io_uring_sqe* sqe) {
       io_uring_prep_send(sqe, socket_.fd(), records.pending(), bytes, MSG_NOSIGNAL);
     });

@@ -15,7 +15,7 @@ constexpr std::uint64_t kControlBytesMax = 1024 * 1024;
 // A batch while interactive streams are about: a request that comes now waits for this much at most. Measured best
 // together with a low-water mark of the same size in the socket.
 constexpr std::uint32_t kBatchBytesShort = 64 * 1024;
-static_assert(kBatchBytesShort > Ring::kQuietBytesMax);  // what is quiet is all there is (TlsConnection::send)
+static_assert(kBatchBytesShort > Ring::kQuietBytesMax);  // see flush()
 constexpr std::uint32_t kBatchBytesLong = 240 * 1024;
 // How long after a small frame batches stay short.
 constexpr Duration kInteractiveMemory = Duration::milliseconds(200);
@@ -329,9 +329,12 @@ void Session::renew_key() noexcept {
 }
 
 void Session::flush() noexcept {
-  if (!alive() || sends_->sending() || sends_->write_shut()) return;
-  if (sends_->sender().pending_bytes() == 0) fill_batch();
-  if (alive()) sends_->send();
+  if (!alive() || sends_->write_shut()) return;
+  if (sends_->sending()) return sends_->expect_sent();
+  // A batch that is small enough to be quiet takes all there is; the rest of one that was too large may not.
+  const bool fresh = sends_->sender().pending_bytes() == 0;
+  if (fresh) fill_batch();
+  if (alive()) sends_->send(fresh);
 }
 
 void Session::fill_batch() noexcept {

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <iterator>
 
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -93,11 +92,13 @@ bool Shard::turn(Duration wait_max) noexcept {
   const bool starving = !starved_edges_.empty() || !starved_sessions_.empty();
   if (starving) ring_->expect_quiet();
   ring_->enter(work_left ? Duration{} : std::min(wait_max, timers_.until_next(now_)), options_.spin);
-  ring_->handle_quiet();
-  now_ = kernel_.now();
+  const Instant now = kernel_.now();
   TRACEPOINT(turn_begin, index_);
-  // Before anything is submitted: what connects or re-armed receives queue uses no vectors.
-  if (ring_->all_submitted()) {
+  // Looked at before anything is submitted: what that is until sends are made uses no vectors.
+  const bool all_submitted = ring_->all_submitted();
+  ring_->handle_quiet();
+  now_ = now;
+  if (all_submitted) {
     vectors_used_ = 0;
     messages_used_ = 0;
     if (!replaced_addresses_.empty() && waiting_connects_.empty()) drop_replaced_addresses();

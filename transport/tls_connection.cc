@@ -35,13 +35,16 @@ TlsConnection::TlsConnection(Session& session, Shard& shard, Socket socket, std:
       sender_(std::move(sender)),
       receiver_(std::move(receiver)) {}
 
-void TlsConnection::send() noexcept {
+void TlsConnection::send(bool all) noexcept {
   if (sending() || write_shut_ || sender_->pending_bytes() == 0) return;
   TRACEPOINT(link_send, session_.id(), sender_->pending_bytes());
-  // Who has more to send than one batch takes has a batch that is too large to be quiet.
-  const bool quiet = !full_ && !close_notify_put_ && sender_->may_be_quiet();
+  const bool quiet = all && !full_ && !close_notify_put_ && sender_->may_be_quiet();
   shard_.ring().submit_send(send_, quiet, sender_->pending_bytes(),
                             [&](io_uring_sqe* sqe) { sender_->prepare_send(sqe, socket_.fd()); });
+}
+
+void TlsConnection::expect_sent() noexcept {
+  shard_.ring().expect(send_);
 }
 
 void TlsConnection::put_close_notify() noexcept {

@@ -39,8 +39,10 @@ class TlsConnection {
 
   bool receiving() const noexcept { return receive_.in_flight(); }
 
-  // Submits what is pending, if anything is.
-  void send() noexcept;
+  // Submits what is pending, if anything is; `all`: nothing waits for it to leave.
+  void send(bool all = false) noexcept;
+  // Something does after all.
+  void expect_sent() noexcept;
   // Puts close_notify behind everything else, once. FIN follows when it has left.
   void put_close_notify() noexcept;
 

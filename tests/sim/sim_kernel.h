@@ -2,9 +2,12 @@
 // and control loop) over the network and clock of a SimWorld; sim_world.h says how a harness drives it.
 //
 // It executes the SQEs that liburing's helpers wrote: NOP, ACCEPT, CONNECT, RECV (with buffers of a ring, in bundles,
-// or a plain buffer), RECVMSG, SEND, SENDMSG, READ of an eventfd, ASYNC_CANCEL by user_data. Anything else, and any
-// flag it does not know, completes with -EINVAL and is a violation: model it here and in tests/conformance before
-// production uses it.
+// or a plain buffer), RECVMSG, SEND and SENDMSG (also those that do not wait, and complete only if they fail), READ of
+// an eventfd, ASYNC_CANCEL by user_data. Anything else, and any flag it does not know, completes with -EINVAL and is a
+// violation: model it here and in tests/conformance before production uses it.
+//
+// Loops are stepped, and enter() never sleeps. So a thread that would sleep in it does not see its last requests
+// taken, and so does not learn of what needs no completion, before something wakes it.
 //
 // Every host has one address, 10.0.0.(number + 1), and 127.0.0.0/8 of its own.
 #pragma once

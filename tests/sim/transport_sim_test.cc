@@ -187,16 +187,19 @@ TEST_F(TransportSimTest, ALoneMessageIsSentOnByTheTurnThatReceivedIt) {
 // A site that has nothing else to do learns of a quiet send when it next wakes, which may be for its report: nothing
 // that a connection needs to go on, or to end, may have waited for that.
 TEST_F(TransportSimTest, NothingWaitsForAQuietSend) {
-  for (const bool tls : {false, true}) {
+  for (const unsigned kind : {0U, 1U, 2U, 3U}) {
     WorldPlan plan = plain_plan();
-    plan.tls_edges = tls;
+    plan.tls_edges = (kind & 1) != 0;
+    // Batches that leave in parts, the last of which is small.
+    const bool large = (kind & 2) != 0;
+    if (large) plan.faults.short_send = 500;
     plan.sizes.pause_max = {};
     for (SidePlan& side : plan.sides)
       side.record_protection = RecordProtection::kUser;
     plan.faults.latency_min = plan.faults.latency_max = Duration::microseconds(10);
     // A window that one quiet send may empty.
     for (SidePlan& side : plan.sides)
-      side.initial_window_bytes = side.window_bytes_max = 16 * 1024;
+      side.initial_window_bytes = side.window_bytes_max = large ? 64 * 1024 : 16 * 1024;
     GatewayWorld world(plan);
     world.come_up();
     for (const unsigned server_side : {0U, 1U}) {
@@ -204,7 +207,7 @@ TEST_F(TransportSimTest, NothingWaitsForAQuietSend) {
                                         Behaviour::kRespond}) {
         for (const std::uint64_t bytes : {1U, 4'000U, 400'000U}) {
           FlowScript script = script_of(bytes);
-          script.send_bytes_max = script.receive_bytes_max = 4'000;
+          script.send_bytes_max = script.receive_bytes_max = large ? 50'000 : 4'000;
           const FlowEnd* client = world.start_flow(0, server_side, behaviour, script);
           const Instant begin = world.world().now();
           ASSERT_TRUE(world.run_until(kPatience, [&] { return world.ledger().open_count() == 0; }))

@@ -3,7 +3,7 @@
 //
 //   class EdgeSocket { void on_recv(Completion) noexcept;  OpOf<&EdgeSocket::on_recv> recv_{*this}; };
 //
-// A quiet send (ring.h) is in flight until the enter() that submits it has come back.
+// A quiet send (ring.h) is in flight until the enter() that submitted it has come back and handle_quiet() was called.
 //
 // A multishot request stays in flight until a completion without more(). The destructor CHECKs that the kernel no
 // longer holds the request, so that a missing join cannot stay hidden.

@@ -52,10 +52,7 @@ Result<void> Ring::enable() {
 
 void Ring::cancel(Op& op) noexcept {
   if (!op.in_flight_) return;
-  if (op.quiet_ != 0) {
-    sleepless_ = true;  // it is over with the next enter() in any case
-    return;
-  }
+  if (op.quiet_ != 0) return expect_quiet();  // it does not wait for anything
   io_uring_sqe* sqe = next_entry();
   io_uring_prep_cancel64(sqe, reinterpret_cast<std::uint64_t>(&op), 0);
   // No one waits for the cancellation's own completion: user_data 0 marks it.
@@ -166,6 +163,7 @@ void Ring::after_enter() noexcept {
 }
 
 unsigned Ring::handle_completions() noexcept {
+  handle_quiet();
   unsigned handled = 0;
   while (handled < kCompletionsPerTurnMax) {
     if (io_uring_cq_ready(&ring_) == 0) break;

@@ -28,7 +28,7 @@ class Ring {
 
   struct Counters {
     std::uint64_t turns = 0;
-    std::uint64_t enters = 0;  // more than turns only when the submission queue filled up within a turn
+    std::uint64_t enters = 0;  // more than turns when the submission queue filled up within a turn, and with `spin`
     std::uint64_t completions = 0;
     std::uint64_t bounded_turns = 0;         // turns that left completions for the next one
     std::uint64_t submissions_deferred = 0;  // requests parked because the kernel could not take them (out of memory)
@@ -62,23 +62,27 @@ class Ring {
     }
   }
 
-  // The next enter() does not sleep if a quiet send is among what it submits.
+  // Something waits for a quiet send after all: the next enter() does not sleep if one is among what it submits, or if
+  // `op` is one.
   void expect_quiet() noexcept { sleepless_ = quiet_count_ > 0; }
+
+  void expect(const Op& op) noexcept {
+    if (op.quiet_ != 0) expect_quiet();
+  }
 
   // Asks the kernel to end a request. Its completion still comes (with -ECANCELED, or with what it had done by then).
   void cancel(Op& op) noexcept;
 
   // One turn: submits, and waits at most `wait` for the first completion (0: not at all); then handles what there is,
-  // and returns how many. Apart for whoever reads the clock in between: handlers should not go by a time before the
-  // wait, but those of quiet sends, which were made before it. With `spin` it does not sleep before it has looked for
-  // that long, which takes two calls.
+  // and returns how many, not counting quiet sends. Apart for whoever reads the clock in between: handlers should not
+  // go by a time before the wait, but those of quiet sends, which were made before it. With `spin` it does not sleep
+  // before it has looked for that long, which takes two calls.
   void enter(Duration wait, Duration spin = {}) noexcept;
   void handle_quiet() noexcept;
   unsigned handle_completions() noexcept;
 
   unsigned turn(Duration wait) noexcept {
     enter(wait);
-    handle_quiet();
     return handle_completions();
   }
 
