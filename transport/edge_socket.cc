@@ -303,10 +303,10 @@ bool EdgeSocket::may_be_quiet(std::uint64_t bytes) const noexcept {
 
 void EdgeSocket::on_send(Completion done) noexcept {
   if (done.res > 0) {
+    full_ = false;
     shard_.loop().edge_sends.add(done.bytes());
     TRACEPOINT(edge_sent, static_cast<Channel*>(this), done.bytes());
   }
-  if (done.res > 0) full_ = false;
   if (tls_ != nullptr) return tls_sent(done);
   if (done.res > 0) {
     std::uint32_t payload = done.bytes();

@@ -39,9 +39,9 @@ class TlsConnection {
 
   bool receiving() const noexcept { return receive_.in_flight(); }
 
-  // Submits what is pending, if anything is; `all`: nothing waits for it to leave.
+  // Submits what is pending, if anything is; `all`: it is all there is to send.
   void send(bool all = false) noexcept;
-  // Something does after all.
+  // Something waits for that to leave.
   void expect_sent() noexcept;
   // Puts close_notify behind everything else, once. FIN follows when it has left.
   void put_close_notify() noexcept;
